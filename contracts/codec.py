@@ -1,0 +1,60 @@
+"""Events to JSON and back, and the ids that depend on content alone."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from contracts.events import Checkpoint, Event, RecordsEmbedded, TranscriptChanged
+from contracts.subjects import token
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+_checkpoints = msgspec.json.Decoder(Checkpoint)
+
+CHECKPOINT_HEADER = "Mnemo-Checkpoint"
+
+
+def encode(event: msgspec.Struct) -> bytes:
+    """The event as one line of JSON."""
+    return _encoder.encode(event)
+
+
+def decode(payload: bytes) -> Event:
+    """The event in `payload`.
+
+    Raises msgspec.DecodeError for anything that is not a known event of a known version.
+    """
+    return _decoder.decode(payload)
+
+
+def decode_checkpoint(header: str) -> Checkpoint:
+    """The checkpoint in the header of a segment; raises msgspec.DecodeError."""
+    return _checkpoints.decode(header.encode())
+
+
+def text_sha(text: str) -> str:
+    """Hex SHA-256 of a text: the key under which its vectors are stored."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def transcript_id(source: str, host: str, root: str, path: str) -> str:
+    """Readable and unique: the file's stem and 12 hex digits of all that identifies it."""
+    digest = hashlib.sha256("\0".join((source, host, root, path)).encode("utf-8", "surrogateescape"))
+    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return f"{token(stem)[:48]}-{digest.hexdigest()[:12]}"
+
+
+def segment_message_id(event: TranscriptChanged) -> str:
+    """`Nats-Msg-Id` of a segment. It holds `end` and the hash: a retry of the same bytes is dropped,
+    other bytes from the same start never are."""
+    return f"{event.transcript}:{event.generation}:{event.start}-{event.end}:{event.sha256[:16]}"
+
+
+def embedded_message_id(event: RecordsEmbedded) -> str:
+    """`Nats-Msg-Id` of vectors: same texts by the same model, same id."""
+    digest = hashlib.sha256(event.model.encode())
+    for chunk in event.chunks:
+        digest.update(f"\0{chunk.text_sha}:{chunk.chunk}".encode())
+    return f"{event.transcript}:{digest.hexdigest()[:32]}"

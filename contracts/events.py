@@ -1,0 +1,236 @@
+"""The facts that travel on the bus. Immutable, order-free, JSON on the wire.
+
+    TranscriptChanged  a segment of one transcript: the bytes and the records parsed from them
+    RecordsEmbedded    vectors of the chunks of record texts, under the fingerprint of one model
+    Heartbeat          one sign of life of one instance of one stage
+    DeadLetter         a message that was given up, whole, with the reason
+
+Decoding ignores unknown fields (a newer producer may add some) and refuses unknown types and
+versions, which then go to the dead letters instead of being misread.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Stage(StrEnum):
+    """The stages that beat; also the second token of a heartbeat's subject."""
+
+    WATCHER = "watcher"
+    EMBEDDER = "embedder"
+    WRITER = "writer"
+    HEALTH = "health"
+
+
+class Phase(StrEnum):
+    """Where an instance stands in its life; `stopped` is its goodbye."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class Kind(StrEnum):
+    """What a record is. The first five are human or assistant words and are embedded."""
+
+    PROMPT = "prompt"  # typed by the human, opens an exchange
+    COMMAND = "command"  # slash command that reaches the model, opens an exchange
+    PLAN = "plan"  # accepted plan, opens an exchange
+    STEER = "steer"  # human words given while the assistant worked
+    ANSWER = "answer"  # text of the assistant
+    THINKING = "thinking"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    SUMMARY = "summary"  # compaction summary, machine text in a user record
+    INJECTED = "injected"  # isMeta: caveats, expanded commands and skills
+    NOTIFICATION = "notification"
+    LOCAL_COMMAND = "local_command"  # handled by the assistant's program, no model call
+    LOCAL_OUTPUT = "local_output"
+    INTERRUPT = "interrupt"
+    ERROR = "error"  # model "<synthetic>": API errors and the like
+    SUBAGENT_PROMPT = "subagent_prompt"
+    SUBAGENT_ANSWER = "subagent_answer"
+
+
+OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})
+"""Kinds that begin an exchange."""
+
+CHUNKABLE = OPENERS | {Kind.STEER, Kind.ANSWER}
+"""Kinds whose text is embedded: all words of the human and all text of the assistant."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One content block of one line of a transcript, or one part of a very long block.
+
+    (id, block, part) is unique in a generation. `id` is the assistant's own uuid, else a hash of
+    the line: never an offset, so that a rewritten or copied file gives the same ids.
+    """
+
+    id: str
+    kind: Kind
+    offset: int
+    """Byte offset of the object within the generation: the order of the file."""
+    block: int = 0
+    part: int = 0
+    """Texts over `TEXT_PART_CHARS` travel as parts 0, 1, …; their plain concatenation is the text."""
+    role: str = ""
+    text: str = ""
+    tool: str = ""
+    tool_input: str = ""
+    """The input of a tool call as JSON, shortened for display; whole in the segment's bytes."""
+    timestamp: str = ""
+    """ISO 8601 as the assistant wrote it, from the outer record; "" when it wrote none."""
+    exchange_id: str = ""
+    """Id of the record that opened the running exchange; "" before the first one."""
+    cwd: str = ""
+
+
+class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptChanged"):
+    """A segment: the bytes [start, end) of one generation of one transcript.
+
+    Segments of a generation are contiguous from 0; their concatenation is the file, byte for byte.
+    """
+
+    transcript: str
+    source: str
+    host: str
+    root: str
+    path: str
+    """Path below the root, with '/'."""
+    session_id: str
+    generation: int
+    start: int
+    end: int
+    data: bytes
+    """The bytes [start, end), zstd-compressed (base64 on the wire)."""
+    sha256: str
+    """Hex SHA-256 of the whole file from 0 up to `end`."""
+    captured_at: str
+    """ISO 8601, UTC, when the bytes were read."""
+    records: list[Record] = []
+    counts: dict[str, int] = {}
+    """Lines of this segment by record type; damaged ones under `damaged:<how>`, unknown ones under `unknown:<type>`."""
+    subagent: bool = False
+    version: Literal[1] = 1
+
+
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the watcher stands in one transcript after a segment; header `Mnemo-Checkpoint`.
+
+    It rides on the segment itself, so the position and the bytes are stored by one write and
+    a new watcher on a new machine reads its positions from the log.
+    """
+
+    transcript: str
+    generation: int
+    end: int
+    line_start: int
+    """Offset of the line that a fragment belongs to; equals `end` after a complete line."""
+    sha256: str
+    head: str
+    """Hex SHA-256 of the first min(end, 4096) bytes."""
+    tail: str
+    """Hex SHA-256 of the last min(end, 4096) bytes before `end`."""
+    mtime_ns: int
+    exchange_id: str = ""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One vector: characters [begin, stop) of one record's text."""
+
+    record_id: str
+    text_sha: str
+    """Hex SHA-256 of the record's whole text: equal texts share their vectors."""
+    chunk: int
+    begin: int
+    stop: int
+    vector: bytes
+    """`dimensions` little-endian float32 values (base64 on the wire)."""
+
+
+class RecordsEmbedded(msgspec.Struct, frozen=True, tag_field="type", tag="RecordsEmbedded"):
+    """Vectors for texts of one segment, all by one model."""
+
+    transcript: str
+    source: str
+    model: str
+    """Fingerprint of the model: name and hash of what turns text into numbers."""
+    model_name: str
+    dimensions: int
+    chunks: list[Chunk]
+    part: int = 0
+    version: Literal[1] = 1
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag_field="type", tag="Heartbeat", omit_defaults=True):
+    """One sign of life. Counters count since the start of the process (`boot_id`)."""
+
+    stage: Stage
+    instance: str
+    boot_id: str
+    sequence: int
+    sent_at: float
+    """Unix time, seconds."""
+    phase: Phase
+    interval_seconds: float
+    uptime_seconds: float
+    pid: int
+    service_version: str
+    last_poll: float = 0.0
+    """Unix time of the last proven contact with the source of work; 0 = never."""
+    last_progress_at: float = 0.0
+    """Unix time at which work last finished; moved by finished work only; 0 = never."""
+    processed: int = 0
+    failed: int = 0
+    consecutive_failures: int = 0
+    """Failures since the last success of this process."""
+    last_import_count: int = 0
+    total_imported: int = 0
+    in_flight: int = 0
+    oldest_in_flight_seconds: float = 0.0
+    loop_lag_seconds: float = 0.0
+    last_error: str = ""
+    gauges: dict[str, float] = {}
+    """Stage-specific numbers; the watcher's `discovered_bytes`, `captured_bytes`, `files`, …"""
+    notes: dict[str, str] = {}
+    """Stage-specific words; the watcher's `mode`, the embedder's `model`."""
+    version: Literal[1] = 1
+
+
+class DeadLetter(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetter"):
+    """A message that was given up, kept whole so that nothing is lost."""
+
+    stage: Stage
+    instance: str
+    subject: str
+    stream: str
+    stream_sequence: int
+    deliveries: int
+    error: str
+    traceback: str
+    payload: bytes
+    sent_at: float
+    version: Literal[1] = 1
+
+
+class EmbedQuery(msgspec.Struct, frozen=True):
+    """Request to an embedder: turn one search text into a vector."""
+
+    text: str
+
+
+class EmbedReply(msgspec.Struct, frozen=True):
+    """Its answer; `error` is not empty when there is no vector."""
+
+    model: str = ""
+    dimensions: int = 0
+    vector: bytes = b""
+    error: str = ""
+
+
+Event = TranscriptChanged | RecordsEmbedded | Heartbeat | DeadLetter

@@ -1,0 +1,88 @@
+"""Streams and consumers as data; provisioned and verified by `runtime.provision`, bound by name elsewhere.
+
+The reasons for each value stand in docs/architecture.md, section Streams.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from contracts import subjects
+from contracts.events import Stage
+
+MINUTE = 60.0
+GIB = 1024**3
+MIB = 1024**2
+
+MAX_PAYLOAD = 8 * MIB
+"""`max_payload` of the server, bytes. A segment with its records stays well below it."""
+
+EVENT_BUDGET = 4 * MIB
+"""Producers split what would become larger than this, bytes."""
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """One JetStream stream. Ages in seconds, sizes in bytes."""
+
+    name: str
+    subjects: tuple[str, ...]
+    storage: Literal["file", "memory"] = "file"
+    discard: Literal["new", "old"] = "new"
+    max_bytes: int = 1 * GIB
+    max_age: float = 0.0
+    max_msgs_per_subject: int = -1
+    duplicate_window: float = 2 * MINUTE
+    allow_atomic: bool = False
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    """One durable pull consumer with explicit acks and unlimited deliveries."""
+
+    stream: str
+    name: str
+    stage: Stage
+    filter: str
+    batch: int
+    """Messages asked for in one fetch."""
+    ack_wait: float = 30.0
+    max_ack_pending: int = 1000
+
+
+TRANSCRIPTS = Stream(
+    "TRANSCRIPTS",
+    (subjects.CHANGED,),
+    max_bytes=64 * GIB,
+    duplicate_window=15 * MINUTE,
+    allow_atomic=True,
+)
+EMBEDDINGS = Stream(
+    "EMBEDDINGS",
+    (subjects.EMBEDDED,),
+    max_bytes=64 * GIB,
+    duplicate_window=15 * MINUTE,
+    allow_atomic=True,
+)
+HEARTBEATS = Stream(
+    "HEARTBEATS",
+    (subjects.HEARTBEATS,),
+    storage="memory",
+    discard="old",
+    max_bytes=64 * MIB,
+    max_age=15 * MINUTE,
+    max_msgs_per_subject=24,
+)
+DEADLETTERS = Stream("DEADLETTERS", (subjects.DEADLETTERS,), max_bytes=4 * GIB)
+ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
+
+STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, ADVISORIES)
+
+EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.CHANGED, batch=24)
+WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.CHANGED, batch=24)
+WRITER_EMBEDDINGS = Consumer("EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=24)
+
+CONSUMERS = (EMBEDDER, WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS)
+
+MAX_DELIVERIES = 5
+"""Deliveries after which a worker gives a message up; the server itself never does."""
