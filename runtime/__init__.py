@@ -1,0 +1,1 @@
+"""What every service stands on: connection, consumer loop, heartbeat, settings, clock, logs, lifecycle."""

@@ -1,0 +1,171 @@
+"""The connection to NATS and the two ways to publish: one acknowledged message, or an atomic batch.
+
+nats-py's errors are translated here, so that the floors above know three families only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import NoServersError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NoStreamResponseError
+
+from runtime.errors import Misconfigured, NoSpace, Permanent, Transient
+from runtime.logs import Log, without_password
+
+log = Log("mnemo.bus")
+
+PUBLISH_TIMEOUT = 10.0
+BATCH_LIMIT = 100
+STORE_FULL = frozenset({10077, 10047, 10023})  # max_bytes reached, storage exceeded, insufficient resources
+TOO_LARGE = 10054
+DUPLICATE_IN_BATCH = 10201
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What is published: where, what, under which id."""
+
+    subject: str
+    payload: bytes
+    message_id: str
+    headers: dict[str, str] = {}
+
+
+class Bus:
+    """An open connection. Use `connect`."""
+
+    def __init__(self, client: Client, stream: JetStreamContext) -> None:
+        self.client = client
+        self.stream = stream
+
+    async def publish(self, message: Message) -> None:
+        """Stores one message and returns after its PubAck; safe to repeat with the same id.
+
+        Raises Transient (no ack: it may or may not be stored), NoSpace, Permanent (too large).
+        """
+        headers = {"Nats-Msg-Id": message.message_id, **message.headers}
+        try:
+            await self.stream.publish(message.subject, message.payload, timeout=PUBLISH_TIMEOUT, headers=headers)
+        except Exception as error:
+            raise translated(error) from error
+
+    async def publish_all(self, messages: Sequence[Message]) -> None:
+        """Stores all messages in their order, as atomic batches, which share one fsync.
+
+        A batch that holds an id which is stored already is refused whole; then each goes alone.
+        """
+        for start in range(0, len(messages), BATCH_LIMIT):
+            batch = messages[start : start + BATCH_LIMIT]
+            if len(batch) == 1 or not await self._atomic(batch):
+                for message in batch:
+                    await self.publish(message)
+
+    async def _atomic(self, batch: Sequence[Message]) -> bool:
+        """True if the batch is stored; headers as ADR-50 of nats-architecture-and-design says."""
+        name = uuid.uuid4().hex
+        reply: dict[str, object] = {}
+        try:
+            for number, message in enumerate(batch, start=1):
+                headers = {
+                    "Nats-Msg-Id": message.message_id,
+                    "Nats-Batch-Id": name,
+                    "Nats-Batch-Sequence": str(number),
+                    **message.headers,
+                }
+                if number < len(batch):
+                    await self.client.publish(message.subject, message.payload, headers=headers)
+                    continue
+                headers["Nats-Batch-Commit"] = "1"
+                answer = await self.client.request(
+                    message.subject, message.payload, timeout=PUBLISH_TIMEOUT, headers=headers
+                )
+                reply = msgspec.json.decode(answer.data) if answer.data else {}
+        except Exception as error:
+            raise translated(error) from error
+        failure = reply.get("error")
+        if not isinstance(failure, dict):
+            return reply.get("count") == len(batch)
+        if failure.get("err_code") in STORE_FULL:
+            raise NoSpace(str(failure.get("description")))
+        log.debug("batch refused, sending singly", error=failure.get("description"), code=failure.get("err_code"))
+        return False
+
+
+def translated(error: Exception) -> Exception:
+    """A foreign error as one of ours; a bug stays what it is."""
+    if isinstance(error, APIError):
+        text = f"JetStream: {error.description} ({error.err_code})"
+        if error.err_code in STORE_FULL:
+            return NoSpace(text)
+        return Permanent(text) if error.err_code == TOO_LARGE else Transient(text)
+    if isinstance(error, NoStreamResponseError):
+        return Transient("no stream takes this subject: run `python -m runtime.provision`")
+    if isinstance(error, nats.errors.MaxPayloadError):
+        return Permanent("larger than the server's max_payload")
+    if isinstance(error, (NatsError, TimeoutError, asyncio.TimeoutError, ConnectionError, OSError)):
+        return Transient(f"NATS: {error or type(error).__name__}")
+    return error
+
+
+@asynccontextmanager
+async def connect(url: str, name: str) -> AsyncIterator[Bus]:
+    """An open connection that reconnects for ever and notices a dead server within 15 s.
+
+    Raises Transient when no server answers within 60 s, Misconfigured when it refuses the credentials.
+    """
+
+    async def on_error(error: Exception) -> None:
+        log.warning("bus error", error=without_password(str(error) or type(error).__name__))
+
+    async def on_disconnect() -> None:
+        log.warning("bus disconnected")
+
+    async def on_reconnect() -> None:
+        log.info("bus reconnected")
+
+    async def on_closed() -> None:
+        if not closing:
+            log.error("bus connection closed for good; leaving, the supervisor starts me again")
+            os._exit(1)
+
+    closing = False
+    client = Client()
+    deadline = asyncio.get_running_loop().time() + 60.0
+    while True:
+        try:
+            await client.connect(
+                url,
+                name=name,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,
+                connect_timeout=5,
+                allow_reconnect=True,
+                error_cb=on_error,
+                disconnected_cb=on_disconnect,
+                reconnected_cb=on_reconnect,
+                pending_size=32 * 1024 * 1024,
+            )
+            break
+        except (NoServersError, OSError, TimeoutError, NatsError) as error:
+            if "authorization" in str(error).lower():
+                raise Misconfigured(f"NATS at {without_password(url)} refuses the user or password") from error
+            if asyncio.get_running_loop().time() > deadline:
+                raise Transient(f"no NATS server answers at {without_password(url)}") from error
+            await asyncio.sleep(0.5)
+    client._closed_cb = on_closed  # set late: the failed attempts above are no reason to leave
+    try:
+        yield Bus(client, client.jetstream(timeout=PUBLISH_TIMEOUT))
+    finally:
+        closing = True
+        await client.close()

@@ -1,0 +1,156 @@
+"""Heartbeats: facts about finished work, told every few seconds by the supervisor of that work.
+
+The beat itself proves only that the event loop turns; whether work is done stands in `last_progress_at`,
+which `Beat.succeeded` alone moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import nats.errors
+
+from contracts import codec, subjects
+from contracts.events import Heartbeat, Phase, Stage
+from runtime.bus import Bus
+from runtime.clock import Clock
+from runtime.logs import Log
+
+log = Log("mnemo.heartbeat")
+
+
+def service_version() -> str:
+    """The installed version of Mnemostream."""
+    try:
+        return version("mnemostream")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Beat:
+    """The state that the next heartbeat will tell. Work reports here what it has finished."""
+
+    def __init__(self, stage: Stage, instance: str, interval: float, clock: Clock) -> None:
+        self.stage = stage
+        self.instance = instance
+        self.interval = interval
+        self.clock = clock
+        self.boot_id = uuid.uuid4().hex
+        self.started = clock.monotonic()
+        self.phase = Phase.STARTING
+        self.sequence = 0
+        self.last_poll = 0.0
+        self.last_progress_at = 0.0
+        self.processed = 0
+        self.failed = 0
+        self.consecutive_failures = 0
+        self.last_import_count = 0
+        self.last_error = ""
+        self.loop_lag = 0.0
+        self.in_flight = 0
+        self.in_flight_since = 0.0
+        self.gauges: dict[str, float] = {}
+        self.notes: dict[str, str] = {}
+
+    def polled(self) -> None:
+        """Contact with the source of work is proven, work or no work."""
+        self.last_poll = self.clock.now()
+
+    def began(self, count: int) -> None:
+        """`count` pieces of work are in hand."""
+        self.in_flight = count
+        self.in_flight_since = self.clock.monotonic()
+
+    def succeeded(self, count: int) -> None:
+        """`count` pieces are done, durably."""
+        self.last_progress_at = self.clock.now()
+        self.processed += count
+        self.last_import_count = count
+        self.consecutive_failures = 0
+        self.in_flight = 0
+
+    def advanced(self) -> None:
+        """A part of the work in hand is done: it is slow, not stuck."""
+        self.last_progress_at = self.clock.now()
+        self.in_flight_since = self.clock.monotonic()
+
+    def failed_with(self, error: BaseException | str) -> None:
+        """One attempt failed; it may be tried again."""
+        self.failed += 1
+        self.consecutive_failures += 1
+        self.last_error = str(error)[:500]
+
+    def stuck_seconds(self) -> float:
+        """Since when work is in hand without any progress; 0.0 when idle."""
+        return self.clock.monotonic() - self.in_flight_since if self.in_flight else 0.0
+
+    def event(self) -> Heartbeat:
+        """The next heartbeat."""
+        self.sequence += 1
+        return Heartbeat(
+            stage=self.stage,
+            instance=self.instance,
+            boot_id=self.boot_id,
+            sequence=self.sequence,
+            sent_at=self.clock.now(),
+            phase=self.phase,
+            interval_seconds=self.interval,
+            uptime_seconds=self.clock.monotonic() - self.started,
+            pid=_pid(),
+            service_version=service_version(),
+            last_poll=self.last_poll,
+            last_progress_at=self.last_progress_at,
+            processed=self.processed,
+            failed=self.failed,
+            consecutive_failures=self.consecutive_failures,
+            last_import_count=self.last_import_count,
+            total_imported=self.processed,
+            in_flight=self.in_flight,
+            oldest_in_flight_seconds=self.stuck_seconds(),
+            loop_lag_seconds=self.loop_lag,
+            last_error=self.last_error,
+            gauges=dict(self.gauges),
+            notes=dict(self.notes),
+        )
+
+
+def _pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+@asynccontextmanager
+async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
+    """Beats while the body runs: `starting` at once, `running` when set so, `stopped` as the goodbye."""
+    await _send(bus, beat)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(_run(bus, beat), name="heartbeat")
+        try:
+            yield beat
+        finally:
+            task.cancel()
+    beat.phase = Phase.STOPPED
+    await _send(bus, beat)
+
+
+async def _run(bus: Bus, beat: Beat) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + beat.interval
+        await asyncio.sleep(beat.interval)
+        beat.loop_lag = max(0.0, loop.time() - due)
+        await _send(bus, beat)
+
+
+async def _send(bus: Bus, beat: Beat) -> None:
+    """Without waiting for an ack: a lost beat is followed by the next, a late one says nothing."""
+    try:
+        await bus.client.publish(subjects.heartbeat(beat.stage, beat.instance), codec.encode(beat.event()))
+        await bus.client.flush(timeout=2)
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        log.warning("heartbeat not sent", error=str(error) or type(error).__name__)

@@ -1,0 +1,91 @@
+"""How a service process lives: settings, logs, signals, watchdogs, exit codes.
+
+    0 stopped as asked · 1 crashed (restart me) · 78 misconfigured (a person must act)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from contracts.events import Stage
+from runtime import logs, settings
+from runtime.errors import Misconfigured, Transient
+from runtime.heartbeat import Beat
+from runtime.logs import Log
+
+log = Log("mnemo.lifecycle")
+S = TypeVar("S", bound=settings.Common)
+
+EX_CONFIG = 78
+
+
+def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owner: Stage | None) -> None:
+    """Runs `main(settings, stop)` to its end and leaves the process with the right code."""
+    try:
+        loaded = settings.load(kind, owner, os.environ)
+        logs.configure(loaded.log_level)
+        asyncio.run(_supervised(main, loaded))
+    except* Misconfigured as group:
+        for error in _leaves(group):
+            sys.stderr.write(f"misconfigured: {error}\n")
+        sys.exit(EX_CONFIG)
+    except* Transient as group:
+        for error in _leaves(group):
+            sys.stderr.write(f"gave up: {error}\n")
+        sys.exit(1)
+    except* KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loaded: S) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds), name="watchdog")]
+    if loaded.parent_pid:
+        guards.append(asyncio.create_task(_parent(loaded.parent_pid, stop), name="parent"))
+    try:
+        await main(loaded, stop)
+    finally:
+        for guard in guards:
+            guard.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+
+async def _blocked_loop(limit: float) -> None:
+    """Re-arms a timer in C that dumps all stacks and ends the process, even when C code holds the GIL."""
+    while limit:
+        faulthandler.dump_traceback_later(limit, exit=True)
+        await asyncio.sleep(limit / 4)
+
+
+async def _parent(pid: int, stop: asyncio.Event) -> None:
+    """A service of `mnemo up` does not outlive it."""
+    while os.getppid() == pid:
+        await asyncio.sleep(1.0)
+    log.warning("the parent process is gone, stopping")
+    stop.set()
+
+
+async def guard_progress(beat: Beat, limit: float) -> None:
+    """Ends the process when work is in hand and nothing has moved for `limit` seconds; 0 = never."""
+    while limit:
+        await asyncio.sleep(limit / 8)
+        if beat.stuck_seconds() > limit:
+            log.error("work without progress, leaving", seconds=round(beat.stuck_seconds()))
+            faulthandler.dump_traceback()
+            os._exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found

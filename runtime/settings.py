@@ -1,0 +1,117 @@
+"""Settings: a frozen msgspec Struct per service, filled from environment variables.
+
+A field `batch_chunks` of the embedder is `MNEMO_EMBEDDER_BATCH_CHUNKS`; the fields of `Common` have no
+service in their name (`MNEMO_NATS_URL`). `<NAME>_FILE` names a file that holds the value, for secrets.
+An unknown or misspelt variable with our prefix is an error; all problems are reported at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.events import Stage
+from runtime.errors import Misconfigured
+
+PREFIX = "MNEMO_"
+OTHER_OWNERS = ("LOCAL", "TEST", "COMPOSE")
+"""Owners of variables besides the stages: `mnemo` itself, the tests, compose.yaml."""
+
+
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service needs."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """Address of the bus; may hold user and password."""
+    postgres_dsn: str = "postgresql:///mnemo"
+    """Address of the database; used by writer and health."""
+    host: str = ""
+    """Name of this machine in transcript ids; empty = the host name. Fixed in containers, whose names change."""
+    instance: str = ""
+    """Name of this process in heartbeats; empty = host name and process id."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    heartbeat_seconds: float = 5.0
+    """Time between two heartbeats, seconds."""
+    watchdog_blocked_seconds: float = 30.0
+    """An event loop blocked for so long ends the process with all stacks, seconds; 0 = never."""
+    watchdog_stuck_seconds: float = 120.0
+    """Work in flight without progress for so long ends the process, seconds; 0 = never."""
+    parent_pid: int = 0
+    """Process whose death ends this one too; 0 = none. Set by `mnemo up`."""
+
+    @property
+    def host_name(self) -> str:
+        return self.host or socket.gethostname()
+
+    @property
+    def instance_name(self) -> str:
+        return self.instance or f"{socket.gethostname()}-{os.getpid()}"
+
+
+S = TypeVar("S", bound=Common)
+
+
+def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
+    """Settings of one service from its environment.
+
+    Raises Misconfigured with every problem in it, each with the variable's name.
+    """
+    names = variables(kind, owner)
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, given in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        plain = name.removesuffix("_FILE") if name not in names else name
+        if plain not in names:
+            if not _owned_by_another(name, owner):
+                problems.append(_unknown(name, names))
+            continue
+        field = names[plain]
+        if field.name in values:
+            problems.append(f"{plain}: set twice, by itself and by {plain}_FILE")
+            continue
+        try:
+            text = given if plain == name else Path(given).read_text().strip()
+            values[field.name] = msgspec.convert(_listed(text, field.type), field.type, strict=False)
+        except OSError as error:
+            problems.append(f"{name}: cannot read {given}: {error.strerror}")
+        except msgspec.ValidationError as error:
+            problems.append(f"{plain}: {error}")
+    if problems:
+        raise Misconfigured("settings:\n  " + "\n  ".join(problems))
+    return kind(**values)
+
+
+def variables(kind: type[Common], owner: Stage | None) -> dict[str, msgspec.structs.FieldInfo]:
+    """Environment variable to field, of one service's settings."""
+    common = {field.name for field in msgspec.structs.fields(Common)}
+    own = f"{owner.upper()}_" if owner else ""
+    return {
+        f"{PREFIX}{'' if field.name in common else own}{field.name.upper()}": field
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+def _owned_by_another(name: str, owner: Stage | None) -> bool:
+    others = [str(stage).upper() for stage in Stage if stage != owner] + list(OTHER_OWNERS)
+    return name.removeprefix(PREFIX).startswith(tuple(f"{other}_" for other in others))
+
+
+def _unknown(name: str, names: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"{name}: unknown variable" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _listed(text: str, kind: Any) -> object:
+    """Lists are separated by the platform's path separator (':' or ';')."""
+    if getattr(kind, "__origin__", None) is tuple:
+        return [item for item in text.split(os.pathsep) if item]
+    return {"true": True, "false": False}.get(text.lower(), text) if kind is bool else text

@@ -1,0 +1,95 @@
+"""JSON objects out of the lines of a transcript, damaged ones included. Pure.
+
+A line is one object as a rule. Two objects spliced on one line (`}{`: a file without a final
+newline was appended to), NUL runs and broken bytes give up the complete objects inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+_decoder = msgspec.json.Decoder()
+_lenient = json.JSONDecoder(strict=False)
+
+Object = dict[str, Any]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What one line holds: objects with their byte offset inside it, and how it is damaged ("" = sound)."""
+
+    objects: list[tuple[int, Object]]
+    damage: str = ""
+
+
+def read(line: bytes) -> Line:
+    """The objects of one line; `line` may end in a newline or not. Never raises."""
+    text = line.strip()
+    if not text:
+        return Line([], "blank" if line.strip(b"\r\n") or line in (b"\n", b"\r\n") else "")
+    try:
+        value = _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _recover(line)
+    if isinstance(value, dict):
+        return Line([(0, value)])
+    return Line([], "not_an_object")
+
+
+def _recover(line: bytes) -> Line:
+    """The complete objects in a line that is not one JSON object."""
+    text = line.decode("utf-8", "replace")
+    found = [(len(text[:at].encode("utf-8", "surrogatepass")), _clean(value)) for at, value in _objects(text)]
+    if b"\0" in line:
+        damage = "nul"
+    elif "\ufffd" in text and b"\xef\xbf\xbd" not in line:
+        damage = "invalid_utf8"
+    elif text.startswith("\ufeff"):
+        damage = "bom"
+    elif len(found) > 1:
+        damage = "splice"
+    elif found:
+        damage = "garbage_beside_object"
+    else:
+        damage = "invalid_json"
+    return Line(found, damage)
+
+
+def _objects(text: str) -> Iterator[tuple[int, Object]]:
+    """Outermost complete objects, left to right. Objects without a "type" are pieces of a broken one."""
+    at = text.find("{")
+    failures = 0
+    while at >= 0:
+        try:
+            value, end = _lenient.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            # A broken head is left behind at the next place where a record can start; the bound keeps
+            # a hostile line (a million braces) from costing quadratic time.
+            failures += 1
+            if failures > 64:
+                return
+            following = text.find('{"', at + 1) if failures < 8 else _next_record(text, at + 1)
+            at = following
+            continue
+        if isinstance(value, dict) and "type" in value and ("uuid" in value or failures == 0):
+            yield at, value
+        at = text.find("{", end)
+
+
+def _next_record(text: str, start: int) -> int:
+    places = [p for p in (text.find(h, start) for h in ('{"parentUuid"', '{"type"', '{"uuid"')) if p >= 0]
+    return min(places, default=-1)
+
+
+def _clean(value: Any) -> Any:
+    """Lone surrogates become U+FFFD: they exist in JSON escapes and in no UTF-8 text."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
