@@ -31,16 +31,13 @@ def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owne
         loaded = settings.load(kind, owner, os.environ)
         logs.configure(loaded.log_level)
         asyncio.run(_supervised(main, loaded))
-    except* Misconfigured as group:
-        for error in _leaves(group):
-            sys.stderr.write(f"misconfigured: {error}\n")
-        sys.exit(EX_CONFIG)
-    except* Transient as group:
-        for error in _leaves(group):
-            sys.stderr.write(f"gave up: {error}\n")
-        sys.exit(1)
-    except* KeyboardInterrupt:
-        sys.exit(130)
+    except (Misconfigured, Transient, BaseExceptionGroup) as error:
+        leaves = _leaves(error)
+        if not all(isinstance(leaf, (Misconfigured, Transient)) for leaf in leaves):
+            raise leaves[0] if len(leaves) == 1 else error  # noqa: B904 - one error needs no group around it
+        for leaf in leaves:
+            sys.stderr.write(f"{type(leaf).__name__.lower()}: {leaf}\n")
+        sys.exit(EX_CONFIG if any(isinstance(leaf, Misconfigured) for leaf in leaves) else 1)
 
 
 async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loaded: S) -> None:
@@ -84,8 +81,7 @@ async def guard_progress(beat: Beat, limit: float) -> None:
             os._exit(1)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]

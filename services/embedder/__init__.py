@@ -1,0 +1,1 @@
+"""The embedder; `python -m services.embedder.main`."""

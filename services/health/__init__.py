@@ -1,0 +1,1 @@
+"""The health; `python -m services.health.main`."""

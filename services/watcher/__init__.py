@@ -1,0 +1,1 @@
+"""The watcher; `python -m services.watcher.main`."""

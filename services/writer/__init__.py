@@ -1,0 +1,1 @@
+"""The writer; `python -m services.writer.main`."""
