@@ -55,6 +55,7 @@ class Kind(StrEnum):
     ERROR = "error"  # model "<synthetic>": API errors and the like
     SUBAGENT_PROMPT = "subagent_prompt"
     SUBAGENT_ANSWER = "subagent_answer"
+    SUBAGENT_CALL = "subagent_call"
 
 
 OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})

@@ -86,3 +86,58 @@ CONSUMERS = (EMBEDDER, WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS)
 
 MAX_DELIVERIES = 5
 """Deliveries after which a worker gives a message up; the server itself never does."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What one user of the bus may publish; everybody may subscribe to their own inbox."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...] = ()
+
+
+def _reads(*consumers: Consumer) -> tuple[str, ...]:
+    api = [f"$JS.API.CONSUMER.{verb}.{c.stream}.{c.name}" for c in consumers for verb in ("INFO", "MSG.NEXT")]
+    return (*api, *(f"$JS.ACK.{c.stream}.{c.name}.>" for c in consumers))
+
+
+GRANTS = {
+    Stage.WATCHER: Grant(
+        (
+            subjects.CHANGED,
+            f"heartbeats.{Stage.WATCHER}.>",
+            f"deadletters.{Stage.WATCHER}",
+            "$JS.API.CONSUMER.CREATE.TRANSCRIPTS.>",
+            "$JS.API.CONSUMER.MSG.NEXT.TRANSCRIPTS.>",
+        ),
+    ),
+    Stage.EMBEDDER: Grant(
+        (
+            subjects.EMBEDDED,
+            f"heartbeats.{Stage.EMBEDDER}.>",
+            f"deadletters.{Stage.EMBEDDER}",
+            *_reads(EMBEDDER),
+            "_INBOX.>",
+        ),
+        (subjects.EMBED_QUERY,),
+    ),
+    Stage.WRITER: Grant(
+        (
+            f"heartbeats.{Stage.WRITER}.>",
+            f"deadletters.{Stage.WRITER}",
+            *_reads(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
+        ),
+    ),
+    Stage.HEALTH: Grant(
+        (
+            f"heartbeats.{Stage.HEALTH}.>",
+            "$JS.API.STREAM.INFO.*",
+            "$JS.API.CONSUMER.INFO.*.*",
+            "$JS.API.CONSUMER.CREATE.HEARTBEATS.>",
+            "$JS.API.CONSUMER.MSG.NEXT.HEARTBEATS.>",
+            "$JS.API.DIRECT.GET.TRANSCRIPTS",
+            "$JS.API.STREAM.MSG.GET.*",
+        ),
+        (subjects.HEARTBEATS,),
+    ),
+}
+"""Least privilege, by stage: nobody here may purge, delete or change a stream."""

@@ -1,0 +1,1 @@
+"""The one-command mode without Docker, and the person's commands."""

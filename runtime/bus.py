@@ -127,7 +127,8 @@ async def connect(url: str, name: str) -> AsyncIterator[Bus]:
         log.warning("bus error", error=without_password(str(error) or type(error).__name__))
 
     async def on_disconnect() -> None:
-        log.warning("bus disconnected")
+        if not closing:
+            log.warning("bus disconnected")
 
     async def on_reconnect() -> None:
         log.info("bus reconnected")

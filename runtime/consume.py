@@ -108,11 +108,12 @@ class _Settler:
         self.do = do
         self.beat = beat
         self.stop = stop
+        self.lane = f"{consumer.stream}.{consumer.name}"
 
     async def settle(self, messages: Sequence[Msg]) -> None:
         """Every message leaves settled, or the process ends, or the server delivers it again."""
         fresh: list[Msg] = []
-        self.beat.began(len(messages))
+        self.beat.began(len(messages), self.lane)
         keeper = asyncio.create_task(_keep(messages), name="in-progress")
         try:
             for message in messages:
@@ -124,7 +125,7 @@ class _Settler:
                 await self._together(fresh)
         finally:
             keeper.cancel()
-            self.beat.began(0)
+            self.beat.began(0, self.lane)
 
     async def _together(self, messages: Sequence[Msg]) -> None:
         known: list[tuple[Msg, Event]] = []
@@ -162,7 +163,7 @@ class _Settler:
                 self.beat.failed_with(error)
                 log.warning("holding messages", count=len(events), attempt=attempt, error=str(error))
                 await _pause(self.stop, BACKOFF[min(attempt, len(BACKOFF) - 1)])
-                self.beat.began(self.beat.in_flight)  # waiting for a dependency is no deadlock
+                self.beat.began(len(events), self.lane)  # waiting for a dependency is no deadlock
                 attempt += 1
                 if self.stop.is_set():
                     return False

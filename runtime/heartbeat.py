@@ -7,6 +7,7 @@ which `Beat.succeeded` alone moves.
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,8 +52,7 @@ class Beat:
         self.last_import_count = 0
         self.last_error = ""
         self.loop_lag = 0.0
-        self.in_flight = 0
-        self.in_flight_since = 0.0
+        self._lanes: dict[str, tuple[int, float]] = {}
         self.gauges: dict[str, float] = {}
         self.notes: dict[str, str] = {}
 
@@ -60,10 +60,14 @@ class Beat:
         """Contact with the source of work is proven, work or no work."""
         self.last_poll = self.clock.now()
 
-    def began(self, count: int) -> None:
-        """`count` pieces of work are in hand."""
-        self.in_flight = count
-        self.in_flight_since = self.clock.monotonic()
+    def began(self, count: int, lane: str = "") -> None:
+        """`count` pieces of work are in hand, in one of the loops of this process; 0 = done with them."""
+        self._lanes[lane] = (count, self.clock.monotonic())
+
+    @property
+    def in_flight(self) -> int:
+        """Pieces of work in hand."""
+        return sum(count for count, _ in self._lanes.values())
 
     def succeeded(self, count: int) -> None:
         """`count` pieces are done, durably."""
@@ -71,12 +75,11 @@ class Beat:
         self.processed += count
         self.last_import_count = count
         self.consecutive_failures = 0
-        self.in_flight = 0
 
-    def advanced(self) -> None:
+    def advanced(self, lane: str = "") -> None:
         """A part of the work in hand is done: it is slow, not stuck."""
         self.last_progress_at = self.clock.now()
-        self.in_flight_since = self.clock.monotonic()
+        self.began(self._lanes.get(lane, (0, 0.0))[0], lane)
 
     def failed_with(self, error: BaseException | str) -> None:
         """One attempt failed; it may be tried again."""
@@ -86,7 +89,8 @@ class Beat:
 
     def stuck_seconds(self) -> float:
         """Since when work is in hand without any progress; 0.0 when idle."""
-        return self.clock.monotonic() - self.in_flight_since if self.in_flight else 0.0
+        now = self.clock.monotonic()
+        return max((now - since for count, since in self._lanes.values() if count), default=0.0)
 
     def event(self) -> Heartbeat:
         """The next heartbeat."""
@@ -100,7 +104,7 @@ class Beat:
             phase=self.phase,
             interval_seconds=self.interval,
             uptime_seconds=self.clock.monotonic() - self.started,
-            pid=_pid(),
+            pid=os.getpid(),
             service_version=service_version(),
             last_poll=self.last_poll,
             last_progress_at=self.last_progress_at,
@@ -116,12 +120,6 @@ class Beat:
             gauges=dict(self.gauges),
             notes=dict(self.notes),
         )
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
 
 
 @asynccontextmanager

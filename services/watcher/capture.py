@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from contracts import codec
-from contracts.events import Checkpoint, TranscriptChanged
+from contracts.events import Checkpoint
 from runtime.bus import Bus, Message
 from runtime.clock import Clock, iso
 from runtime.errors import NoSpace, Transient
@@ -133,6 +133,7 @@ class Capture:
                 known.rest_until = known.rest_until if rested else self._rest_until(seen)
             else:
                 known.rest_until = 0.0
+            self._tally(piece.counts)
             for message in piece.messages:
                 await self._add(message)
             more = piece.more and bool(piece.messages)
@@ -194,20 +195,17 @@ class Capture:
                 await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 self.beat.began(len(batch))
                 attempt += 1
-        for message in batch:
-            event = codec.decode(message.payload)
-            if isinstance(event, TranscriptChanged):
-                self._tally(event)
+        self.counts["segments"] += len(batch)
+        self.beat.began(0)
         self.beat.succeeded(len(batch))
         self.report()
 
-    def _tally(self, event: TranscriptChanged) -> None:
-        for name, count in event.counts.items():
+    def _tally(self, counts: dict[str, int]) -> None:
+        for name, count in counts.items():
             kind = name.partition(":")[0]
             if kind in ("damaged", "unknown"):
                 self.counts[kind] += count
                 self.counts[name] += count
-        self.counts["segments"] += 1
 
     def report(self) -> None:
         """The numbers for the next heartbeat."""

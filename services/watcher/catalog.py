@@ -5,6 +5,8 @@ The log is the only memory of the watcher. Losing its machine loses nothing.
 
 from __future__ import annotations
 
+import uuid
+
 import msgspec
 import nats.errors
 from nats.js import api
@@ -25,12 +27,13 @@ async def load(bus: Bus) -> dict[str, Checkpoint]:
         info = await bus.stream.add_consumer(
             topology.TRANSCRIPTS.name,
             api.ConsumerConfig(
+                name=f"positions-{uuid.uuid4().hex[:12]}",
                 filter_subject=subjects.CHANGED,
                 deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
                 ack_policy=api.AckPolicy.NONE,
                 headers_only=True,
                 mem_storage=True,
-                inactive_threshold=60.0,
+                inactive_threshold=30.0,
             ),
         )
         subscription = await bus.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
@@ -46,7 +49,6 @@ async def load(bus: Bus) -> dict[str, Checkpoint]:
                     continue
                 found[checkpoint.transcript] = checkpoint
         await subscription.unsubscribe()
-        await bus.stream.delete_consumer(topology.TRANSCRIPTS.name, info.name)
         return found
     except (nats.errors.Error, TimeoutError, APIError) as error:
         raise Transient(f"positions cannot be read from the log: {error or type(error).__name__}") from error

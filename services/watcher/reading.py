@@ -45,6 +45,7 @@ class Piece(msgspec.Struct, frozen=True):
     more: bool
     torn: int = 0
     rewritten: bool = False
+    counts: dict[str, int] = {}
 
 
 def read(known: Known, full: str, seen: Seen, captured_at: str, *, segment: int, rested: bool) -> Piece:
@@ -73,8 +74,11 @@ def read(known: Known, full: str, seen: Seen, captured_at: str, *, segment: int,
         pending = _at(file, cursor.line_start, cursor.end - cursor.line_start)
         if not complete:
             complete = _parses(pending + data)
-        made = events(data, pending, cursor, known.place, stamp, limit=segment, complete=complete)
-        return Piece(made, cursor.end < now.size, 0, rewritten)
+        made, counts = events(data, pending, cursor, known.place, stamp, limit=segment, complete=complete)
+        more = cursor.end < now.size
+        if more:
+            known.seen = None  # read on, whatever the next stat says
+        return Piece(made, more, 0, rewritten, counts)
 
 
 def _same_content(known: Known, file: BinaryIO, now: Seen, verdict: Verdict) -> bool:

@@ -107,8 +107,8 @@ class Stamp(msgspec.Struct, frozen=True):
 
 def events(
     data: bytes, pending: bytes, cursor: Cursor, place: Place, stamp: Stamp, *, limit: int, complete: bool
-) -> list[Message]:
-    """The messages for `data`, the bytes from `cursor.end` on; advances the cursor.
+) -> tuple[list[Message], dict[str, int]]:
+    """The messages for `data`, the bytes from `cursor.end` on, and its line counts; advances the cursor.
 
     `pending` is the part of the running line that is captured already (a fragment went before).
     `complete` says that a line ends with the data; otherwise it is a fragment and yields no records.
@@ -150,7 +150,7 @@ def events(
             subagent=place.file.subagent,
         )
         made.append(_message(event, checkpoint(cursor, place, stamp)))
-    return made
+    return made, counts
 
 
 def _last_line(data: bytes, end: int) -> int:

@@ -29,9 +29,11 @@ REJECTION_MARK = "To tell you how to proceed, the user said:\n"
 REJECTION_NOTE = "\n\nNote: The user's next message may contain"
 CLARIFY_HEAD = "The user wants to clarify these questions"
 BOOKKEEPING = frozenset(
-    """file-history-snapshot file-history-delta last-prompt permission-mode ai-title mode pr-link custom-title
-    agent-name summary bridge-session worktree-state relocated agent-setting frame-link progress system attachment
-    queue-operation started result""".split()
+    (
+        "agent-name agent-setting ai-title attachment bridge-session custom-title file-history-delta "
+        "file-history-snapshot frame-link last-prompt mode permission-mode pr-link progress queue-operation "
+        "relocated result started summary system worktree-state"
+    ).split()  # noqa: SIM905 - twenty quoted names are harder to read
 )
 
 
@@ -119,8 +121,7 @@ def _assistant(obj: Object, file: Context) -> list[_Found]:
         elif what == "tool_use":
             given = msgspec.json.encode(block.get("input")).decode("utf-8", "replace")[:TOOL_INPUT_CHARS]
             tool = _str(block.get("name"))
-            # A sub-agent's calls are its own: "" keeps them out of the tools of the exchange around it.
-            found.append((Kind.TOOL_CALL, number, "subagent" if aside else "", tool, given))
+            found.append((Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL, number, "", tool, given))
     return found
 
 

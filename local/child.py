@@ -1,0 +1,124 @@
+"""Child processes: started, watched, restarted with back-off, stopped in order, never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
+STABLE_SECONDS = 30.0
+EX_CONFIG = 78
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """One process to run."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    log: Path
+    user: str | None = None
+    stop_signal: int = signal.SIGTERM
+    stop_seconds: float = 15.0
+
+
+class Child:
+    """Keeps one process running. `say` hears of deaths."""
+
+    def __init__(self, spec: Spec, say: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.say = say
+        self.process: asyncio.subprocess.Process | None = None
+        self.restarts = 0
+        self.fatal = ""
+        self._stopping = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts it and, from now on, starts it again whenever it dies."""
+        await self._spawn()
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.spec.name}")
+
+    async def stop(self) -> None:
+        """Asks, waits, then kills."""
+        self._stopping = True
+        process = self.process
+        if self._keeper and process is None:
+            self._keeper.cancel()
+        if process and process.returncode is None:
+            process.send_signal(self.spec.stop_signal)
+            try:
+                await asyncio.wait_for(process.wait(), self.spec.stop_seconds)
+            except TimeoutError:
+                self.say(f"{self.spec.name} did not stop in {self.spec.stop_seconds:.0f} s, killed")
+                process.kill()
+                await process.wait()
+        if self._keeper:
+            self._keeper.cancel()
+
+    def tail(self, lines: int = 5) -> str:
+        """The end of its log."""
+        try:
+            return "\n".join(self.spec.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    async def _spawn(self) -> None:
+        with open(self.spec.log, "ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.spec.argv,
+                env=dict(self.spec.env),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self.spec.user,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the parent, which stops in order
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while self.process:
+            started = loop.time()
+            code = await self.process.wait()
+            if self._stopping:
+                return
+            if code == EX_CONFIG:
+                self.fatal = self.tail(3)
+                self.say(f"{self.spec.name} is misconfigured and stays down: {self.fatal}")
+                return
+            failures = 0 if loop.time() - started > STABLE_SECONDS else failures + 1
+            pause = BACKOFF[min(failures, len(BACKOFF)) - 1] if failures else BACKOFF[0]
+            self.restarts += 1
+            self.say(f"{self.spec.name} ended with code {code}, starting it again in {pause:.1f} s")
+            await asyncio.sleep(pause)
+            if self._stopping:
+                return
+            await self._spawn()
+
+
+def _die_with_parent() -> None:
+    """Linux: the kernel ends the child when its parent dies, kill -9 included (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+async def once(spec: Spec) -> None:
+    """Runs a one-shot process to its end. Raises RuntimeError with the end of its log."""
+    child = Child(spec, lambda text: None)
+    await child._spawn()
+    if child.process and await child.process.wait() != 0:
+        raise RuntimeError(f"{spec.name} failed:\n{child.tail(12)}")
+
+
+def service_env(extra: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without settings meant for others, plus what the service needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MNEMO_LOCAL_", "MNEMO_TEST_"))}
+    return {**kept, **extra}

