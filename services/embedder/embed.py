@@ -1,0 +1,106 @@
+"""Segments to vectors: one pool of chunks for all messages in hand, batched by length."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from contracts import codec, subjects, topology
+from contracts.events import CHUNKABLE, Chunk, Event, Record, RecordsEmbedded, TranscriptChanged
+from runtime.bus import Bus, Message
+from runtime.heartbeat import Beat
+from services.embedder import chunks
+from services.embedder.model import Model
+from services.embedder.settings import Settings
+
+Vectors = list[tuple[chunks.Span, bytes]]
+
+
+class _Todo(msgspec.Struct, frozen=True):
+    sha: str
+    text: str
+    spans: list[chunks.Span]
+
+
+class Embedder:
+    """Embeds what is chunkable in segments and publishes the vectors; returns when they are stored."""
+
+    def __init__(self, bus: Bus, model: Model, settings: Settings, beat: Beat, lane: str) -> None:
+        self.bus = bus
+        self.model = model
+        self.settings = settings
+        self.beat = beat
+        self.lane = lane
+        self._remembered: OrderedDict[str, Vectors] = OrderedDict()
+
+    async def work(self, events: Sequence[Event]) -> None:
+        """One pool of all texts in `events`: long and short ones of several files share full batches."""
+        changes = [event for event in events if isinstance(event, TranscriptChanged)]
+        texts = {codec.text_sha(record.text): record.text for change in changes for record in embeddable(change)}
+        vectors = await self._vectors(texts)
+        messages = [message for change in changes for message in self._messages(change, vectors)]
+        await self.bus.publish_all(messages)
+        self.beat.gauges["chunks"] = self.beat.gauges.get("chunks", 0) + sum(map(len, vectors.values()))
+
+    async def _vectors(self, texts: dict[str, str]) -> dict[str, Vectors]:
+        known = {sha: self._remembered[sha] for sha in texts if sha in self._remembered}
+        todo = [
+            _Todo(sha, text, await self.model.off_loop(chunks.split, text, self.model.tokens, self.model.window))
+            for sha, text in texts.items()
+            if sha not in known
+        ]
+        flat = [(item, span) for item in todo for span in item.spans]
+        found: dict[int, bytes] = {}
+        for group in chunks.batches([span.tokens + 2 for _, span in flat], self.settings.batch_tokens):
+            pieces = [flat[i][0].text[flat[i][1].begin : flat[i][1].stop] for i in group]
+            for i, vector in zip(group, await self.model.encode(pieces), strict=True):
+                found[i] = vector.tobytes()
+            self.beat.advanced(self.lane)
+        at = 0
+        for item in todo:
+            known[item.sha] = [(span, found[at + i]) for i, span in enumerate(item.spans)]
+            at += len(item.spans)
+            self._remember(item.sha, known[item.sha])
+        return known
+
+    def _remember(self, sha: str, vectors: Vectors) -> None:
+        self._remembered[sha] = vectors
+        while len(self._remembered) > self.settings.cache_texts:
+            self._remembered.popitem(last=False)
+
+    def _messages(self, change: TranscriptChanged, vectors: dict[str, Vectors]) -> list[Message]:
+        """The vectors of one segment, in events that stay below the size budget."""
+        made: list[Message] = []
+        batch: list[Chunk] = []
+        size = 0
+        for record in embeddable(change):
+            sha = codec.text_sha(record.text)
+            for number, (span, vector) in enumerate(vectors[sha]):
+                batch.append(Chunk(record.id, sha, number, span.begin, span.stop, vector))
+                size += len(vector) * 4 // 3 + 250
+                if size > topology.EVENT_BUDGET:
+                    made.append(self._message(change, batch, len(made)))
+                    batch, size = [], 0
+        if batch:
+            made.append(self._message(change, batch, len(made)))
+        return made
+
+    def _message(self, change: TranscriptChanged, batch: list[Chunk], part: int) -> Message:
+        event = RecordsEmbedded(
+            transcript=change.transcript,
+            source=change.source,
+            model=self.model.fingerprint,
+            model_name=self.model.name,
+            dimensions=self.model.dimensions,
+            chunks=batch,
+            part=part,
+        )
+        subject = subjects.embedded(change.source, change.transcript)
+        return Message(subject, codec.encode(event), codec.embedded_message_id(event))
+
+
+def embeddable(change: TranscriptChanged) -> list[Record]:
+    """Records of human or assistant words that are not just white space."""
+    return [record for record in change.records if record.kind in CHUNKABLE and record.text.strip()]

@@ -1,0 +1,66 @@
+"""Embedder: segments in, vectors out.
+
+    TRANSCRIPTS ──fetch──▶ chunks (pure) ──▶ model (own thread) ──publish──▶ EMBEDDINGS
+         ▲                                                                       │
+         └──────────────── settled only after every PubAck ◀─────────────────────┘
+    queries.embed ──▶ model ──▶ reply          (a search never waits longer than one batch)
+
+The order is the promise: a segment is acked after the last of its vectors is stored. Killed on any
+line below, this process costs a redelivery, never a vector; a copy is dropped by message id or key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from nats.aio.msg import Msg
+
+from contracts import codec, subjects, topology
+from contracts.events import EmbedQuery, EmbedReply, Phase, Stage
+from runtime import bus, consume, heartbeat, lifecycle
+from runtime.bus import Bus
+from runtime.clock import SystemClock
+from services.embedder import model as models
+from services.embedder.embed import Embedder
+from services.embedder.model import Model
+from services.embedder.settings import Settings
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Embeds until told to stop."""
+    beat = heartbeat.Beat(Stage.EMBEDDER, settings.instance_name, settings.heartbeat_seconds, SystemClock())
+    async with (
+        bus.connect(settings.nats_url, name=f"embedder {settings.instance_name}") as nats,
+        heartbeat.beating(nats, beat),
+        models.opened(settings) as model,  # before the first fetch: a missing model must use up no delivery
+        asyncio.TaskGroup() as tasks,
+    ):
+        beat.notes["model"] = model.fingerprint
+        beat.phase = Phase.RUNNING
+        guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        await _answer_queries(nats, model)
+        lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
+        embedder = Embedder(nats, model, settings, beat, lane)
+        await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop)
+        beat.phase = Phase.DRAINING
+        guard.cancel()
+
+
+async def _answer_queries(nats: Bus, model: Model) -> None:
+    """Search texts by request and reply, shared among all embedders."""
+
+    async def answer(message: Msg) -> None:
+        try:
+            query = msgspec.json.decode(message.data, type=EmbedQuery)
+            vectors = await model.encode([query.text])
+            reply = EmbedReply(model.fingerprint, model.dimensions, vectors[0].tobytes())
+        except msgspec.DecodeError as error:
+            reply = EmbedReply(error=str(error))
+        await message.respond(codec.encode(reply))
+
+    await nats.client.subscribe(subjects.EMBED_QUERY, queue="embedders", cb=answer)
+
+
+if __name__ == "__main__":
+    lifecycle.run(main, Settings, Stage.EMBEDDER)

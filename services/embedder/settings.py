@@ -1,0 +1,24 @@
+"""Settings of the embedder."""
+
+from __future__ import annotations
+
+from runtime.settings import Common
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """Environment: `MNEMO_EMBEDDER_<FIELD>`, and the common ones."""
+
+    model: str = ""
+    """Name or folder of a sentence-transformers model; empty = the bundled all-MiniLM-L6-v2."""
+    backend: str = "torch"
+    """torch, onnx or openvino, as sentence-transformers names them."""
+    device: str = ""
+    """cpu, cuda, mps; empty = the best there is."""
+    threads: int = 0
+    """Threads of the model; 0 = one per core."""
+    window_tokens: int = 0
+    """Most tokens in one chunk; 0 = the model's own window."""
+    batch_tokens: int = 8192
+    """Most tokens, padding included, in one call of the model."""
+    cache_texts: int = 4096
+    """Texts whose vectors are remembered, so that an equal text is not embedded again."""

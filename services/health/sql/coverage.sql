@@ -1,0 +1,2 @@
+-- Texts with vectors, by model.
+select model, name, texts, embedded from coverage
