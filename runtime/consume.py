@@ -39,9 +39,7 @@ BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 Work = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-async def work(
-    bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event
-) -> None:
+async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event) -> None:
     """Feeds `do` until `stop`. `do` returns only after its effect is durable.
 
     Raises Misconfigured when the consumer does not exist.
@@ -100,9 +98,7 @@ async def _rebind(
 class _Settler:
     """What happens to fetched messages. One per consumer."""
 
-    def __init__(
-        self, bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event
-    ) -> None:
+    def __init__(self, bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event) -> None:
         self.bus = bus
         self.consumer = consumer
         self.do = do

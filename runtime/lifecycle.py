@@ -1,6 +1,6 @@
 """How a service process lives: settings, logs, signals, watchdogs, exit codes.
 
-    0 stopped as asked · 1 crashed (restart me) · 78 misconfigured (a person must act)
+0 stopped as asked · 1 crashed (restart me) · 78 misconfigured (a person must act)
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def _blocked_loop(limit: float) -> None:
 
 async def _parent(pid: int, stop: asyncio.Event) -> None:
     """A service of `mnemo up` does not outlive it."""
-    while os.getppid() == pid:
+    while os.getppid() == pid:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(1.0)
     log.warning("the parent process is gone, stopping")
     stop.set()

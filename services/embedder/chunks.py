@@ -65,9 +65,7 @@ def _fitting(text: str, begin: int, stop: int, count: int, tokens: Tokens, windo
         return [Span(begin, stop, count)]
     middle = (begin + stop) // 2
     halves = ((begin, middle), (middle, stop))
-    return [
-        span for b, s in halves for span in _fitting(text, b, s, len(tokens(text[b:s])), tokens, window)
-    ]
+    return [span for b, s in halves for span in _fitting(text, b, s, len(tokens(text[b:s])), tokens, window)]
 
 
 def batches(lengths: Sequence[int], limit: int) -> list[list[int]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Iterator
 
 import msgspec
@@ -101,6 +102,7 @@ async def _history(nats: Bus) -> list[Msg]:
         info = await nats.stream.add_consumer(
             topology.HEARTBEATS.name,
             js.ConsumerConfig(
+                name=f"window-{uuid.uuid4().hex[:12]}",
                 deliver_policy=js.DeliverPolicy.ALL,
                 ack_policy=js.AckPolicy.NONE,
                 mem_storage=True,

@@ -33,6 +33,8 @@ def fold(before: Instance | None, beat: Heartbeat) -> Instance:
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
         return Instance(beat)
+    if beat.sent_at < before.beat.sent_at:  # history, read after a live beat had come
+        return before
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
             return before

@@ -20,10 +20,23 @@ COMMAND_TIMEOUT = 60.0
 CONNECT_TIMEOUT = 5.0
 
 RECORD_COLUMNS = (
-    "transcript_id generation record_id block part byte_offset kind role exchange_id occurred_at cwd body text_sha "
-    "tool tool_input"
-).split()  # noqa: SIM905 - as it reads in SQL
-CHUNK_COLUMNS = "model text_sha chunk begin_char stop_char embedding".split()  # noqa: SIM905
+    "transcript_id",
+    "generation",
+    "record_id",
+    "block",
+    "part",
+    "byte_offset",
+    "kind",
+    "role",
+    "exchange_id",
+    "occurred_at",
+    "cwd",
+    "body",
+    "text_sha",
+    "tool",
+    "tool_input",
+)
+CHUNK_COLUMNS = ("model", "text_sha", "chunk", "begin_char", "stop_char", "embedding")
 
 
 class Database:

@@ -19,9 +19,7 @@ Object = dict[str, Any]
 TOOL_INPUT_CHARS = 400
 """Characters of a tool's input kept for display; the whole input is in the segment's bytes."""
 
-WRAPPERS = re.compile(
-    r"<(ide_opened_file|ide_selection|ide_diagnostics|system-reminder)>.*?</\1>", re.DOTALL
-)
+WRAPPERS = re.compile(r"<(ide_opened_file|ide_selection|ide_diagnostics|system-reminder)>.*?</\1>", re.DOTALL)
 MACHINE_HEADS = ("<task-notification>", "<teammate-message", "<ci-monitor-event")
 LOCAL_OUTPUT_HEADS = ("<local-command-stdout>", "<local-command-stderr>", "<bash-stdout>", "<bash-stderr>")
 INTERRUPT_HEAD = "[Request interrupted by user"
@@ -29,11 +27,29 @@ REJECTION_MARK = "To tell you how to proceed, the user said:\n"
 REJECTION_NOTE = "\n\nNote: The user's next message may contain"
 CLARIFY_HEAD = "The user wants to clarify these questions"
 BOOKKEEPING = frozenset(
-    (
-        "agent-name agent-setting ai-title attachment bridge-session custom-title file-history-delta "
-        "file-history-snapshot frame-link last-prompt mode permission-mode pr-link progress queue-operation "
-        "relocated result started summary system worktree-state"
-    ).split()  # noqa: SIM905 - twenty quoted names are harder to read
+    {
+        "agent-name",
+        "agent-setting",
+        "ai-title",
+        "attachment",
+        "bridge-session",
+        "custom-title",
+        "file-history-delta",
+        "file-history-snapshot",
+        "frame-link",
+        "last-prompt",
+        "mode",
+        "permission-mode",
+        "pr-link",
+        "progress",
+        "queue-operation",
+        "relocated",
+        "result",
+        "started",
+        "summary",
+        "system",
+        "worktree-state",
+    }
 )
 
 

@@ -1,0 +1,58 @@
+# Mnemostream. `make` lists what there is.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export HF_HUB_OFFLINE ?= 1
+# Only the arguments after `make run ARGS="…"`.
+ARGS ?=
+
+.PHONY: help run install test test-all lint types imports generate bench env clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# torch first and pinned: a CPU build where the index has one, and no second choice for what comes after.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q $${MNEMO_TORCH:-torch==2.13.0}
+	$(BIN)/pip install -q -e '.[local,dev]'
+	@touch $(STAMP)
+
+install: $(STAMP) ## install everything into .venv
+
+run: $(STAMP) ## run it all here: NATS, PostgreSQL, the four services (ARGS="--once --source …")
+	$(BIN)/mnemo up $(ARGS)
+
+test: $(STAMP) ## all tests but the minutes-long ones
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(STAMP) ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(STAMP) ## the three floors
+	$(BIN)/lint-imports
+
+generate: $(STAMP) ## files that are made from the code
+	$(BIN)/python -m contracts.asyncapi > contracts/asyncapi.json
+	$(BIN)/python -m local.nats_conf > ops/nats.conf
+
+bench: $(STAMP) ## measure the import (ARGS="--corpus …")
+	$(BIN)/python bench/import.py $(ARGS)
+
+env: ## .env for compose.yaml, with random passwords, mode 0600
+	@test ! -e .env || { echo ".env is there already"; exit 1; }
+	@umask 077; for name in POSTGRES WRITER READER NATS_WATCHER NATS_EMBEDDER NATS_WRITER NATS_HEALTH NATS_OPERATOR HEALTH; do \
+	  echo "MNEMO_COMPOSE_$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; done > .env; echo "made .env"
+
+clean: ## remove what was made here
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,48 @@
+"""Where a running Mnemostream answers: `endpoints.json` in the data folder, or the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from local.servers import write_private
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """The three addresses; they hold passwords, so the file has mode 0600."""
+
+    nats_url: str
+    postgres_dsn: str
+    health_url: str
+
+
+class NotRunning(Exception):
+    """Nothing says where Mnemostream answers."""
+
+
+def data_folder(given: str | None) -> Path:
+    """`--data`, else `MNEMO_LOCAL_DATA`, else the platform's user data folder."""
+    chosen = given or os.environ.get("MNEMO_LOCAL_DATA")
+    return Path(chosen).expanduser().resolve() if chosen else Path(platformdirs.user_data_dir("mnemostream"))
+
+
+def write(data: Path, endpoints: Endpoints) -> None:
+    """Writes endpoints.json."""
+    write_private(data / "endpoints.json", msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n")
+
+
+def read(data: Path) -> Endpoints:
+    """The addresses. Environment variables (for compose) win over the file.
+
+    Raises NotRunning when neither says it.
+    """
+    names = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
+    if all(name in os.environ for name in names):
+        return Endpoints(*(os.environ[name] for name in names))
+    try:
+        return msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
+    except (OSError, msgspec.DecodeError) as error:
+        raise NotRunning(f"nothing runs on {data}: start `mnemo up`, or name its folder with --data") from error

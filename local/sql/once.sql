@@ -1,0 +1,7 @@
+-- Is everything that is stored also embedded, by the newest model in use?
+select (select coalesce(sum(stored), 0)::bigint from (
+            select distinct on (transcript_id) generation, max(end_offset) as stored
+            from segments group by transcript_id, generation order by transcript_id, generation desc) s) as stored_bytes,
+       (select count(distinct text_sha) from records where text_sha is not null) as texts,
+       (select coalesce(max(embedded), 0) from coverage where $1 = '' or model = $1) as embedded,
+       (select count(distinct exchange_id) from records where kind in ('prompt', 'command', 'plan')) as conversations

@@ -1,0 +1,17 @@
+-- The nearest exchanges to a vector, each once, by its best chunk. Exact: every vector of the model is compared.
+with nearest as (
+    select text_sha, begin_char, stop_char, embedding <=> $1::vector as distance
+    from chunks where model = $2
+    order by distance limit $3 * 8
+), hits as (
+    select distinct on (r.exchange_id) r.exchange_id, r.kind as hit_kind, n.distance,
+           substr(r.body, n.begin_char + 1, n.stop_char - n.begin_char) as snippet
+    from nearest n join records r using (text_sha)
+    where r.exchange_id is not null
+    order by r.exchange_id, n.distance
+)
+select h.exchange_id, 1 - h.distance as similarity, h.hit_kind, h.snippet,
+       c.session_id, c.project, c.started_at, c.prompt, c.source, c.transcript_id
+from (select * from hits order by distance limit $3) h
+join conversations c using (exchange_id)
+order by h.distance

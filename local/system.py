@@ -1,0 +1,151 @@
+"""The whole system as child processes on one data folder: servers, one-shots, the four services."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from contracts.events import Stage
+from local import endpoints
+from local.child import Child, Spec, once, service_env
+from local.endpoints import Endpoints
+from local.servers import Nats, Postgres, Secrets, free_port
+
+BUNDLED_MODEL = "all-MiniLM-L6-v2"
+NATS_PORT = 4222
+HEALTH_PORT = 8001
+POSTGRES_PORT = 54329
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to run. `settings` are extra environment variables for the services."""
+
+    data: Path
+    roots: Sequence[Path]
+    embedders: int = 1
+    nats_port: int = NATS_PORT
+    health_port: int = HEALTH_PORT
+    postgres_port: int = POSTGRES_PORT
+    settings: Mapping[str, str] = {}
+
+
+class Busy(Exception):
+    """Another process runs on the same data folder."""
+
+
+class System:
+    """What runs, by name."""
+
+    def __init__(self, endpoints: Endpoints, children: dict[str, Child]) -> None:
+        self.endpoints = endpoints
+        self.children = children
+
+    @property
+    def fatal(self) -> str:
+        """Why a child stays down; "" while all is well."""
+        return next((f"{name}: {c.fatal}" for name, c in self.children.items() if c.fatal), "")
+
+
+@asynccontextmanager
+async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[System]:
+    """Starts everything in order of need and stops it in reverse.
+
+    Raises Busy, or RuntimeError with the end of the log of what did not start.
+    """
+    (plan.data / "logs").mkdir(parents=True, exist_ok=True)
+    plan.data.chmod(0o711 if os.geteuid() == 0 else 0o700)  # as root, PostgreSQL's own user must get through
+    lock = _lock(plan.data)
+    secrets = Secrets.of(plan.data)
+    nats = Nats(plan.data, _port("NATS", plan.nats_port, say), secrets.nats)
+    postgres = Postgres(plan.data, _port("PostgreSQL", plan.postgres_port, lambda _: None), secrets)
+    health_port = _port("health", plan.health_port, say)
+    children: dict[str, Child] = {}
+    async with AsyncExitStack() as stack:
+        stack.callback(lock.close)
+
+        async def start(spec: Spec) -> None:
+            child = children[spec.name] = Child(spec, say)
+            stack.push_async_callback(child.stop)
+            await child.start()
+
+        await start(nats.spec())
+        await start(await asyncio.to_thread(postgres.prepare))
+        await nats.ready()
+        await postgres.ready()
+        for spec in _one_shots(plan, nats, postgres, secrets):
+            await once(spec)
+        for spec in _services(plan, nats, postgres, health_port):
+            await start(spec)
+        where = Endpoints(nats.url("operator"), postgres.dsn(), f"http://127.0.0.1:{health_port}")
+        endpoints.write(plan.data, where)
+        yield System(where, children)
+
+
+def _lock(data: Path) -> IO[str]:
+    handle = open(data / "lock", "w")  # noqa: SIM115 - held as long as the system runs
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise Busy(f"another `mnemo up` runs on {data}") from error
+    return handle
+
+
+def _port(name: str, wanted: int, say: Callable[[str], None]) -> int:
+    port = free_port(wanted)
+    if wanted and port != wanted:
+        say(f"port {wanted} is taken, {name} listens on {port}")
+    return port
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", module]
+
+
+def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
+    logs = plan.data / "logs"
+    model = plan.settings.get("MNEMO_EMBEDDER_MODEL") or os.environ.get("MNEMO_EMBEDDER_MODEL") or BUNDLED_MODEL
+    bus = service_env({"MNEMO_NATS_URL": nats.url("operator"), "MNEMO_MODEL": model})
+    database = service_env(
+        {
+            "MNEMO_POSTGRES_DSN": postgres.dsn(),
+            "MNEMO_WRITER_PASSWORD": secrets.writer,
+            "MNEMO_READER_PASSWORD": secrets.reader,
+        }
+    )
+    return [
+        Spec("provision", _python("runtime.provision"), bus, logs / "provision.log"),
+        Spec("migrate", _python("services.writer.migrate"), database, logs / "migrate.log"),
+    ]
+
+
+def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int) -> list[Spec]:
+    threads = str(max(1, (os.cpu_count() or 1) // max(1, plan.embedders)))
+    own: list[tuple[str, Stage, dict[str, str]]] = [
+        ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
+        ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
+        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": os.pathsep.join(map(str, plan.roots))}),
+    ]
+    own[0][2]["MNEMO_HEALTH_PORT"] = str(health_port)
+    for number in range(plan.embedders):
+        own.append((f"embedder-{number}", Stage.EMBEDDER, {"MNEMO_EMBEDDER_THREADS": threads}))
+    made = []
+    for name, stage, extra in own:
+        common = {
+            "MNEMO_NATS_URL": nats.url(stage),
+            "MNEMO_INSTANCE": name,
+            "MNEMO_PARENT_PID": str(os.getpid()),
+            "MALLOC_ARENA_MAX": "2",
+            "TQDM_DISABLE": "1",
+        }
+        env = service_env({**common, **extra, **plan.settings})
+        made.append(Spec(name, _python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
+    return made
