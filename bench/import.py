@@ -138,7 +138,9 @@ async def idle(running: system.System) -> None:
 
     services, servers = used(names), used(["nats"])
     await asyncio.sleep(20)
-    print(f"idle         services {(used(names) - services) / 20:.1%} of a core, nats {(used(['nats']) - servers) / 20:.1%}")
+    print(
+        f"idle         services {(used(names) - services) / 20:.1%} of a core, nats {(used(['nats']) - servers) / 20:.1%}"
+    )
 
 
 async def live(running: system.System, connection: asyncpg.Connection, folder: Path) -> None:
