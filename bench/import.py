@@ -62,7 +62,7 @@ STORED = "select coalesce(sum(end_offset - start_offset), 0)::bigint from segmen
 
 
 async def saving(corpus: Path, data: Path) -> None:
-    total = sum(file.stat().st_size for file in corpus.rglob("*.jsonl"))
+    total = sum(file.stat().st_size for file in corpus.rglob("*.jsonl"))  # noqa: ASYNC240
     memory: dict[str, float] = {}
     plan = system.Plan(data=data, roots=[corpus], embedders=0, **ANY_PORT)
     began = time.perf_counter()
@@ -100,7 +100,10 @@ async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None
         await until(connection, "select count(*) from chunks", lambda count: count > 0)  # the model is loaded
         first = await connection.fetchval("select count(*) from chunks")
         began = time.perf_counter()
-        rest = "select (select count(distinct text_sha) from records where text_sha is not null) - (select count(distinct text_sha) from chunks)"
+        rest = (
+            "select (select count(distinct text_sha) from records where text_sha is not null) "
+            "- (select count(distinct text_sha) from chunks)"
+        )
         await until(connection, rest, lambda left: left == 0, 0.5)
         seconds = time.perf_counter() - began
         count = await connection.fetchval("select count(*) from chunks") - first
@@ -138,9 +141,8 @@ async def idle(running: system.System) -> None:
 
     services, servers = used(names), used(["nats"])
     await asyncio.sleep(20)
-    print(
-        f"idle         services {(used(names) - services) / 20:.1%} of a core, nats {(used(['nats']) - servers) / 20:.1%}"
-    )
+    ours, bus = (used(names) - services) / 20, (used(["nats"]) - servers) / 20
+    print(f"idle         services {ours:.1%} of a core, nats {bus:.1%}")
 
 
 async def live(running: system.System, connection: asyncpg.Connection, folder: Path) -> None:

@@ -10,7 +10,7 @@ from contracts.events import Checkpoint, Event, RecordsEmbedded, TranscriptChang
 from contracts.subjects import token
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Event)
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _checkpoints = msgspec.json.Decoder(Checkpoint)
 
 CHECKPOINT_HEADER = "Mnemo-Checkpoint"

@@ -176,9 +176,9 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
         for hit in found:
             when = hit["started_at"].strftime("%Y-%m-%d %H:%M") if isinstance(hit["started_at"], datetime) else "?"
             out.print(f"[bold]{hit['similarity']:.2f}[/]  {when}  [cyan]{hit['project'] or '?'}[/]")
-            out.print(f"      session {hit['session_id']}", markup=False)
-            out.print(f"      asked: {_short(hit['prompt'])}", markup=False)
-            out.print(f"      found: {_short(hit['snippet'])}\n", markup=False)
+            out.print(f"      session {hit['session_id']}", markup=False, soft_wrap=True)
+            out.print(f"      asked: {_short(hit['prompt'])}", markup=False, soft_wrap=True)
+            out.print(f"      found: {_short(hit['snippet'])}\n", markup=False, soft_wrap=True)
     if not found:
         err.print("nothing found: is anything embedded yet? see `mnemo status`")
     sys.exit(0 if found else EX_FALSE)

@@ -106,13 +106,18 @@ class Nats:
         """Returns when it answers. Raises RuntimeError after 30 s."""
         for _ in range(300):
             try:
-                client = await nats.connect(self.url(nats_conf.OPERATOR), connect_timeout=1, allow_reconnect=False)
+                url = self.url(nats_conf.OPERATOR)
+                client = await nats.connect(url, connect_timeout=1, allow_reconnect=False, error_cb=_silent)
                 await client.jetstream().account_info()
                 await client.close()
                 return
             except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
                 await asyncio.sleep(0.1)
         raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
+
+
+async def _silent(error: Exception) -> None:
+    """Refused connections are expected while a server starts."""
 
 
 class Postgres:

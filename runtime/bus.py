@@ -26,6 +26,7 @@ log = Log("mnemo.bus")
 
 PUBLISH_TIMEOUT = 10.0
 BATCH_LIMIT = 100
+START_TIMEOUT = 60.0
 STORE_FULL = frozenset({10077, 10047, 10023})  # max_bytes reached, storage exceeded, insufficient resources
 TOO_LARGE = 10054
 DUPLICATE_IN_BATCH = 10201
@@ -123,11 +124,16 @@ async def connect(url: str, name: str) -> AsyncIterator[Bus]:
     Raises Transient when no server answers within 60 s, Misconfigured when it refuses the credentials.
     """
 
+    refused = asyncio.Event()
+
     async def on_error(error: Exception) -> None:
-        log.warning("bus error", error=without_password(str(error) or type(error).__name__))
+        if "authorization" in str(error).lower():
+            refused.set()
+        if connected:
+            log.warning("bus error", error=without_password(str(error) or type(error).__name__))
 
     async def on_disconnect() -> None:
-        if not closing:
+        if connected and not closing:
             log.warning("bus disconnected")
 
     async def on_reconnect() -> None:
@@ -138,33 +144,38 @@ async def connect(url: str, name: str) -> AsyncIterator[Bus]:
             log.error("bus connection closed for good; leaving, the supervisor starts me again")
             os._exit(1)
 
-    closing = False
+    closing = connected = False
     client = Client()
-    deadline = asyncio.get_running_loop().time() + 60.0
-    while True:
-        try:
-            await client.connect(
-                url,
-                name=name,
-                ping_interval=5,
-                max_outstanding_pings=2,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.5,
-                connect_timeout=5,
-                allow_reconnect=True,
-                error_cb=on_error,
-                disconnected_cb=on_disconnect,
-                reconnected_cb=on_reconnect,
-                pending_size=32 * 1024 * 1024,
-            )
-            break
-        except (NoServersError, OSError, TimeoutError, NatsError) as error:
-            if "authorization" in str(error).lower():
-                raise Misconfigured(f"NATS at {without_password(url)} refuses the user or password") from error
-            if asyncio.get_running_loop().time() > deadline:
-                raise Transient(f"no NATS server answers at {without_password(url)}") from error
-            await asyncio.sleep(0.5)
-    client._closed_cb = on_closed  # set late: the failed attempts above are no reason to leave
+    opening = asyncio.create_task(
+        client.connect(
+            url,
+            name=name,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            max_reconnect_attempts=-1,  # also at the start: it tries again by itself until it is told to stop
+            reconnect_time_wait=0.5,
+            connect_timeout=5,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
+            pending_size=32 * 1024 * 1024,
+        )
+    )
+    refusal = asyncio.create_task(refused.wait())
+    await asyncio.wait((opening, refusal), timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+    refusal.cancel()
+    if not opening.done():
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        if refused.is_set():
+            raise Misconfigured(f"NATS at {without_password(url)} refuses the user or password")
+        raise Transient(f"no NATS server answers at {without_password(url)}")
+    try:
+        opening.result()
+    except (NoServersError, OSError, TimeoutError, NatsError) as error:
+        raise Transient(f"NATS at {without_password(url)}: {error}") from error
+    connected = True
+    client._closed_cb = on_closed  # set late: a failed attempt above is no reason to leave
     try:
         yield Bus(client, client.jetstream(timeout=PUBLISH_TIMEOUT))
     finally:

@@ -124,7 +124,7 @@ class Beat:
 
 @asynccontextmanager
 async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
-    """Beats while the body runs: `starting` at once, `running` when set so, `stopped` as the goodbye."""
+    """Beats while the body runs: `starting` at once, later what `enter` says, `stopped` as the goodbye."""
     await _send(bus, beat)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(_run(bus, beat), name="heartbeat")
@@ -132,7 +132,12 @@ async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
             yield beat
         finally:
             task.cancel()
-    beat.phase = Phase.STOPPED
+    await enter(bus, beat, Phase.STOPPED)
+
+
+async def enter(bus: Bus, beat: Beat, phase: Phase) -> None:
+    """The instance is in another phase of its life, and says so at once."""
+    beat.phase = phase
     await _send(bus, beat)
 
 

@@ -37,13 +37,13 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         beat.notes["model"] = model.fingerprint
-        beat.phase = Phase.RUNNING
+        await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
         await _answer_queries(nats, model)
         lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, lane)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop)
-        beat.phase = Phase.DRAINING
+        await heartbeat.enter(nats, beat, Phase.DRAINING)
         guard.cancel()
 
 

@@ -60,7 +60,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             heartbeat.beating(nats, beat),
             asyncio.TaskGroup() as tasks,
         ):
-            beat.phase = Phase.RUNNING
+            await heartbeat.enter(nats, beat, Phase.RUNNING)
             listening = tasks.create_task(_listen(nats, observer), name="beats")
             await _probe(nats, settings, observer, latest, stop, beat)
             listening.cancel()

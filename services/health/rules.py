@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from contracts.events import Stage
+from contracts.events import Phase, Stage
 from services.health.window import StageWindow, rate
 
 AGE_DEGRADED = 60.0
@@ -111,7 +111,9 @@ def rule_7_dead_letters(w: StageWindow, now: float) -> Verdict | None:
 def rule_8_healthy(w: StageWindow, now: float) -> Verdict:
     """Working, catching up, or idle; idle is healthy."""
     if not w.lag.total:
-        return Verdict(Status.HEALTHY, "8 healthy", "idle" if w.last_progress() else "idle since start")
+        starting = all(one.beat.phase is Phase.STARTING for one in w.alive.values())
+        words = "starting" if starting else "idle" if w.last_progress() else "idle since start"
+        return Verdict(Status.HEALTHY, "8 healthy", words)
     left = eta(w)
     return Verdict(Status.HEALTHY, "8 healthy", "catching up" + (f", about {left:.0f} s left" if left else ""))
 

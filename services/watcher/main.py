@@ -38,11 +38,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
         log.info("watching", roots=roots, known=len(capture.positions))
-        beat.phase = Phase.RUNNING
+        await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
         hints = tasks.create_task(_hints(capture, settings, stop), name="hints")
         await _run(capture, settings, stop)
-        beat.phase = Phase.DRAINING
+        await heartbeat.enter(nats, beat, Phase.DRAINING)
         hints.cancel()
         guard.cancel()
 

@@ -32,12 +32,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         database.connect(settings.postgres_dsn) as store,
         asyncio.TaskGroup() as tasks,
     ):
-        beat.phase = Phase.RUNNING
+        await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
         async with asyncio.TaskGroup() as loops:
             loops.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, _changes(store), beat, stop))
             loops.create_task(consume.work(nats, topology.WRITER_EMBEDDINGS, _vectors(store), beat, stop))
-        beat.phase = Phase.DRAINING
+        await heartbeat.enter(nats, beat, Phase.DRAINING)
         guard.cancel()
 
 

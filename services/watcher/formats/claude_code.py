@@ -101,14 +101,20 @@ def records(obj: Object, line_id: str, offset: int, file: Context, exchange: Exc
     uuid = _str(obj.get("uuid")) or line_id
     if any(item[0] in OPENERS for item in found):
         exchange.id = uuid
-    common = {
-        "timestamp": _str(obj.get("timestamp")),
-        "exchange_id": exchange.id,
-        "cwd": _str(obj.get("cwd")),
-        "role": _str(kind),
-    }
     made = [
-        Record(id=uuid, kind=what, offset=offset, block=block, text=text, tool=tool, tool_input=given, **common)
+        Record(
+            id=uuid,
+            kind=what,
+            offset=offset,
+            block=block,
+            text=text,
+            tool=tool,
+            tool_input=given,
+            timestamp=_str(obj.get("timestamp")),
+            exchange_id=exchange.id,
+            cwd=_str(obj.get("cwd")),
+            role=_str(kind),
+        )
         for what, block, text, tool, given in found
     ]
     if kind in ("assistant", "user") or kind in BOOKKEEPING:

@@ -1,0 +1,74 @@
+"""The contract as an AsyncAPI 3 document, made from the events and the topology.
+
+python -m contracts.asyncapi > contracts/asyncapi.json
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from contracts import subjects, topology
+from contracts.events import DeadLetter, EmbedQuery, EmbedReply, Heartbeat, RecordsEmbedded, TranscriptChanged
+
+CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
+    "transcriptsChanged": (
+        "transcripts.changed.{source}.{transcript}",
+        TranscriptChanged,
+        {"source": "assistant family", "transcript": "transcript id"},
+    ),
+    "transcriptsEmbedded": (
+        "transcripts.embedded.{source}.{transcript}",
+        RecordsEmbedded,
+        {"source": "assistant family", "transcript": "transcript id"},
+    ),
+    "heartbeats": (
+        "heartbeats.{stage}.{instance}",
+        Heartbeat,
+        {"stage": "watcher, embedder, writer or health", "instance": "name of the process"},
+    ),
+    "deadletters": ("deadletters.{stage}", DeadLetter, {"stage": "who gave up"}),
+    "embedQuery": (subjects.EMBED_QUERY, EmbedQuery, {}),
+    "embedReply": ("_INBOX.{inbox}", EmbedReply, {"inbox": "reply subject of the request"}),
+}
+
+
+def document() -> dict[str, Any]:
+    """AsyncAPI 3.0.0; https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
+    kinds = [kind for _, kind, _ in CHANNELS.values()]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    channels = {}
+    operations = {}
+    messages = {}
+    for (name, (address, kind, parameters)), schema in zip(CHANNELS.items(), schemas, strict=True):
+        title = kind.__name__
+        channels[name] = {
+            "address": address,
+            "messages": {title: {"$ref": f"#/components/messages/{title}"}},
+            "parameters": {key: {"description": text} for key, text in parameters.items()},
+        }
+        messages[title] = {"contentType": "application/json", "payload": schema}
+        operations[f"publish{title}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Mnemostream", "version": "1", "description": "Events of the transcript pipeline."},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": components},
+        "x-jetstream": {
+            "streams": msgspec.to_builtins(topology.STREAMS),
+            "consumers": msgspec.to_builtins(topology.CONSUMERS),
+        },
+    }
+
+
+def text() -> str:
+    """The document as it is committed."""
+    return msgspec.json.format(msgspec.json.encode(document(), order="deterministic"), indent=2).decode() + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

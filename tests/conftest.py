@@ -1,0 +1,116 @@
+"""Real servers for tests: the same code as `mnemo up`, random ports, temporary folders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import system
+from local.child import Child
+from local.servers import Nats, Secrets
+from runtime import bus, provision
+from runtime.bus import Bus
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples" / "projects"
+
+
+async def eventually(assertion: Callable[[], Awaitable[Any]], within: float = 60.0) -> Any:
+    """The result of `assertion` as soon as it does not fail; its last failure after `within` seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        try:
+            return await assertion()
+        except (AssertionError, OSError) as error:
+            if loop.time() > deadline:
+                raise AssertionError(f"not within {within} s: {error}") from error
+            await asyncio.sleep(0.05)  # the one sleep of the tests: between two looks
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder that PostgreSQL's own user can get through to (pytest's is 0700)."""
+    path = Path(tempfile.mkdtemp(prefix="mnemo-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+async def nats(folder: Path) -> AsyncIterator[Nats]:
+    """A provisioned nats-server of its own; `nats.child` to harm it."""
+    (folder / "logs").mkdir()
+    server = Nats(folder, system._port("nats", 0, print), Secrets.of(folder).nats)
+    child = server.child = Child(server.spec(), print)  # type: ignore[attr-defined]
+    await child.start()
+    try:
+        await server.ready()
+        await provision.main(provision.Settings(nats_url=server.url("operator")), asyncio.Event())
+        yield server
+    finally:
+        await child.stop()
+
+
+@pytest.fixture
+async def operator(nats: Nats) -> AsyncIterator[Bus]:
+    """A connection that may do everything."""
+    async with bus.connect(nats.url("operator"), "test") as connection:
+        yield connection
+
+
+def prompt(text: str, name: str | None = None, **extra: Any) -> dict[str, Any]:
+    """A line of the human."""
+    return {
+        "type": "user",
+        "uuid": name or str(uuid.uuid4()),
+        "timestamp": "2026-08-01T10:00:00.000Z",
+        "cwd": "/home/dana/src/tidepool",
+        "isSidechain": False,
+        "message": {"role": "user", "content": text},
+        **extra,
+    }
+
+
+def answer(*blocks: Any, name: str | None = None, **extra: Any) -> dict[str, Any]:
+    """A line of the assistant; a str is a text block."""
+    content = [{"type": "text", "text": block} if isinstance(block, str) else block for block in blocks]
+    return {
+        "type": "assistant",
+        "uuid": name or str(uuid.uuid4()),
+        "timestamp": "2026-08-01T10:00:05.000Z",
+        "isSidechain": False,
+        "message": {"role": "assistant", "model": "claude", "content": content},
+        **extra,
+    }
+
+
+def jsonl(*objects: Any) -> bytes:
+    """Lines of a transcript."""
+    return b"".join(json.dumps(o, separators=(",", ":")).encode() + b"\n" for o in objects)
+
+
+def quick(roots: list[Path], data: Path, **more: Any) -> system.Plan:
+    """A plan with fast beats and random ports."""
+    settings = {
+        "MNEMO_HEARTBEAT_SECONDS": "0.5",
+        "MNEMO_HEALTH_PROBE_SECONDS": "0.5",
+        "MNEMO_HEALTH_FIGURES_SECONDS": "1",
+        "MNEMO_WATCHER_SWEEP_SECONDS": "2",
+        "MNEMO_WATCHER_SETTLE_SECONDS": "0.5",
+        "MNEMO_LOG_LEVEL": "debug",
+        **more.pop("settings", {}),
+    }
+    return system.Plan(data=data, roots=roots, settings=settings, nats_port=0, health_port=0, postgres_port=0, **more)
+
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -1,0 +1,84 @@
+"""What others rely on: golden events, the generated documents, the floors."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+import contracts
+import local
+import runtime
+import services
+from contracts import asyncapi, codec, subjects, topology
+from contracts.events import Event
+from local import nats_conf
+from tests.conftest import ROOT
+
+GOLDEN = sorted((ROOT / "contracts" / "golden").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_every_version_ever_written_is_decoded_for_ever(file) -> None:
+    event = codec.decode(file.read_bytes())
+    name, version = file.stem.split(".v")
+    assert (type(event).__name__, event.version) == (name, int(version))
+    assert msgspec.json.decode(codec.encode(event)) == msgspec.json.decode(file.read_bytes())
+
+
+def test_every_event_has_a_golden_file() -> None:
+    assert {file.stem.split(".")[0] for file in GOLDEN} == {kind.__name__ for kind in Event.__args__}
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b'{"type":"Nope"}', b"\xff", b'{"type":"DeadLetter","version":2}'])
+def test_what_is_not_a_known_event_is_refused(payload: bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+        codec.decode(payload)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    raw = msgspec.json.decode((ROOT / "contracts/golden/Heartbeat.v1.json").read_bytes())
+    assert codec.decode(msgspec.json.encode({**raw, "mood": "good"})) == codec.decode(msgspec.json.encode(raw))
+
+
+def test_generated_files_are_fresh() -> None:
+    assert (ROOT / "contracts/asyncapi.json").read_text() == asyncapi.text(), "run `make generate`"
+    assert (ROOT / "ops/nats.conf").read_text() == nats_conf.for_compose(), "run `make generate`"
+
+
+def test_nothing_happens_at_import() -> None:
+    packages = (contracts, runtime, services, local)
+    names = [m.name for p in packages for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
+    assert len(names) > 40
+    code = "import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *names], env={}, cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    for name in names:
+        assert importlib.util.find_spec(name) is not None
+
+
+def test_subjects_and_stream_names_are_written_in_contracts_only() -> None:
+    wanted = re.compile(r'"(transcripts\.|heartbeats\.|deadletters\.|queries\.)[a-z.*>{]')
+    found = [
+        f"{file.relative_to(ROOT)}: {line}"
+        for folder in ("runtime", "services", "local")
+        for file in (ROOT / folder).rglob("*.py")
+        for line in file.read_text().splitlines()
+        if wanted.search(line)
+    ]
+    assert found == []
+
+
+def test_subject_tokens_are_safe() -> None:
+    assert subjects.changed("claude-code", "a.b c*>") == "transcripts.changed.claude-code.a-b-c"
+    assert subjects.token("...") == "none"
+
+
+def test_no_service_may_purge_or_delete() -> None:
+    granted = [subject for grant in topology.GRANTS.values() for subject in grant.publish]
+    assert not [s for s in granted if "PURGE" in s or "DELETE" in s or s in (">", "$JS.API.>")]

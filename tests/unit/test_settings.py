@@ -1,0 +1,45 @@
+"""Settings: every problem at once, each with its variable and a hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.events import Stage
+from runtime.errors import Misconfigured
+from runtime.logs import without_password
+from runtime.settings import load
+from services.embedder.settings import Settings as Embedder
+from services.watcher.settings import Settings as Watcher
+
+
+def test_values_come_from_variables_and_files(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("nats://u:p@h:1\n")
+    found = load(
+        Watcher,
+        Stage.WATCHER,
+        {"MNEMO_NATS_URL_FILE": str(tmp_path / "url"), "MNEMO_WATCHER_ROOTS": "/a:/b", "MNEMO_WATCHER_NOTIFY": "false"},
+    )
+    assert (found.nats_url, found.roots, found.notify) == ("nats://u:p@h:1", ("/a", "/b"), False)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        load(
+            Embedder,
+            Stage.EMBEDDER,
+            {"MNEMO_EMBEDER_MODEL": "x", "MNEMO_EMBEDDER_THREADS": "many", "MNEMO_NATS_URL_FILE": "/nowhere"},
+        )
+    text = str(caught.value)
+    assert "did you mean MNEMO_EMBEDDER_MODEL?" in text
+    assert "MNEMO_EMBEDDER_THREADS" in text
+    assert "/nowhere" in text
+
+
+def test_variables_of_other_services_are_not_ours() -> None:
+    assert load(Watcher, Stage.WATCHER, {"MNEMO_EMBEDDER_MODEL": "x", "HOME": "/root"}) == Watcher()
+
+
+def test_passwords_are_kept_out_of_logs() -> None:
+    assert without_password("postgresql://a:b@h/x nats://c:d@h") == "postgresql://a:***@h/x nats://c:***@h"

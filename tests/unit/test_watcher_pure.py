@@ -1,0 +1,154 @@
+"""Capture without a bus: whatever the cuts, the bytes and the records are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts import codec
+from contracts.events import TranscriptChanged
+from services.watcher.changes import Seen, Verdict, judge
+from services.watcher.formats import claude_code
+from services.watcher.reading import Known, read
+from services.watcher.segments import Place
+from tests.conftest import answer, jsonl, prompt
+
+PLACE = Place("t", "h", "/r", "p/s.jsonl", claude_code.Context("s", False))
+
+
+def look(known: Known, file: Path, segment: int, *, rested: bool = True) -> list[TranscriptChanged]:
+    """Everything that is new in the file, as events."""
+    found: list[TranscriptChanged] = []
+    while True:
+        stat = file.stat()
+        piece = read(known, str(file), Seen(stat.st_size, stat.st_mtime_ns), "now", segment=segment, rested=rested)
+        for message in piece.messages:
+            event = codec.decode(message.payload)
+            assert isinstance(event, TranscriptChanged)
+            found.append(event)
+        if not piece.more or not piece.messages:
+            return found
+
+
+def joined(events: list[TranscriptChanged]) -> bytes:
+    """The bytes of the last generation; fails on a gap."""
+    last = events[-1].generation if events else 0
+    data = b""
+    for event in events:
+        if event.generation == last:
+            assert event.start == len(data)
+            data += zstandard.decompress(event.data)
+            assert event.end == len(data)
+            assert event.sha256 == hashlib.sha256(data).hexdigest()
+    return data
+
+
+def texts(events: list[TranscriptChanged]) -> dict[tuple[str, int], str]:
+    """Text by record and block, parts joined, first occurrence in the file."""
+    found: dict[tuple[str, int, int], str] = {}
+    for event in events:
+        for record in event.records:
+            found.setdefault((record.id, record.block, record.part), record.text)
+    whole: dict[tuple[str, int], str] = {}
+    for (name, block, _), text in sorted(found.items()):
+        whole[name, block] = whole.get((name, block), "") + text
+    return whole
+
+
+any_line = st.one_of(
+    st.text(max_size=60).map(lambda text: jsonl(prompt(text or "x"))),
+    st.text(max_size=300).map(lambda text: jsonl(answer(text, "second"))),
+    st.binary(max_size=40).map(lambda junk: junk.replace(b"\n", b"") + b"\n"),
+    st.sampled_from([b"\n", b"\r\n", b'{"type":"mode"}\n', b"{}\n", b"\0\0\n"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(any_line, max_size=12), st.binary(max_size=20), st.data())
+def test_appends_cut_anywhere_give_the_file_and_the_records_of_one_import(
+    parts: list[bytes], torn: bytes, data: st.DataObject
+) -> None:
+    whole = b"".join(parts) + torn.replace(b"\n", b"")
+    segment = data.draw(st.integers(8, 400))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "s.jsonl"
+        live = Known(PLACE, None)
+        pieces: list[TranscriptChanged] = []
+        file.write_bytes(b"")
+        for begin, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+            with file.open("ab") as handle:
+                handle.write(whole[begin:stop])
+            os.utime(file, ns=(0, stop + 1))
+            pieces += look(live, file, segment, rested=stop == len(whole))
+        once = look(Known(PLACE, None), file, 1 << 20)
+        assert joined(pieces) == whole
+        assert joined(once) == whole
+        assert texts(pieces) == texts(once)
+
+
+def test_a_rewritten_file_is_a_new_generation_and_a_new_watcher_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    known = Known(PLACE, None)
+    file.write_bytes(jsonl(prompt("one"), prompt("two")))
+    first = look(known, file, 1000)
+    file.write_bytes(jsonl(prompt("other"), prompt("two"), prompt("three")))
+    os.utime(file, ns=(0, 5))
+    second = look(known, file, 1000)
+    assert [event.generation for event in first + second] == [0, 1]
+    checkpoint = codec.decode_checkpoint(_last_header(known, file))
+    with file.open("ab") as handle:
+        handle.write(jsonl(prompt("four")))
+    os.utime(file, ns=(0, 6))
+    third = look(Known(PLACE, checkpoint), file, 1000)
+    assert [(event.generation, event.start) for event in third] == [(1, checkpoint.end)]
+
+
+def _last_header(known: Known, file: Path) -> str:
+    from services.watcher.segments import Stamp, checkpoint
+
+    assert known.cursor is not None
+    return codec.encode(checkpoint(known.cursor, PLACE, Stamp("now", file.stat().st_mtime_ns))).decode()
+
+
+def test_a_line_longer_than_a_segment_is_shipped_in_fragments_and_its_text_whole(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    text = "".join(f"word{number} " for number in range(200_000))
+    file.write_bytes(jsonl(prompt(text, "big")))
+    events = look(Known(PLACE, None), file, 64 * 1024)
+    assert joined(events) == file.read_bytes()
+    assert len(events) > 20
+    assert texts(events)["big", 0] == text.strip()
+    assert max(len(codec.encode(event)) for event in events) < 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("captured", "last", "seen", "verdict"),
+    [
+        (5, Seen(5, 1), Seen(5, 1), Verdict.SAME),
+        (5, Seen(5, 1), Seen(6, 2), Verdict.GROWN),
+        (5, Seen(5, 1), Seen(5, 2), Verdict.TOUCHED),
+        (5, Seen(5, 1), Seen(4, 1), Verdict.SHRUNK),
+        (0, None, Seen(0, 1), Verdict.SAME),
+        (5, None, Seen(9, 1), Verdict.GROWN),
+    ],
+)
+def test_what_happened_to_a_file(captured: int, last: Seen | None, seen: Seen, verdict: Verdict) -> None:
+    assert judge(captured, last, seen) is verdict
+
+
+def test_the_id_of_a_segment_tells_other_bytes_from_the_same_start() -> None:
+    event = json.loads((Path(__file__).parents[2] / "contracts/golden/TranscriptChanged.v1.json").read_text())
+    one = codec.decode(json.dumps(event).encode())
+    two = codec.decode(json.dumps({**event, "end": 4}).encode())
+    assert isinstance(one, TranscriptChanged)
+    assert isinstance(two, TranscriptChanged)
+    assert codec.segment_message_id(one) != codec.segment_message_id(two)
