@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from contracts.events import Stage
-from runtime import logs, settings
+from runtime import alive, logs, settings
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
@@ -46,6 +47,8 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds), name="watchdog")]
+    if loaded.alive_file:
+        guards.append(asyncio.create_task(alive.signing(Path(loaded.alive_file)), name="alive"))
     if loaded.parent_pid:
         guards.append(asyncio.create_task(_parent(loaded.parent_pid, stop), name="parent"))
     try:
