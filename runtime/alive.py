@@ -2,8 +2,9 @@
 
     python -m runtime.alive
 
-Where `MNEMO_ALIVE_FILE` is set, a service touches that file from its event loop. When that file is old, the service is hung: its process is
-killed, since an engine never restarts a container for being unhealthy, and `restart: unless-stopped` then does.
+Where `MNEMO_ALIVE_FILE` is set, a service touches that file from its event loop. When it is old, the service
+is hung: its process is killed, since an engine never restarts a container for being unhealthy, and
+`restart: unless-stopped` then does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STALE_SECONDS = 60.0
 async def signing(sign: Path) -> None:
     """Touches the file for as long as the event loop turns; its content is the process id."""
     while True:
-        sign.write_text(str(os.getpid()))
+        sign.write_text(str(os.getpid()))  # noqa: ASYNC240 - a few bytes in memory
         await asyncio.sleep(10)
 
 

@@ -31,7 +31,7 @@ async def eventually(assertion: Callable[[], Awaitable[Any]], within: float = 60
     while True:
         try:
             return await assertion()
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, KeyError) as error:
             if loop.time() > deadline:
                 raise AssertionError(f"not within {within} s: {error}") from error
             await asyncio.sleep(0.05)  # the one sleep of the tests: between two looks

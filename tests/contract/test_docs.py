@@ -1,0 +1,70 @@
+"""Docs name what the code has: settings, events, streams, rules, commands, decisions."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from contracts import topology
+from contracts.events import Event, Stage
+from local.cli import cli
+from runtime import provision
+from runtime.settings import Common, variables
+from services.embedder.settings import Settings as Embedder
+from services.health import rules
+from services.health.settings import Settings as Health
+from services.watcher.settings import Settings as Watcher
+from services.writer import migrate
+from tests.conftest import ROOT
+
+SETTINGS = [
+    (Common, None),
+    (Watcher, Stage.WATCHER),
+    (Embedder, Stage.EMBEDDER),
+    (Health, Stage.HEALTH),
+    (provision.Settings, None),
+    (migrate.Settings, None),
+]
+
+
+def doc(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize(("kind", "owner"), SETTINGS)
+def test_every_variable_is_documented_with_its_default(kind, owner) -> None:
+    text = doc("docs/settings.md")
+    for name, field in variables(kind, owner).items():
+        row = re.search(rf"^\| `{name}` \| `(.*?)` \|", text, re.MULTILINE)
+        assert row, name
+        assert eval(row[1], {"__builtins__": {}}) == field.default, name
+
+
+def test_every_documented_variable_exists() -> None:
+    known = {name for kind, owner in SETTINGS for name in variables(kind, owner)}
+    named = set(re.findall(r"^\| `(MNEMO_\w+)`", doc("docs/settings.md"), re.MULTILINE))
+    assert {name for name in named if "_LOCAL_" not in name} == known
+
+
+def test_events_streams_and_rules_are_documented() -> None:
+    text = doc("docs/architecture.md")
+    for name in [kind.__name__ for kind in Event.__args__] + [stream.name for stream in topology.STREAMS]:
+        assert name in text, name
+    numbers = [rule.__name__.split("_")[1] for rule in (*rules.RULES, rules.rule_8_healthy)]
+    assert re.findall(r"^\| (\d) ", doc("docs/status.md"), re.MULTILINE) == numbers
+
+
+def test_readme_names_every_command_and_only_targets_that_exist() -> None:
+    text = doc("README.md")
+    for name in cli.commands:
+        assert f"mnemo {name}" in text, name
+    targets = set(re.findall(r"^([a-z-]+):", doc("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = doc("docs/adr/README.md")
+    for file in (ROOT / "docs/adr").glob("0*.md"):
+        title = file.read_text().splitlines()[0].removeprefix("# ")
+        assert f"[{title}]({file.name})" in index
