@@ -104,7 +104,7 @@ async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None
             "select (select count(distinct text_sha) from records where text_sha is not null) "
             "- (select count(distinct text_sha) from chunks)"
         )
-        await until(connection, rest, lambda left: left == 0, 0.5)
+        await until(connection, rest, lambda left: left == 0, 0.2)
         seconds = time.perf_counter() - began
         count = await connection.fetchval("select count(*) from chunks") - first
         rows = await connection.fetch(

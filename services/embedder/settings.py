@@ -18,7 +18,7 @@ class Settings(Common, frozen=True, kw_only=True):
     """Threads of the model; 0 = one per core."""
     window_tokens: int = 0
     """Most tokens in one chunk; 0 = the model's own window."""
-    batch_tokens: int = 8192
+    batch_tokens: int = 2048
     """Most tokens, padding included, in one call of the model."""
     cache_texts: int = 4096
     """Texts whose vectors are remembered, so that an equal text is not embedded again."""
