@@ -94,6 +94,14 @@ def answer(*blocks: Any, name: str | None = None, **extra: Any) -> dict[str, Any
     }
 
 
+def unreadable(link: Path) -> None:
+    """A transcript that has a size and cannot be opened, by root neither: a write-only file of Linux' sysfs."""
+    target = Path("/sys/bus/cpu/drivers_probe")
+    if not target.exists():
+        pytest.skip("no file here that even its owner cannot read")
+    link.symlink_to(target)
+
+
 def jsonl(*objects: Any) -> bytes:
     """Lines of a transcript."""
     return b"".join(json.dumps(o, separators=(",", ":")).encode() + b"\n" for o in objects)

@@ -211,7 +211,7 @@ class Capture:
         """The numbers for the next heartbeat."""
         size = sum(known.size for known in self.known.values())
         captured = sum(min(known.captured, known.size) for known in self.known.values())
-        behind = sum(1 for known in self.known.values() if known.captured < known.size)
+        behind = sum(1 for w, known in self.known.items() if known.captured < known.size and w not in self.unreadable)
         waiting = self._bytes
         self.beat.gauges = {
             "files": len(self.known),

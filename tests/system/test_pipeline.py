@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 from local import search, system
-from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick
+from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick, unreadable
 
 
 @asynccontextmanager
@@ -235,9 +235,7 @@ async def test_bad_input_is_kept_counted_and_stops_nothing(folder: Path) -> None
     (root / "large.jsonl").write_bytes(
         jsonl({**prompt(""), "message": {"role": "user", "content": [tool]}}, prompt(long, "long"))
     )
-    (root / "gone.jsonl").symlink_to(root / "unreadable")
-    (root / "unreadable").mkdir()
-    os.symlink("/proc/self/mem", root / "mem.jsonl")  # opens for its owner, cannot be read from 0: EIO for all
+    unreadable(root / "closed.jsonl")
     async with system.running(quick([root.parent], folder / "data"), print) as running, database(running) as c:
         files = [file for file in root.glob("*.jsonl") if not file.is_symlink()]
 
@@ -255,6 +253,8 @@ async def test_bad_input_is_kept_counted_and_stops_nothing(folder: Path) -> None
             assert stats["unknown:hologram"] == 1
             health = (await get(running, "/v1/autosave/health")).json()
             assert any("damaged lines" in issue for issue in health["issues"]), health["issues"]
+            assert any("closed.jsonl" in issue for issue in health["issues"]), health["issues"]
+            assert stats["unreadable_files"] == 1
 
         await eventually(told)
         stored = await c.fetchval("select prompt from conversations where exchange_id = 'long'")
