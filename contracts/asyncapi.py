@@ -11,12 +11,31 @@ from typing import Any
 import msgspec
 
 from contracts import subjects, topology
-from contracts.events import DeadLetter, EmbedQuery, EmbedReply, Heartbeat, RecordsEmbedded, TranscriptChanged
+from contracts.events import (
+    DeadLetter,
+    EmbedQuery,
+    EmbedReply,
+    Heartbeat,
+    RecordsEmbedded,
+    RecordsReparsed,
+    TranscriptChanged,
+    TranscriptForgotten,
+)
 
 CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
     "transcriptsChanged": (
         "transcripts.changed.{source}.{transcript}",
         TranscriptChanged,
+        {"source": "assistant family", "transcript": "transcript id"},
+    ),
+    "transcriptsReparsed": (
+        "transcripts.reparsed.{source}.{transcript}",
+        RecordsReparsed,
+        {"source": "assistant family", "transcript": "transcript id"},
+    ),
+    "transcriptsForgotten": (
+        "transcripts.forgotten.{source}.{transcript}",
+        TranscriptForgotten,
         {"source": "assistant family", "transcript": "transcript id"},
     ),
     "transcriptsEmbedded": (

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from contracts.events import Checkpoint, Event, RecordsEmbedded, TranscriptChanged
+from contracts.events import Checkpoint, Event, RecordsEmbedded, RecordsReparsed, TranscriptChanged
 from contracts.subjects import token
 
 _encoder = msgspec.json.Encoder()
@@ -34,6 +34,17 @@ def decode_checkpoint(header: str) -> Checkpoint:
     return _checkpoints.decode(header.encode())
 
 
+def storable(value: str) -> str:
+    """A text as PostgreSQL takes it: NUL and lone surrogates, which it has no place for, become U+FFFD, one for one."""
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        value = "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in value)
+    return value
+
+
 def text_sha(text: str) -> str:
     """Hex SHA-256 of a text: the key under which its vectors are stored."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -49,7 +60,13 @@ def transcript_id(source: str, host: str, root: str, path: str) -> str:
 def segment_message_id(event: TranscriptChanged) -> str:
     """`Nats-Msg-Id` of a segment. It holds `end` and the hash: a retry of the same bytes is dropped,
     other bytes from the same start never are."""
-    return f"{event.transcript}:{event.generation}:{event.start}-{event.end}:{event.sha256[:16]}"
+    part = f":{event.part}" if event.part else ""
+    return f"{event.transcript}:{event.generation}:{event.start}-{event.end}:{event.sha256[:16]}{part}"
+
+
+def reparsed_message_id(event: RecordsReparsed) -> str:
+    """`Nats-Msg-Id` of records by a newer parser."""
+    return f"{event.transcript}:{event.generation}:reparsed-{event.parser}:{event.end}:{event.part}"
 
 
 def embedded_message_id(event: RecordsEmbedded) -> str:

@@ -1,9 +1,11 @@
 """The facts that travel on the bus. Immutable, order-free, JSON on the wire.
 
-    TranscriptChanged  a segment of one transcript: the bytes and the records parsed from them
-    RecordsEmbedded    vectors of the chunks of record texts, under the fingerprint of one model
-    Heartbeat          one sign of life of one instance of one stage
-    DeadLetter         a message that was given up, whole, with the reason
+    TranscriptChanged    a segment of one transcript: the bytes and the records parsed from them
+    RecordsReparsed      records of archived bytes, by a newer parser
+    TranscriptForgotten  the tombstone of a transcript that a person wanted gone
+    RecordsEmbedded      vectors of the chunks of record texts, under the fingerprint of one model
+    Heartbeat            one sign of life of one instance of one stage
+    DeadLetter           a message that was given up, whole, with the reason
 
 Decoding ignores unknown fields (a newer producer may add some) and refuses unknown types and
 versions, which then go to the dead letters instead of being misread.
@@ -36,12 +38,16 @@ class Phase(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a record is. The first five are human or assistant words and are embedded."""
+    """What a record is. Those before `THINKING` are human or assistant words and are embedded."""
 
     PROMPT = "prompt"  # typed by the human, opens an exchange
     COMMAND = "command"  # slash command that reaches the model, opens an exchange
     PLAN = "plan"  # accepted plan, opens an exchange
-    STEER = "steer"  # human words given while the assistant worked
+    QUEUED = "queued"  # typed while the assistant worked; becomes a steer, a prompt or nothing
+    STEER = "steer"  # queued words that were given to the running turn
+    COMMENT = "comment"  # typed when a tool call was approved or rejected
+    REPLY = "reply"  # answers to questions that the assistant asked
+    LOCAL_COMMAND = "local_command"  # typed, handled by the assistant's program, no model call
     ANSWER = "answer"  # text of the assistant
     THINKING = "thinking"
     TOOL_CALL = "tool_call"
@@ -49,7 +55,6 @@ class Kind(StrEnum):
     SUMMARY = "summary"  # compaction summary, machine text in a user record
     INJECTED = "injected"  # isMeta: caveats, expanded commands and skills
     NOTIFICATION = "notification"
-    LOCAL_COMMAND = "local_command"  # handled by the assistant's program, no model call
     LOCAL_OUTPUT = "local_output"
     INTERRUPT = "interrupt"
     ERROR = "error"  # model "<synthetic>": API errors and the like
@@ -61,7 +66,7 @@ class Kind(StrEnum):
 OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})
 """Kinds that begin an exchange."""
 
-CHUNKABLE = OPENERS | {Kind.STEER, Kind.ANSWER}
+CHUNKABLE = OPENERS | {Kind.QUEUED, Kind.STEER, Kind.COMMENT, Kind.REPLY, Kind.LOCAL_COMMAND, Kind.ANSWER}
 """Kinds whose text is embedded: all words of the human and all text of the assistant."""
 
 
@@ -75,7 +80,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     kind: Kind
     offset: int
-    """Byte offset of the object within the generation: the order of the file."""
+    """Byte offset of the object within the generation: the order of the file.
+    In documents that are one JSON object, the number of the message."""
     block: int = 0
     part: int = 0
     """Texts over `TEXT_PART_CHARS` travel as parts 0, 1, …; their plain concatenation is the text."""
@@ -89,12 +95,15 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     exchange_id: str = ""
     """Id of the record that opened the running exchange; "" before the first one."""
     cwd: str = ""
+    revision: int = 0
+    """Counts how often the assistant wrote the record again with other content; the last one holds."""
 
 
 class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptChanged"):
     """A segment: the bytes [start, end) of one generation of one transcript.
 
     Segments of a generation are contiguous from 0; their concatenation is the file, byte for byte.
+    Records that are too large for one event travel ahead, in events without bytes (start == end, part > 0).
     """
 
     transcript: str
@@ -117,6 +126,36 @@ class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="Tran
     counts: dict[str, int] = {}
     """Lines of this segment by record type; damaged ones under `damaged:<how>`, unknown ones under `unknown:<type>`."""
     subagent: bool = False
+    part: int = 0
+    """Number of an event that carries records only; 0 = the segment itself."""
+    parser: int = 1
+    """Version of the parser that made the records."""
+    version: Literal[1] = 1
+
+
+class RecordsReparsed(msgspec.Struct, frozen=True, tag_field="type", tag="RecordsReparsed"):
+    """Records of archived bytes by a newer parser. Those of older parsers before `end` no longer hold."""
+
+    transcript: str
+    source: str
+    generation: int
+    end: int
+    """All bytes before this offset were parsed anew."""
+    parser: int
+    part: int
+    """Number of this event within the one parse, from 0."""
+    records: list[Record] = []
+    version: Literal[1] = 1
+
+
+class TranscriptForgotten(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptForgotten"):
+    """A tombstone: the transcript was removed at a person's wish and is not captured again."""
+
+    transcript: str
+    source: str
+    session_id: str
+    forgotten_at: str
+    """ISO 8601, UTC."""
     version: Literal[1] = 1
 
 
@@ -138,7 +177,7 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     tail: str
     """Hex SHA-256 of the last min(end, 4096) bytes before `end`."""
     mtime_ns: int
-    exchange_id: str = ""
+    ctime_ns: int = 0
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -234,4 +273,4 @@ class EmbedReply(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-Event = TranscriptChanged | RecordsEmbedded | Heartbeat | DeadLetter
+Event = TranscriptChanged | RecordsReparsed | TranscriptForgotten | RecordsEmbedded | Heartbeat | DeadLetter

@@ -6,7 +6,11 @@ import re
 
 from contracts.events import Stage
 
+TRANSCRIPTS = "transcripts.*.*.*"
+"""Everything in the stream TRANSCRIPTS; the next three are its parts."""
 CHANGED = "transcripts.changed.>"
+REPARSED = "transcripts.reparsed.>"
+FORGOTTEN = "transcripts.forgotten.>"
 EMBEDDED = "transcripts.embedded.>"
 HEARTBEATS = "heartbeats.>"
 DEADLETTERS = "deadletters.>"
@@ -29,6 +33,26 @@ def token(text: str) -> str:
 def changed(source: str, transcript: str) -> str:
     """Subject of the segments of one transcript."""
     return f"transcripts.changed.{token(source)}.{token(transcript)}"
+
+
+def reparsed(source: str, transcript: str) -> str:
+    """Subject of the records of one transcript by a newer parser."""
+    return f"transcripts.reparsed.{token(source)}.{token(transcript)}"
+
+
+def forgotten(source: str, transcript: str) -> str:
+    """Subject of the tombstone of one transcript."""
+    return f"transcripts.forgotten.{token(source)}.{token(transcript)}"
+
+
+def source_and_transcript(subject: str) -> tuple[str, str]:
+    """The last two tokens of a subject of a transcript.
+
+    >>> source_and_transcript("transcripts.changed.codex.s-1")
+    ('codex', 's-1')
+    """
+    source, transcript = subject.split(".")[2:4]
+    return source, transcript
 
 
 def embedded(source: str, transcript: str) -> str:

@@ -52,7 +52,7 @@ class Consumer(msgspec.Struct, frozen=True):
 
 TRANSCRIPTS = Stream(
     "TRANSCRIPTS",
-    (subjects.CHANGED,),
+    (subjects.CHANGED, subjects.REPARSED, subjects.FORGOTTEN),
     max_bytes=64 * GIB,
     duplicate_window=15 * MINUTE,
     allow_atomic=True,
@@ -78,9 +78,12 @@ ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=
 
 STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, ADVISORIES)
 
-EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.CHANGED, batch=24)
-WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.CHANGED, batch=24)
+EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=24)
+WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=24)
 WRITER_EMBEDDINGS = Consumer("EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=24)
+
+FORMER_FILTERS = (subjects.CHANGED,)
+"""Filters of earlier versions; provisioning replaces them."""
 
 CONSUMERS = (EMBEDDER, WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS)
 
@@ -109,6 +112,7 @@ GRANTS = {
             "$JS.API.CONSUMER.CREATE.TRANSCRIPTS.>",
             "$JS.API.CONSUMER.MSG.NEXT.TRANSCRIPTS.>",
         ),
+        (subjects.FORGOTTEN,),
     ),
     Stage.EMBEDDER: Grant(
         (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from datetime import datetime
@@ -19,8 +20,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from contracts import sources
 from local import endpoints, progress, system
 from local.search import CannotSearch, search
+from runtime.files import walk
 from runtime.heartbeat import service_version
 
 EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE = 1, 2, 3, 64
@@ -43,20 +46,19 @@ def cli() -> None:
 
 @cli.command()
 @data_option
-@click.option(
-    "--source", "sources", multiple=True, type=click.Path(path_type=Path), help="Transcript folder; repeatable."
-)
+@click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
 @click.option("--embedders", default=1, show_default=True, type=click.IntRange(1, 64), help="Embedder processes.")
 @click.option("--once", is_flag=True, help="Exit 0 when all on disk is captured, stored and embedded.")
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
-def up(data: str | None, sources: tuple[Path, ...], embedders: int, once: bool, **ports: int) -> None:
+def up(data: str | None, given: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
     """Run everything here: NATS, PostgreSQL and the four services, without Docker."""
-    for source in sources:
-        if not source.is_dir():
-            raise click.UsageError(f"--source {source}: no such folder")
-    roots = [source.resolve() for source in sources] or _default_roots()
+    roots = [sources.parse(text) for text in given]
+    for root in roots:
+        if not Path(root.folder).is_dir():
+            raise click.UsageError(f"--source {root}: no such folder")
+    roots = [msgspec.structs.replace(r, folder=str(Path(r.folder).resolve())) for r in roots] or _default_roots()
     quick = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
         "MNEMO_HEALTH_PROBE_SECONDS": "1",
@@ -76,15 +78,12 @@ def up(data: str | None, sources: tuple[Path, ...], embedders: int, once: bool, 
         sys.exit(EX_UNHEALTHY)
 
 
-def _default_roots() -> list[Path]:
-    import os
-
-    base = os.environ.get("CLAUDE_CONFIG_DIR")
-    root = (Path(base) if base else Path.home() / ".claude") / "projects"
-    if root.is_dir() and next(root.rglob("*.jsonl"), None):
-        return [root]
-    err.print(f"no transcripts below {root}: running on the bundled examples ({EXAMPLES})", soft_wrap=True)
-    return [EXAMPLES]
+def _default_roots() -> list[sources.Root]:
+    """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
+    if any(next(walk(root.folder, root.owns, []), None) for root in sources.defaults(os.environ, Path.home())):
+        return []
+    err.print(f"no transcripts of any assistant found: running on the bundled examples ({EXAMPLES})", soft_wrap=True)
+    return [sources.Root(str(EXAMPLES))]
 
 
 async def _up(plan: system.Plan, once: bool) -> int:
@@ -96,7 +95,9 @@ async def _up(plan: system.Plan, once: bool) -> int:
     def say(text: str) -> None:
         err.print(text, soft_wrap=True, markup=False)
 
-    say(f"data in {plan.data}; transcripts from {', '.join(map(str, plan.roots))}")
+    say(
+        f"data in {plan.data}; transcripts from {', '.join(map(str, plan.roots)) or 'the folders of all known assistants'}"
+    )
     async with system.running(plan, say) as running:
         say(f"health   {running.endpoints.health_url}/v1/autosave/health   (or `mnemo status`)")
         say('search   mnemo search "…"      stop with Ctrl-C')

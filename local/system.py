@@ -14,6 +14,7 @@ from typing import IO
 import msgspec
 
 from contracts.events import Stage
+from contracts.sources import Root
 from local import endpoints
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
@@ -29,7 +30,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What to run. `settings` are extra environment variables for the services."""
 
     data: Path
-    roots: Sequence[Path]
+    roots: Sequence[Path | Root]
     embedders: int = 1
     nats_port: int = NATS_PORT
     health_port: int = HEALTH_PORT

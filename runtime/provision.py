@@ -63,7 +63,7 @@ def _stream_config(stream: topology.Stream, settings: Settings) -> api.StreamCon
     )
 
 
-FIXED = ("subjects", "storage", "discard", "retention", "max_age", "max_msgs_per_subject", "allow_direct")
+FIXED = ("storage", "discard", "retention", "max_age", "max_msgs_per_subject", "allow_direct")
 
 
 async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
@@ -80,9 +80,13 @@ async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
     drift = {key: (getattr(found, key), getattr(wanted, key)) for key in FIXED if _differs(found, wanted, key)}
     if drift:
         raise Misconfigured(f"stream {name} differs from the topology: {_told(drift)}")
-    if found.max_bytes != wanted.max_bytes or found.num_replicas != wanted.num_replicas:
+    extra = set(found.subjects or []) - set(wanted.subjects or [])
+    if extra:
+        raise Misconfigured(f"stream {name} differs from the topology: it also takes {', '.join(sorted(extra))}")
+    changed = [key for key in ("subjects", "max_bytes", "num_replicas") if _differs(found, wanted, key)]
+    if changed:  # a newer version takes more subjects; sizes are settings
         await js.update_stream(wanted)
-        log.info("stream resized", stream=name, max_bytes=wanted.max_bytes, replicas=wanted.num_replicas)
+        log.info("stream updated", stream=name, changed=changed)
 
 
 async def _consumer(js: JetStreamContext, consumer: topology.Consumer, model: str) -> None:
@@ -103,6 +107,9 @@ async def _consumer(js: JetStreamContext, consumer: topology.Consumer, model: st
         await js.add_consumer(consumer.stream, wanted)
         log.info("consumer made", stream=consumer.stream, consumer=consumer.name)
         return
+    if _differs(found, wanted, "filter_subject") and found.filter_subject in topology.FORMER_FILTERS:
+        found = (await js.add_consumer(consumer.stream, wanted)).config  # a newer version reads more subjects
+        log.info("consumer widened", stream=consumer.stream, consumer=consumer.name)
     keys = ("filter_subject", "ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "deliver_policy")
     drift = {key: (getattr(found, key), getattr(wanted, key)) for key in keys if _differs(found, wanted, key)}
     if drift:

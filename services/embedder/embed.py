@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts import codec, subjects, topology
-from contracts.events import CHUNKABLE, Chunk, Event, Record, RecordsEmbedded, TranscriptChanged
+from contracts.events import CHUNKABLE, Chunk, Event, Record, RecordsEmbedded, RecordsReparsed, TranscriptChanged
 from runtime.bus import Bus, Message
 from runtime.heartbeat import Beat
 from services.embedder import chunks
 from services.embedder.model import Model
 from services.embedder.settings import Settings
 
+Change = TranscriptChanged | RecordsReparsed
 Vectors = list[tuple[chunks.Span, bytes]]
 
 
@@ -37,7 +38,7 @@ class Embedder:
 
     async def work(self, events: Sequence[Event]) -> None:
         """One pool of all texts in `events`: long and short ones of several files share full batches."""
-        changes = [event for event in events if isinstance(event, TranscriptChanged)]
+        changes = [event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))]
         texts = {codec.text_sha(record.text): record.text for change in changes for record in embeddable(change)}
         vectors = await self._vectors(texts)
         messages = [message for change in changes for message in self._messages(change, vectors)]
@@ -70,7 +71,7 @@ class Embedder:
         while len(self._remembered) > self.settings.cache_texts:
             self._remembered.popitem(last=False)
 
-    def _messages(self, change: TranscriptChanged, vectors: dict[str, Vectors]) -> list[Message]:
+    def _messages(self, change: Change, vectors: dict[str, Vectors]) -> list[Message]:
         """The vectors of one segment, in events that stay below the size budget."""
         made: list[Message] = []
         batch: list[Chunk] = []
@@ -87,7 +88,7 @@ class Embedder:
             made.append(self._message(change, batch, len(made)))
         return made
 
-    def _message(self, change: TranscriptChanged, batch: list[Chunk], part: int) -> Message:
+    def _message(self, change: Change, batch: list[Chunk], part: int) -> Message:
         event = RecordsEmbedded(
             transcript=change.transcript,
             source=change.source,
@@ -101,6 +102,6 @@ class Embedder:
         return Message(subject, codec.encode(event), codec.embedded_message_id(event))
 
 
-def embeddable(change: TranscriptChanged) -> list[Record]:
+def embeddable(change: Change) -> list[Record]:
     """Records of human or assistant words that are not just white space."""
     return [record for record in change.records if record.kind in CHUNKABLE and record.text.strip()]

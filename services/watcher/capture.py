@@ -8,22 +8,23 @@ until it is stored, and if the process dies the cursor dies with it: the log alo
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Iterable
+import os
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from contracts import codec
-from contracts.events import Checkpoint
-from runtime.bus import Bus, Message
+from contracts.sources import Root
+from runtime.bus import Message
 from runtime.clock import Clock, iso
 from runtime.errors import NoSpace, Transient
+from runtime.files import stat_of, walk
+from runtime.filestat import Stat
 from runtime.heartbeat import Beat
 from runtime.logs import Log
-from services.watcher import discover
-from services.watcher.changes import Seen
-from services.watcher.discover import Found
-from services.watcher.formats import claude_code
-from services.watcher.reading import Known, read
-from services.watcher.segments import SOURCE, Place
+from services.watcher.catalog import Positions
+from services.watcher.changes import rest_needed
+from services.watcher.ledger import figures
+from services.watcher.reading import Files, Known, Piece, step
 from services.watcher.settings import Settings
 
 log = Log("mnemo.capture")
@@ -31,136 +32,248 @@ log = Log("mnemo.capture")
 BATCH_MESSAGES = 64
 BATCH_BYTES = 6 * 1024 * 1024
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+ACTIVE = 128
+"""Files whose cursor stays in memory."""
+HOLD_SECONDS = 30.0
+"""A file that rested so long is closed: an open file would keep its folder from being unmounted."""
+REPORT_SECONDS = 0.5
+
+
+Position = tuple[str, str, int, int]
+"""Transcript, source, generation and end: where the log stands after a message."""
+
+
+class Sink(Protocol):
+    """Where segments go: `runtime.bus.Bus`, or a double of it in tests."""
+
+    async def publish_all(self, messages: Sequence[Message]) -> None:
+        """Stores all messages in their order. Raises Transient."""
 
 
 class Capture:
     """All known files and the way of their bytes to the log."""
 
-    def __init__(
-        self, bus: Bus, settings: Settings, roots: list[str], positions: dict[str, Checkpoint], beat: Beat
-    ) -> None:
+    def __init__(self, bus: Sink, settings: Settings, roots: list[Root], positions: Positions, beat: Beat) -> None:
         self.bus = bus
         self.settings = settings
         self.roots = roots
         self.positions = positions
         self.beat = beat
         self.clock: Clock = beat.clock
-        self.known: dict[Found, Known] = {}
+        self.files = Files(settings.host_name, settings.segment_bytes, settings.include, settings.exclude)
+        self.known: dict[Root, dict[str, Known]] = {root: {} for root in roots}
+        self.active: OrderedDict[str, Known] = OrderedDict()
+        """Files with a cursor in memory, the least recently read one first."""
+        self.resting: dict[str, Known] = {}
+        """Files with an unterminated last line."""
         self.hot: deque[str] = deque()
         """Full paths that were notified and not looked at yet."""
+        self.tombstones: deque[str] = deque()
         self.wake = asyncio.Event()
         self.counts: Counter[str] = Counter()
-        self.unreadable: dict[Found, str] = {}
+        self.unreadable: dict[str, str] = {}
+        self.published: Counter[str] = Counter()
+        """Bytes of the current generations that the log holds, by source."""
         self.sweeps = 0
-        self._batch: list[Message] = []
+        self.hints = 0
+        """Notifications since the last sweep."""
+        self.unannounced = 0
+        """Changes that the last sweep found and no notification had named."""
+        self.heard = 0
+        """Notifications between the last two sweeps."""
+        self.changed = 0
+        """Files in which the last sweep found something to look at."""
+        self._ends: dict[str, tuple[int, int]] = {}
+        for name, last in positions.checkpoints.items():
+            self._stored(name, positions.sources[name], last.generation, last.end)
+        self._batch: list[tuple[Message, Position | None]] = []
         self._bytes = 0
         self._storing: asyncio.Task[None] | None = None
+        self._reported = 0.0
 
     def notified(self, paths: Iterable[str]) -> None:
         """Hints that these files changed."""
-        self.hot.extend(dict.fromkeys(paths))
+        fresh = [path for path in dict.fromkeys(paths) if path not in self.hot]
+        self.hints += len(fresh)
+        self.hot.extend(fresh)
         self.wake.set()
+
+    def forget(self, transcript: str) -> None:
+        """A tombstone was laid: this transcript is captured no more, from the next look on."""
+        self.tombstones.append(transcript)
+        self.wake.set()
+
+    def _bury(self) -> None:
+        while self.tombstones:
+            self._forgotten(self.tombstones.popleft())
+
+    def _forgotten(self, transcript: str) -> None:
+        self.positions.forgotten.add(transcript)
+        for known in [k for table in self.known.values() for k in table.values()]:
+            if known.place and known.place.transcript == transcript:
+                known.ignored = "forgotten"
+                known.put_away()
+                known.cursor = known.checkpoint = None
+        generation, end = self._ends.pop(transcript, (0, 0))
+        self.published[self.positions.sources.get(transcript, "")] -= end
+        log.info("forgotten", transcript=transcript, generation=generation)
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Looks at every file once; hot ones first, at any time."""
-        found, problems = await asyncio.to_thread(discover.scan, self.roots)
+        self._bury()
+        changed, problems = await asyncio.to_thread(self._scan)
         for problem in problems:
             log.warning("cannot list", problem=problem)
         self.counts["unlistable"] = len(problems)
-        for where, seen in found:
-            self._file(where).size = seen.size
-        self.report()
-        for where, seen in found:
+        self.changed, self.heard, self.hints = len(changed), self.hints, 0
+        self.unannounced = sum(1 for k, _ in changed if k.seen is not None and not k.partial and not k.unproven)
+        self.report(now=True)
+        for known, _ in changed:
             if stop.is_set():
                 return
             await self.drain_hot(stop)
-            await self.look(where, seen)
+            await self.look(known, stop)
+        await self._leave_absent(stop)
         await self.flush()
         self.sweeps += 1
         self.beat.polled()
-        self.report()
+        self.report(now=True)
+
+    def _scan(self) -> tuple[list[tuple[Known, Stat]], list[str]]:
+        """Every file that may have something new, newest first, and what could not be listed."""
+        problems: list[str] = []
+        changed: list[tuple[Known, Stat]] = []
+        number = self.sweeps + 1
+        now = self.clock.now()
+        for root in self.roots:
+            table = self.known[root]
+            for path, stat in walk(root.folder, root.owns, problems):
+                known = table.get(path) or self._file(root, path)
+                known.sweep = number
+                known.size = stat.size
+                if known.seen != stat or known.full in self.unreadable:
+                    if known.ignored != "forgotten":
+                        changed.append((known, stat))
+                elif known.unproven and now - stat.mtime_ns / 1e9 > rest_needed(stat.size):
+                    changed.append((known, stat))
+        changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
+        return changed, problems
+
+    async def _leave_absent(self, stop: asyncio.Event) -> None:
+        """Reads the rest of files that are gone and still held open; closes those at rest."""
+        now = self.clock.now()
+        for known in list(self.active.values()):
+            if known.file and known.sweep <= self.sweeps:
+                await self.look(known, stop)
+            elif known.file and now - known.stamp.mtime_ns / 1e9 > HOLD_SECONDS:
+                known.release()
 
     async def drain_hot(self, stop: asyncio.Event) -> None:
-        """Looks at what was notified, and at torn lines whose rest is over."""
+        """Looks at what was notified."""
+        self._bury()
         while self.hot and not stop.is_set():
-            full = self.hot.popleft()
-            if located := discover.locate(self.roots, full):
-                await self.look(*located)
+            known = self._located(self.hot.popleft())
+            if known and known.ignored != "forgotten":
+                await self.look(known, stop, hot=True)
                 if not self.hot:
                     await self.flush()
+
+    def _located(self, full: str) -> Known | None:
+        for root in self.roots:
+            if full.startswith(root.folder + os.sep):
+                path = os.path.relpath(full, root.folder).replace(os.sep, "/")
+                if root.owns(path):
+                    return self.known[root].get(path) or self._file(root, path)
+        return None
 
     async def rest(self, stop: asyncio.Event) -> float:
         """Ships torn last lines that have rested; seconds until the next one is due, inf if none."""
         now = self.clock.monotonic()
-        due = [where for where, known in self.known.items() if 0 < known.rest_until <= now]
-        for where in due:
+        due = [known for known in self.resting.values() if known.rest_until <= now]
+        for known in due:
             if stop.is_set():
                 return 0.0
-            if located := discover.locate(self.roots, where.full):
-                await self.look(*located)
-            else:
-                self.known[where].rest_until = 0.0
+            await self.look(known, stop)
         if due:
             await self.flush()
-        return min((k.rest_until - now for k in self.known.values() if k.rest_until), default=float("inf"))
+        return min((known.rest_until - now for known in self.resting.values()), default=float("inf"))
 
-    async def look(self, where: Found, seen: Seen) -> None:
+    async def look(self, known: Known, stop: asyncio.Event, *, hot: bool = False) -> None:
         """Captures what is new in one file. A file that cannot be read is counted and left for the next look."""
-        known = self._file(where)
-        more = True
-        while more:
-            rested = self._rested(known, seen)
+        while True:
+            rested = self._rested(known)
             try:
-                piece = await asyncio.to_thread(
-                    read,
-                    known,
-                    where.full,
-                    seen,
-                    iso(self.clock.now()),
-                    segment=self.settings.segment_bytes,
-                    rested=rested,
-                )
+                piece = await asyncio.to_thread(step, known, self.files, iso(self.clock.now()), rested=rested)
             except OSError as error:
-                if where not in self.unreadable:
-                    log.warning("cannot read, will try again", file=where.full, error=error.strerror or str(error))
-                self.unreadable[where] = error.strerror or str(error)
+                self._cannot_read(known, error)
                 return
-            self.unreadable.pop(where, None)
-            if piece.rewritten:
-                self.counts["rewritten"] += 1
-                log.info("rewritten: a new generation", file=where.full, generation=known.generation)
-            if piece.torn:
-                known.rest_until = known.rest_until if rested else self._rest_until(seen)
-            else:
-                known.rest_until = 0.0
-            self._tally(piece.counts)
-            for message in piece.messages:
-                await self._add(message)
-            more = piece.more and bool(piece.messages)
-            seen = known.seen or seen
+            self.unreadable.pop(known.full, None)
+            await self._took(known, piece, rested=rested)
+            if not piece.more or not piece.messages or stop.is_set():
+                return
+            if not hot:
+                await self.drain_hot(stop)
 
-    def _rested(self, known: Known, seen: Seen) -> bool:
+    def _cannot_read(self, known: Known, error: OSError) -> None:
+        known.release()
+        reason = error.strerror or str(error)
+        if known.full not in self.unreadable:
+            log.warning("cannot read, will try again", file=known.full, error=reason)
+        self.unreadable[known.full] = reason
+
+    async def _took(self, known: Known, piece: Piece, *, rested: bool) -> None:
+        """Books one reading and hands its messages on."""
+        if piece.rewritten:
+            self.counts["rewritten"] += 1
+            log.info("rewritten: a new generation", file=known.full, generation=known.generation)
+        if piece.torn:
+            known.rest_until = known.rest_until if rested else self._rest_until(known)
+            self.resting[known.full] = known
+        else:
+            known.rest_until = 0.0
+            self.resting.pop(known.full, None)
+        self._tally(piece.counts)
+        if known.cursor:
+            self._activate(known)
+        known.sweep = -1 if piece.gone else max(known.sweep, self.sweeps)
+        for number, message in enumerate(piece.messages, start=1):
+            position: Position | None = None
+            if number == len(piece.messages) and known.place and known.cursor:
+                source = self.positions.sources[known.place.transcript] = known.place.format.name
+                position = (known.place.transcript, source, known.cursor.generation, known.cursor.end)
+            await self._add(message, position)
+
+    def _activate(self, known: Known) -> None:
+        self.active[known.full] = known
+        self.active.move_to_end(known.full)
+        while len(self.active) > ACTIVE:
+            _, oldest = self.active.popitem(last=False)
+            oldest.put_away()
+
+    def _rested(self, known: Known) -> bool:
         """True when an unterminated last line can be taken as finished."""
+        try:
+            seen = stat_of(os.stat(known.full))
+        except OSError:
+            return True
         old = self.clock.now() - seen.mtime_ns / 1e9 >= self.settings.settle_seconds
         return old or bool(known.rest_until and known.seen == seen and self.clock.monotonic() >= known.rest_until)
 
-    def _rest_until(self, seen: Seen) -> float:
-        age = max(0.0, self.clock.now() - seen.mtime_ns / 1e9)
+    def _rest_until(self, known: Known) -> float:
+        age = max(0.0, self.clock.now() - known.stamp.mtime_ns / 1e9)
         return self.clock.monotonic() + max(0.05, self.settings.settle_seconds - age)
 
-    def _file(self, where: Found) -> Known:
-        known = self.known.get(where)
-        if known is None:
-            host = self.settings.host_name
-            transcript = codec.transcript_id(SOURCE, host, where.root, where.path)
-            place = Place(transcript, host, where.root, where.path, claude_code.context(where.path))
-            known = self.known[where] = Known(place, self.positions.pop(transcript, None))
+    def _file(self, root: Root, path: str) -> Known:
+        host = self.files.host
+        known = self.known[root][path] = Known(root, path, *self.positions.take(root, path, host))
+        if self.positions.is_forgotten(root, path, host):
+            known.ignored = "forgotten"
         return known
 
-    async def _add(self, message: Message) -> None:
+    async def _add(self, message: Message, position: Position | None) -> None:
         if self._bytes + len(message.payload) > BATCH_BYTES and self._batch:
             await self._store()
-        self._batch.append(message)
+        self._batch.append((message, position))
         self._bytes += len(message.payload)
         if len(self._batch) >= BATCH_MESSAGES:
             await self._store()
@@ -180,25 +293,36 @@ class Capture:
             batch, self._batch, self._bytes = self._batch, [], 0
             self._storing = asyncio.create_task(self._publish(batch), name="store")
 
-    async def _publish(self, batch: list[Message]) -> None:
+    async def _publish(self, batch: list[tuple[Message, Position | None]]) -> None:
         """Repeats the very same messages until they are stored: their ids make a repeat harmless."""
+        messages = [message for message, _ in batch]
         self.beat.began(len(batch))
         attempt = 0
         while True:
             try:
-                await self.bus.publish_all(batch)
+                await self.bus.publish_all(messages)
                 break
             except Transient as error:
                 self.beat.failed_with(error)
                 full = isinstance(error, NoSpace)
                 log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
+                self.beat.notes["paused"] = f"{'the log is full' if full else 'the log does not take it'}: {error}"
                 await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 self.beat.began(len(batch))
                 attempt += 1
+        self.beat.notes.pop("paused", None)
+        for _, position in batch:
+            if position:
+                self._stored(*position)
         self.counts["segments"] += len(batch)
         self.beat.began(0)
         self.beat.succeeded(len(batch))
         self.report()
+
+    def _stored(self, transcript: str, source: str, generation: int, end: int) -> None:
+        """Books the position that the log has acknowledged."""
+        self.published[source] += end - self._ends.get(transcript, (0, 0))[1]
+        self._ends[transcript] = (generation, end)
 
     def _tally(self, counts: dict[str, int]) -> None:
         for name, count in counts.items():
@@ -207,23 +331,22 @@ class Capture:
                 self.counts[kind] += count
                 self.counts[name] += count
 
-    def report(self) -> None:
+    def report(self, *, now: bool = False) -> None:
         """The numbers for the next heartbeat."""
-        size = sum(known.size for known in self.known.values())
-        captured = sum(min(known.captured, known.size) for known in self.known.values())
-        behind = sum(1 for w, known in self.known.items() if known.captured < known.size and w not in self.unreadable)
-        waiting = self._bytes
+        moment = self.clock.monotonic()
+        if not now and moment - self._reported < REPORT_SECONDS:
+            return
+        self._reported = moment
+        known = (k for table in self.known.values() for k in table.values())
+        gauges = figures(known, self.sweeps, self.unreadable, self.published, waiting=self._bytes)
         self.beat.gauges = {
-            "files": len(self.known),
-            "files_behind": behind,
-            "discovered_bytes": size,
-            "captured_bytes": captured,
-            "backlog_bytes": size - captured + waiting,
-            "unreadable_files": len(self.unreadable),
+            **gauges,
             "sweeps": self.sweeps,
+            "unannounced": self.unannounced,
             **{name: float(value) for name, value in self.counts.items()},
         }
         if self.unreadable:
-            self.beat.notes["unreadable"] = "; ".join(f"{w.path}: {e}" for w, e in list(self.unreadable.items())[:3])
+            some = [f"{os.path.basename(name)}: {why}" for name, why in list(self.unreadable.items())[:3]]
+            self.beat.notes["unreadable"] = "; ".join(some)
         else:
             self.beat.notes.pop("unreadable", None)

@@ -1,4 +1,4 @@
-"""Positions from the log: the last checkpoint of every transcript, headers only.
+"""Positions from the log: the last checkpoint of every transcript, and the tombstones; headers only.
 
 The log is the only memory of the watcher. Losing its machine loses nothing.
 """
@@ -9,10 +9,11 @@ import uuid
 
 import msgspec
 import nats.errors
+from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.errors import APIError
 
-from contracts import codec, subjects, topology
+from contracts import codec, sources, subjects, topology
 from contracts.events import Checkpoint
 from runtime.bus import Bus
 from runtime.errors import Transient
@@ -21,14 +22,57 @@ from runtime.logs import Log
 log = Log("mnemo.catalog")
 
 
-async def load(bus: Bus) -> dict[str, Checkpoint]:
-    """Transcript id to its last checkpoint. Raises Transient when the bus fails meanwhile."""
+class Positions:
+    """What the log knows: where capture stands by transcript id, and what was forgotten."""
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[str, Checkpoint] = {}
+        self.sources: dict[str, str] = {}
+        """Source of each transcript; its checkpoint may have been taken already."""
+        self.forgotten: set[str] = set()
+
+    def take(self, root: sources.Root, path: str, host: str) -> tuple[str, Checkpoint | None]:
+        """Source ("" = not known to the log) and checkpoint of a file; the checkpoint leaves the catalog."""
+        names = [root.source] if root.source != sources.AUTO else list(sources.BY_NAME)
+        for name in names:
+            transcript = codec.transcript_id(name, host, root.folder, path)
+            if transcript in self.checkpoints:
+                return name, self.checkpoints.pop(transcript)
+        return ("" if root.source == sources.AUTO else root.source), None
+
+    def is_forgotten(self, root: sources.Root, path: str, host: str) -> bool:
+        """True if a tombstone stands for this file."""
+        if not self.forgotten:
+            return False
+        names = [root.source] if root.source != sources.AUTO else list(sources.BY_NAME)
+        return any(codec.transcript_id(name, host, root.folder, path) in self.forgotten for name in names)
+
+
+async def load(bus: Bus) -> Positions:
+    """Reads the log's last message of every subject. Raises Transient when the bus fails meanwhile."""
+    positions = Positions()
+    for message in await _last(bus, subjects.CHANGED):
+        source, _ = subjects.source_and_transcript(message.subject)
+        try:
+            checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
+        except (KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
+            log.error("segment without a checkpoint", subject=message.subject, error=str(error))
+            continue
+        positions.checkpoints[checkpoint.transcript] = checkpoint
+        positions.sources[checkpoint.transcript] = source
+    for message in await _last(bus, subjects.FORGOTTEN):
+        positions.forgotten.add(subjects.source_and_transcript(message.subject)[1])
+    return positions
+
+
+async def _last(bus: Bus, subject: str) -> list[Msg]:
+    found: list[Msg] = []
     try:
         info = await bus.stream.add_consumer(
             topology.TRANSCRIPTS.name,
             api.ConsumerConfig(
                 name=f"positions-{uuid.uuid4().hex[:12]}",
-                filter_subject=subjects.CHANGED,
+                filter_subject=subject,
                 deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
                 ack_policy=api.AckPolicy.NONE,
                 headers_only=True,
@@ -36,19 +80,13 @@ async def load(bus: Bus) -> dict[str, Checkpoint]:
                 inactive_threshold=30.0,
             ),
         )
-        subscription = await bus.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
         left = info.num_pending or 0
-        found: dict[str, Checkpoint] = {}
+        subscription = await bus.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
         while left > 0:
-            for message in await subscription.fetch(min(left, 500), timeout=5):
-                left -= 1
-                try:
-                    checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
-                except (KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
-                    log.error("segment without a checkpoint", subject=message.subject, error=str(error))
-                    continue
-                found[checkpoint.transcript] = checkpoint
+            batch = await subscription.fetch(min(left, 500), timeout=5)
+            left -= len(batch)
+            found += batch
         await subscription.unsubscribe()
-        return found
     except (nats.errors.Error, TimeoutError, APIError) as error:
         raise Transient(f"positions cannot be read from the log: {error or type(error).__name__}") from error
+    return found

@@ -1,6 +1,6 @@
 """What happened to a file, from what is known and what is seen. Pure.
 
-Identity is the content (hashes of the first and of the last captured bytes), never the inode.
+Identity is the content (hashes of the captured bytes), never the inode.
 """
 
 from __future__ import annotations
@@ -8,29 +8,25 @@ from __future__ import annotations
 import hashlib
 from enum import Enum
 
-import msgspec
+from runtime.filestat import Stat
 
 EDGE = 4096
 """Bytes hashed at the head of a file and before the captured offset."""
 
-
-class Seen(msgspec.Struct, frozen=True):
-    """A stat: size in bytes, modification time in ns."""
-
-    size: int
-    mtime_ns: int
+FULL_CHECK = 1 << 20
+"""Captured bytes up to which every growth compares all of them; above it the edges, and all of them at rest."""
 
 
 class Verdict(Enum):
     """What to do about a file."""
 
     SAME = "nothing new"
-    GROWN = "bytes were appended, if the edges still match"
+    GROWN = "bytes were appended, if what is captured is still there"
     TOUCHED = "same size, other time: compare the whole content"
     SHRUNK = "shorter than what is captured: a new generation"
 
 
-def judge(captured: int, last: Seen | None, seen: Seen) -> Verdict:
+def judge(captured: int, last: Stat | None, seen: Stat) -> Verdict:
     """`captured` bytes are stored; `last` is the stat at which all of them were read, None if unknown."""
     if seen.size < captured:
         return Verdict.SHRUNK
@@ -46,19 +42,9 @@ def edge_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def cut(data: bytes, limit: int) -> int:
-    """Length of the piece of `data` to ship: up to the last newline within `limit`; 0 = no newline there.
+def rest_needed(size: int) -> float:
+    """Seconds of rest after which a file whose growth was judged by its edges is compared as a whole.
 
-    >>> cut(b"ab\\ncd", 100)
-    3
+    A file of n bytes is read once per rest, so that the comparison costs at most 8 MiB/s.
     """
-    return data.rfind(b"\n", 0, limit) + 1
-
-
-def spans(length: int, limit: int) -> list[tuple[int, int]]:
-    """[0, length) in consecutive pieces of at most `limit` bytes.
-
-    >>> spans(5, 2)
-    [(0, 2), (2, 4), (4, 5)]
-    """
-    return [(at, min(at + limit, length)) for at in range(0, length, limit)]
+    return max(60.0, size / (8 << 20))

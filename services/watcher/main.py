@@ -13,46 +13,68 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 
+from nats.aio.msg import Msg
 from watchfiles import awatch
 
+from contracts import subjects
 from contracts.events import Phase, Stage
 from runtime import bus, heartbeat, lifecycle
 from runtime.clock import SystemClock
 from runtime.logs import Log
-from services.watcher import catalog, discover
+from services.watcher import catalog
 from services.watcher.capture import Capture
 from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 
+DUTY = 60.0
+"""A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
+
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Captures until told to stop."""
     beat = heartbeat.Beat(Stage.WATCHER, settings.instance_name, settings.heartbeat_seconds, SystemClock())
-    roots = discover.distinct(settings.folders())
+    roots = settings.folders()
     async with (
         bus.connect(settings.nats_url, name=f"watcher {settings.instance_name}") as nats,
         heartbeat.beating(nats, beat),
         asyncio.TaskGroup() as tasks,
     ):
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
-        log.info("watching", roots=roots, known=len(capture.positions))
+        await nats.client.subscribe(subjects.FORGOTTEN, cb=_tombstones(capture))
+        known = len(capture.positions.checkpoints)
+        log.info("watching", roots=[str(root) for root in roots], known=known)
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
-        hints = tasks.create_task(_hints(capture, settings, stop), name="hints")
-        await _run(capture, settings, stop)
+        watch = Watch(capture, settings, stop)
+        hints = tasks.create_task(watch.run(), name="hints")
+        await _run(capture, watch, settings, stop)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         hints.cancel()
         guard.cancel()
 
 
-async def _run(capture: Capture, settings: Settings, stop: asyncio.Event) -> None:
+def _tombstones(capture: Capture) -> Callable[[Msg], Awaitable[None]]:
+    async def take(message: Msg) -> None:
+        capture.forget(subjects.source_and_transcript(message.subject)[1])
+
+    return take
+
+
+async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio.Event) -> None:
     """Sweep, then hints and rests until the next sweep is due."""
     loop = asyncio.get_running_loop()
     while not stop.is_set():
-        due = loop.time() + settings.sweep_seconds
+        began = loop.time()
         await capture.sweep(stop)
+        watch.swept()
+        period = settings.sweep_seconds
+        if not capture.changed:
+            period = min(max(period, DUTY * (loop.time() - began)), 4 * period)
+        capture.beat.gauges["sweep_period_seconds"] = period
+        due = began + period
         while not stop.is_set() and (left := due - loop.time()) > 0:
             rest = await capture.rest(stop)
             capture.wake.clear()
@@ -74,29 +96,82 @@ async def _first(wake: asyncio.Event, stop: asyncio.Event, seconds: float) -> No
             wait.cancel()
 
 
-async def _hints(capture: Capture, settings: Settings, stop: asyncio.Event) -> None:
-    """File notification: wakes the capture early. Whatever it misses the next sweep finds."""
-    while settings.notify and not stop.is_set():
-        present = [root for root in capture.roots if os.path.isdir(root)]  # noqa: ASYNC240 - one stat
-        try:
-            if present:
-                capture.beat.notes["mode"] = "notify"
-                async for changes in awatch(
-                    *present, stop_event=stop, debounce=100, step=20, watch_filter=_transcripts, recursive=True
-                ):
-                    capture.notified(path for _, path in changes)
-        except (OSError, RuntimeError) as error:
-            log.warning("no file notification, sweeps go on", error=str(error))
-        capture.beat.notes["mode"] = "poll"
-        try:
-            await asyncio.wait_for(stop.wait(), settings.sweep_seconds)
-        except TimeoutError:
-            continue
-    capture.beat.notes["mode"] = "poll"
+class Watch:
+    """File notification: wakes the capture early. Whatever it misses the next sweep finds.
+
+    `mode` in the heartbeat says what works: `notify`, or `poll` where notification is off, refused by the
+    system (watch limits), or silent although files change (network and bind mounts).
+    """
+
+    def __init__(self, capture: Capture, settings: Settings, stop: asyncio.Event) -> None:
+        self.capture = capture
+        self.settings = settings
+        self.stop = stop
+        self.folders: list[str] = []
+        self.again = asyncio.Event()
+        self.silent = 0
+        """Sweeps in a row that found changes while no notification came at all."""
+        self.refused = ""
+
+    def is_set(self) -> bool:
+        """True when watching must end: the process stops, or other folders are there than before."""
+        return self.stop.is_set() or self.again.is_set()
+
+    def swept(self) -> None:
+        """After a sweep: judges the notifications by what the sweep found."""
+        capture = self.capture
+        if capture.sweeps > 1 and capture.unannounced and not capture.heard:
+            self.silent += 1
+        elif capture.heard:
+            self.silent = 0
+        if self._present() != self.folders:
+            self.again.set()
+        self._tell()
+
+    def _present(self) -> list[str]:
+        return [root.folder for root in self.capture.roots if os.path.isdir(root.folder)]
+
+    def _tell(self) -> None:
+        notes = self.capture.beat.notes
+        working = self.settings.notify and self.folders and not self.refused and self.silent < 2
+        notes["mode"] = "notify" if working else "poll"
+        if self.refused:
+            notes["mode_reason"] = self.refused
+        elif self.silent >= 2:
+            notes["mode_reason"] = "files change and no notification comes"
+        else:
+            notes.pop("mode_reason", None)
+
+    async def run(self) -> None:
+        """Turns notifications into hints until the stop."""
+        while self.settings.notify and not self.stop.is_set():
+            self.again.clear()
+            self.folders = self._present()
+            try:
+                if self.folders:
+                    self.refused = ""
+                    self._tell()
+                    async for changes in awatch(
+                        *self.folders,
+                        stop_event=self,
+                        debounce=100,
+                        step=20,
+                        watch_filter=_transcripts,
+                        recursive=True,
+                    ):
+                        self.capture.notified(path for _, path in changes)
+            except (OSError, RuntimeError) as error:
+                self.refused = str(error)
+                self._tell()
+                log.warning("no file notification, sweeps go on", error=self.refused)
+                self.again.clear()
+            if not self.again.is_set():
+                await _first(self.again, self.stop, 4 * self.settings.sweep_seconds)
+        self._tell()
 
 
 def _transcripts(change: object, path: str) -> bool:
-    return path.endswith(discover.SUFFIX)
+    return path.endswith((".jsonl", ".json"))
 
 
 if __name__ == "__main__":

@@ -2,32 +2,96 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import BinaryIO
+from collections.abc import Iterator
 
 import msgspec
 
+from contracts import codec, sources
 from contracts.events import Checkpoint
 from runtime.bus import Message
-from services.watcher.changes import EDGE, Seen, Verdict, cut, edge_hash, judge
-from services.watcher.formats import lines
-from services.watcher.segments import Cursor, Place, Stamp, events
+from runtime.files import stat_of
+from runtime.filestat import Stat
+from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
+from services.watcher.formats import Identity, identify, lines
+from services.watcher.projects import admitted
+from services.watcher.segments import Cursor, Place, Stamp, Unit, checkpoint, events, parse, split
+from services.watcher.shrink import TooLarge, shrink
+
+HEAD = 64 * 1024
+"""First bytes of a file that say which assistant wrote it and for which project."""
+
+LINE_LIMIT = 16 << 20
+"""Bytes of a line, or of a document, up to which it is parsed as it is; in a larger one long texts are cut."""
+
+KEEP = 1 << 20
+"""Bytes kept of each text of such a line. All of its bytes are in the archive nevertheless."""
+
+HOLDS_FILES = os.name != "nt"
+"""An open file survives its deletion; on Windows it would prevent it."""
+
+
+class Files(msgspec.Struct, frozen=True):
+    """What the reading of every file needs."""
+
+    host: str
+    segment: int
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class Known:
     """What is known of one file."""
 
-    def __init__(self, place: Place, checkpoint: Checkpoint | None) -> None:
-        self.place = place
-        self.checkpoint = checkpoint
-        """From the log; the cursor takes over once the file's content was compared with it."""
-        self.cursor = Cursor() if checkpoint is None else None
-        self.seen: Seen | None = None
-        self.size = 0
+    __slots__ = (
+        "checkpoint",
+        "cursor",
+        "file",
+        "full",
+        "ignored",
+        "partial",
+        "path",
+        "place",
+        "rest_until",
+        "root",
+        "seen",
+        "size",
+        "source",
+        "stamp",
+        "suspicious",
+        "sweep",
+        "unproven",
+    )
+
+    def __init__(self, root: sources.Root, path: str, source: str = "", last: Checkpoint | None = None) -> None:
+        self.root = root
+        self.path = path
+        self.full = os.path.join(root.folder, *path.split("/"))
+        self.source = source
+        """Name of the format, "" while the content did not tell."""
+        self.checkpoint = last
+        """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
+        self.place: Place | None = None
+        self.cursor: Cursor | None = None
+        self.stamp = Stamp("", 0)
+        self.seen: Stat | None = Stat(last.end, last.mtime_ns, last.ctime_ns) if last else None
+        """The stat at which everything was captured."""
+        self.partial: Stat | None = None
+        """The stat at which a part was captured: nothing happened to the file while it is read on."""
+        self.size = last.end if last else 0
         self.rest_until = 0.0
         """Monotonic time at which an unterminated last line counts as finished; 0 = there is none."""
-        if checkpoint:
-            self.seen = Seen(checkpoint.end, checkpoint.mtime_ns)
+        self.sweep = -1
+        """Number of the sweep that saw the file last."""
+        self.ignored = ""
+        """Why the file is not captured; "" = it is."""
+        self.file: io.FileIO | None = None
+        """Held open while the file is active, so that its end can be read though it was deleted or replaced."""
+        self.suspicious = False
+        """True if the path now leads to another file: all of the content must be compared."""
+        self.unproven = False
+        """True if growth was judged by the edges alone."""
 
     @property
     def captured(self) -> int:
@@ -37,123 +101,244 @@ class Known:
     def generation(self) -> int:
         return self.cursor.generation if self.cursor else self.checkpoint.generation if self.checkpoint else 0
 
+    def put_away(self) -> None:
+        """Frees the memory and the handle of a file at rest; the next change compares its content anew."""
+        self.release()
+        if self.cursor and self.place:
+            self.checkpoint = checkpoint(self.cursor, self.place, self.stamp) if self.cursor.end else self.checkpoint
+            if self.checkpoint and self.checkpoint.generation == self.cursor.generation:
+                self.cursor = None
+
+    def release(self) -> None:
+        """Closes the handle."""
+        if self.file:
+            self.file.close()
+            self.file = None
+
 
 class Piece(msgspec.Struct, frozen=True):
     """The outcome of one reading: messages, whether more can be read at once, torn bytes left."""
 
-    messages: list[Message]
-    more: bool
+    messages: list[Message] = []
+    more: bool = False
     torn: int = 0
     rewritten: bool = False
+    gone: bool = False
     counts: dict[str, int] = {}
 
 
-def read(known: Known, full: str, seen: Seen, captured_at: str, *, segment: int, rested: bool) -> Piece:
-    """The next piece of a file; moves `known` on. Raises OSError when the file cannot be read."""
-    verdict = judge(known.captured, known.seen, seen)
-    if verdict is Verdict.SAME and not known.rest_until:
-        known.size = seen.size
-        return Piece([], False)
-    with open(full, "rb", buffering=0) as file:
-        stat = os.fstat(file.fileno())  # before reading: what is written later differs from it
-        now = Seen(stat.st_size, stat.st_mtime_ns)
-        rewritten = not _same_content(known, file, now, verdict)
-        if rewritten:
-            known.cursor = Cursor(known.generation + 1)
-            known.rest_until = 0.0
-        cursor = known.cursor
-        if cursor is None:
-            raise AssertionError("a compared file has a cursor")
-        known.seen, known.size = now, now.size
-        stamp = Stamp(captured_at, now.mtime_ns)
-        data, complete = _next_bytes(file, cursor, segment, now.size)
-        if not data:
-            return Piece([], False, 0, rewritten)
-        if not complete and not rested:
-            return Piece([], False, len(data), rewritten)
-        pending = _at(file, cursor.line_start, cursor.end - cursor.line_start)
-        if not complete:
-            complete = _parses(pending + data)
-        made, counts = events(data, pending, cursor, known.place, stamp, limit=segment, complete=complete)
-        more = cursor.end < now.size
-        if more:
-            known.seen = None  # read on, whatever the next stat says
-        return Piece(made, more, 0, rewritten, counts)
+def step(known: Known, files: Files, captured_at: str, *, rested: bool) -> Piece:
+    """The next piece of a file; moves `known` on. Raises OSError when the file cannot be read.
+
+    If the path leads elsewhere by now, or nowhere, the rest of the file that is held open comes first.
+    """
+    try:
+        stat = os.stat(known.full)
+    except FileNotFoundError:
+        stat = None
+    held = known.file
+    if held and (stat is None or not os.path.samestat(os.fstat(held.fileno()), stat)):
+        piece = _read(known, held, files, captured_at, rested=True)
+        if piece.messages:
+            return msgspec.structs.replace(piece, more=True)
+        known.release()
+        known.suspicious = True
+    if stat is None:
+        return Piece(gone=True)
+    if known.file:
+        return _read(known, known.file, files, captured_at, rested=rested)
+    file = io.FileIO(known.full)
+    try:
+        return _read(known, file, files, captured_at, rested=rested)
+    finally:
+        if HOLDS_FILES and not known.ignored:
+            known.file = file
+        else:
+            file.close()
 
 
-def _same_content(known: Known, file: BinaryIO, now: Seen, verdict: Verdict) -> bool:
-    """True if what is captured is still the beginning of the file. Warms up a cursor from the log."""
-    if verdict is Verdict.SHRUNK or now.size < known.captured:
-        known.cursor = known.cursor or Cursor(known.generation)
-        return False
-    if known.cursor is None:
-        return _warm(known, file)
+def _read(known: Known, file: io.FileIO, files: Files, captured_at: str, *, rested: bool) -> Piece:
+    now = stat_of(os.fstat(file.fileno()))  # before reading: what is written later differs from it
+    known.size = now.size
+    if known.place is None and not _place(known, file, files, now):
+        known.seen = now
+        return Piece()
+    place = known.place
+    if place is None:
+        raise AssertionError("an identified file has a place")
+    rewritten = not _same_content(known, place, file, now)
+    if rewritten:
+        known.cursor = Cursor(place.format.state(), known.generation + 1)
+        known.rest_until = 0.0
     cursor = known.cursor
-    if verdict is Verdict.TOUCHED:
-        return _hashed(file, cursor.end).hasher.digest() == cursor.hasher.digest()
-    return _at(file, 0, len(cursor.head)) == cursor.head and _at(
-        file, cursor.end - len(cursor.tail), len(cursor.tail)
-    ) == (cursor.tail)
+    if cursor is None:
+        raise AssertionError("a compared file has a cursor")
+    known.seen, known.partial = now, None
+    known.stamp = stamp = Stamp(captured_at, now.mtime_ns, now.ctime_ns)
+    left = now.size - cursor.end
+    data = _at(file, cursor.end, min(files.segment, max(0, left)))
+    if not data:
+        return Piece([], rewritten=rewritten)
+    length, ends = _cut(data, cursor, place, file, now, rested=rested, at_end=len(data) >= left)
+    if not length:
+        return Piece([], torn=left, rewritten=rewritten)
+    data = data[:length]
+    units = list(_units(data, cursor, place, file)) if ends else None
+    made, counts = events(data, units, cursor, place, stamp)
+    more = cursor.end < now.size
+    if more:
+        known.seen, known.partial = None, now
+    return Piece(made, more, 0, rewritten, False, dict(counts))
 
 
-def _warm(known: Known, file: BinaryIO) -> bool:
-    """Rebuilds the running hash by reading what is captured; the edges alone tell most rewrites at once."""
-    checkpoint = known.checkpoint
-    if checkpoint is None:
-        raise AssertionError("a file without a cursor has a checkpoint")
-    size = min(EDGE, checkpoint.end)
-    if edge_hash(_at(file, 0, size)) != checkpoint.head:
+def _cut(
+    data: bytes, cursor: Cursor, place: Place, file: io.FileIO, now: Stat, *, rested: bool, at_end: bool
+) -> tuple[int, bool]:
+    """How many of the next bytes to ship, 0 = none yet, and whether a line, or the document, ends with them."""
+    if place.whole:
+        if not cursor.end and not rested and not _readable(file, now.size):
+            return 0, False
+        return len(data), at_end
+    newline = data.rfind(b"\n") + 1
+    if newline:
+        return newline, True
+    if not at_end:
+        return len(data), False  # a line longer than a segment travels in fragments
+    if not rested:
+        return 0, False
+    line = now.size - cursor.line_start
+    return len(data), line <= LINE_LIMIT and _parses(_at(file, cursor.line_start, line))
+
+
+def _units(data: bytes, cursor: Cursor, place: Place, file: io.FileIO) -> Iterator[Unit]:
+    """What is to be parsed when `data` follows at the cursor: the running line from its start, then the others."""
+    if cursor.line_start == cursor.end:
+        yield Unit(cursor.end, data)
+        return
+    first = len(data) if place.whole else data.find(b"\n") + 1 or len(data)
+    length = cursor.end + first - cursor.line_start
+    if length <= LINE_LIMIT:
+        yield Unit(cursor.line_start, _at(file, cursor.line_start, length))
+    else:
+        try:
+            cut = shrink(_pieces(file, cursor.line_start, length), KEEP, LINE_LIMIT)
+        except TooLarge:
+            cut = b"\n"
+        yield Unit(cursor.line_start, cut, cut=True)
+    if data[first:]:
+        yield Unit(cursor.end + first, data[first:])
+
+
+def _place(known: Known, file: io.FileIO, files: Files, now: Stat) -> bool:
+    """Finds out what the file is; False while that is not known, or if it is not to be captured."""
+    head = _at(file, 0, HEAD)
+    if not head and not known.checkpoint:
         return False
-    cursor = _hashed(file, checkpoint.end)
-    if cursor.hasher.hexdigest() != checkpoint.sha256:
+    found = identify(known.path, head, known.source or known.root.source, complete=now.size <= len(head))
+    if found is None:
+        known.ignored = "no transcript of a known assistant"
         return False
-    cursor.generation = checkpoint.generation
-    cursor.line_start = checkpoint.line_start
-    cursor.exchange = checkpoint.exchange_id
-    known.cursor = cursor
+    if not admitted(known.path, head, files.include, files.exclude):
+        known.ignored = "excluded by settings"
+        return False
+    known.ignored = ""
+    known.source = found.format.name
+    known.place = place_of(known, found, files.host)
     return True
 
 
-def _hashed(file: BinaryIO, end: int) -> Cursor:
-    cursor = Cursor()
-    file.seek(0)
-    while cursor.end < end and (data := file.read(min(1 << 20, end - cursor.end))):
+def place_of(known: Known, found: Identity, host: str) -> Place:
+    """The place of a file that was identified."""
+    transcript = codec.transcript_id(found.format.name, host, known.root.folder, known.path)
+    file = found.format.context(known.path, found.first)
+    return Place(transcript, host, known.root.folder, known.path, found.format, file, found.whole)
+
+
+def _same_content(known: Known, place: Place, file: io.FileIO, now: Stat) -> bool:
+    """True if what is captured is still the beginning of the file. Makes a cursor where there is none."""
+    if known.cursor is None and known.checkpoint is None:
+        known.cursor = Cursor(place.format.state())
+        return True
+    verdict = judge(known.captured, known.seen, now)
+    if verdict is Verdict.SHRUNK:
+        known.cursor = known.cursor or Cursor(place.format.state(), known.generation)
+        return False
+    if known.cursor is None:
+        return _warm(known, place, file)
+    cursor = known.cursor
+    untouched = now == known.partial or (verdict is Verdict.SAME and not known.unproven)
+    if untouched and not known.suspicious:
+        return True
+    if verdict is not Verdict.GROWN or known.suspicious or place.whole or cursor.end <= FULL_CHECK:
+        known.suspicious = known.unproven = False
+        return _hashed(place, file, cursor.end).hasher.digest() == cursor.hasher.digest()
+    known.unproven = True
+    tail = cursor.end - len(cursor.tail)
+    return _at(file, 0, len(cursor.head)) == cursor.head and _at(file, tail, len(cursor.tail)) == cursor.tail
+
+
+def _warm(known: Known, place: Place, file: io.FileIO) -> bool:
+    """Rebuilds the running hash and the parser's state by reading what is captured; the head alone tells
+    most rewrites at once."""
+    last = known.checkpoint
+    if last is None:
+        raise AssertionError("a file without a cursor has a checkpoint")
+    if edge_hash(_at(file, 0, min(EDGE, last.end))) != last.head:
+        return False
+    cursor = _hashed(place, file, last.end)
+    if cursor.hasher.hexdigest() != last.sha256:
+        return False
+    cursor.generation = last.generation
+    cursor.line_start = last.line_start
+    if not place.whole:
+        _restore(cursor, place, file)
+    known.cursor = cursor
+    known.suspicious = known.unproven = False
+    return True
+
+
+def _hashed(place: Place, file: io.FileIO, end: int) -> Cursor:
+    cursor = Cursor(place.format.state())
+    for data in _pieces(file, 0, end):
         cursor.feed(data)
     return cursor
 
 
-def _next_bytes(file: BinaryIO, cursor: Cursor, segment: int, size: int) -> tuple[bytes, bool]:
-    """Whole lines of up to `segment` bytes, else one whole longer line, else the torn rest (not complete)."""
-    file.seek(cursor.end)
-    data = _exactly(file, min(segment, max(0, size - cursor.end)))
-    length = cut(data, segment)
-    if length:
-        return data[:length], True
-    pieces = [data]
-    while cursor.end + sum(map(len, pieces)) < size:
-        more = _exactly(file, min(1 << 20, size - cursor.end - sum(map(len, pieces))))
-        if not more:
-            break
-        newline = more.find(b"\n")
-        if newline >= 0:
-            return b"".join([*pieces, more[: newline + 1]]), True
-        pieces.append(more)
-    return b"".join(pieces), False
+def _restore(cursor: Cursor, place: Place, file: io.FileIO) -> None:
+    """The parser's state after the lines before `line_start`: lines that cannot change it are not decoded."""
+    rest = b""
+    at = 0
+    for data in _pieces(file, 0, cursor.line_start):
+        whole, newline, after = data.rpartition(b"\n")
+        if not newline:
+            rest += data[: max(0, LINE_LIMIT - len(rest))]
+            continue
+        for line in split(rest + whole + newline):
+            if place.format.matters(line):
+                parse([Unit(at, line)], place, cursor.state)
+            at += len(line)
+        rest = after
+    torn = cursor.end - cursor.line_start
+    cursor.counted = 0 < torn <= LINE_LIMIT and _parses(_at(file, cursor.line_start, torn))
 
 
-def _parses(data: bytes) -> bool:
-    found = lines.read(data)
+def _pieces(file: io.FileIO, start: int, length: int) -> Iterator[bytes]:
+    """Bytes [start, start + length) in pieces; fewer only at the end of the file."""
+    file.seek(start)
+    while length > 0 and (data := file.read(min(1 << 20, length))):
+        yield data
+        length -= len(data)
+
+
+def _readable(file: io.FileIO, size: int) -> bool:
+    """True if a document is complete; one too large to look at is read when it has rested."""
+    return size <= LINE_LIMIT and _parses(_at(file, 0, size), document=True)
+
+
+def _parses(data: bytes, *, document: bool = False) -> bool:
+    found = lines.read(data, document=document)
     return bool(found.objects) and not found.damage
 
 
-def _at(file: BinaryIO, offset: int, length: int) -> bytes:
-    file.seek(offset)
-    return _exactly(file, length)
-
-
-def _exactly(file: BinaryIO, length: int) -> bytes:
-    """`length` bytes, fewer only at the end of the file: an unbuffered read may stop short."""
-    data = file.read(length)
-    while len(data) < length and (more := file.read(length - len(data))):
-        data += more
-    return data
+def _at(file: io.FileIO, offset: int, length: int) -> bytes:
+    return b"".join(_pieces(file, offset, length))

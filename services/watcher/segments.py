@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import zstandard
@@ -12,41 +13,45 @@ import zstandard
 from contracts import codec, subjects
 from contracts.events import Checkpoint, Record, TranscriptChanged
 from runtime.bus import Message
-from services.watcher.changes import EDGE, edge_hash, spans
-from services.watcher.formats import claude_code, lines
+from services.watcher.changes import EDGE, edge_hash
+from services.watcher.formats import lines
+from services.watcher.formats.base import Context, Format, State
 
-SOURCE = "claude-code"
 TEXT_PART_CHARS = 128 * 1024
 """Characters of one record's text in one event; longer texts travel in parts."""
 
+RECORDS_BUDGET = 1 << 20
+"""Bytes of record texts in one event; more of them travel ahead of the segment, in events without bytes."""
+
 
 class Place(msgspec.Struct, frozen=True):
-    """Which file: everything about it that no byte in it can change."""
+    """Which file: everything about it that no later byte in it can change."""
 
     transcript: str
     host: str
     root: str
     path: str
-    file: claude_code.Context
+    format: Format
+    file: Context
+    whole: bool = False
+    """One JSON document that is rewritten as a whole, instead of lines."""
 
 
 class Cursor:
-    """Where capture stands in one generation of one file. Advanced by `events`, restored by `rewind`."""
+    """Where capture stands in one generation of one file. Advanced by `events`."""
 
-    def __init__(self, generation: int = 0) -> None:
+    def __init__(self, state: State, generation: int = 0) -> None:
         self.generation = generation
         self.end = 0
         self.line_start = 0
+        """Offset of the line that is not ended yet; equals `end` after a newline."""
+        self.state = state
+        """The parser's state at `line_start`."""
+        self.counted = False
+        """True if the line that is not ended yet was parsed and counted already."""
         self.hasher = hashlib.sha256()
         self.head = b""
         self.tail = b""
-        self.exchange = ""
-
-    def copy(self) -> Cursor:
-        twin = Cursor(self.generation)
-        twin.end, twin.line_start, twin.head, twin.tail = self.end, self.line_start, self.head, self.tail
-        twin.hasher, twin.exchange = self.hasher.copy(), self.exchange
-        return twin
 
     def feed(self, data: bytes) -> None:
         """Moves over bytes that are, or become, captured."""
@@ -57,26 +62,52 @@ class Cursor:
         self.end += len(data)
 
 
-def parse(data: bytes, offset: int, place: Place, exchange: str) -> tuple[list[Record], dict[str, int], str]:
-    """Records of whole lines that begin at `offset`, counts by record type, and the exchange after them."""
-    running = claude_code.Exchange(exchange)
+class Unit(msgspec.Struct, frozen=True):
+    """Bytes to parse: whole lines from `offset` on, or one document. `cut` = its long texts were cut."""
+
+    offset: int
+    data: bytes
+    cut: bool = False
+
+
+def parse(
+    units: Iterable[Unit], place: Place, state: State, *, counted: bool = False
+) -> tuple[list[Record], Counter[str]]:
+    """Records of whole lines and counts by record type; moves `state` on. `counted` = the first line was already."""
     counts: Counter[str] = Counter()
     found: list[Record] = []
-    for line in _lines(data):
-        read = lines.read(line)
-        if read.damage:
-            counts[f"damaged:{read.damage}"] += 1
-        for at, obj in read.objects:
-            line_id = f"line-{hashlib.sha256(line + at.to_bytes(8, 'big')).hexdigest()[:32]}"
-            records, name = claude_code.records(obj, line_id, offset + at, place.file, running)
-            counts[name] += 1
-            for record in records:
-                found.extend(_parts(record))
-        offset += len(line)
-    return found, dict(counts), running.id
+    for unit in units:
+        offset = unit.offset
+        for line in [unit.data] if place.whole else split(unit.data):
+            records, named = _line(line, offset, place, state)
+            counts.update([] if counted else named)
+            counted = False
+            found += records
+            offset += len(line)
+        if unit.cut:
+            counts["damaged:oversized"] += 1
+    return found, counts
 
 
-def _lines(data: bytes) -> list[bytes]:
+def _line(line: bytes, offset: int, place: Place, state: State) -> tuple[list[Record], list[str]]:
+    read = lines.read(line, document=place.whole)
+    named = [f"damaged:{read.damage}"] if read.damage else []
+    found: list[Record] = []
+    for at, obj in read.objects:
+        digest = hashlib.sha256(line.strip() + at.to_bytes(8, "big")).digest()
+        short = int.from_bytes(digest[:8], "big")
+        ordinal = state.ordinals.get(short, 0)
+        line_id = f"line-{digest[:16].hex()}" + (f"-{ordinal}" if ordinal else "")
+        records, name = place.format.records(obj, line_id, offset + at, place.file, state)
+        named.append(name)
+        if any(record.id == line_id for record in records):
+            state.ordinals[short] = ordinal + 1
+        for record in records:
+            found.extend(_parts(record))
+    return found, named
+
+
+def split(data: bytes) -> list[bytes]:
     """Lines end at newline only; `splitlines` would also end them at a lone carriage return."""
     pieces = [piece + b"\n" for piece in data.split(b"\n")]
     pieces[-1] = pieces[-1][:-1]
@@ -99,78 +130,87 @@ def _parts(record: Record) -> Iterator[Record]:
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """When a piece was read, and the file's modification time before reading."""
+    """When a piece was read, and the file's times before reading."""
 
     captured_at: str
     mtime_ns: int
+    ctime_ns: int = 0
 
 
 def events(
-    data: bytes, pending: bytes, cursor: Cursor, place: Place, stamp: Stamp, *, limit: int, complete: bool
-) -> tuple[list[Message], dict[str, int]]:
+    data: bytes, units: list[Unit] | None, cursor: Cursor, place: Place, stamp: Stamp
+) -> tuple[list[Message], Counter[str]]:
     """The messages for `data`, the bytes from `cursor.end` on, and its line counts; advances the cursor.
 
-    `pending` is the part of the running line that is captured already (a fragment went before).
-    `complete` says that a line ends with the data; otherwise it is a fragment and yields no records.
+    `units` are the lines that end with the data, the beginning of a running line included; None says that no
+    line ends here: the data is a fragment and yields no records.
     """
-    if complete:
-        start = cursor.end - len(pending)
-        records, counts, exchange = parse(pending + data, start, place, cursor.exchange)
-    else:
-        records, counts, exchange = [], {"fragment": 1}, cursor.exchange
-    pieces = spans(len(data), limit)
-    shares = _shares(records, len(pieces), limit)
-    line_start = cursor.line_start
-    made = []
-    for number, ((begin, stop), share) in enumerate(zip(pieces, shares, strict=True), start=1):
-        last = number == len(pieces)
-        piece = data[begin:stop]
-        at = cursor.end
-        cursor.feed(piece)
-        if last and complete:
-            cursor.exchange = exchange
-            cursor.line_start = cursor.end if data.endswith(b"\n") else _last_line(pending + data, cursor.end)
-        else:
-            cursor.line_start = line_start
-        event = TranscriptChanged(
-            transcript=place.transcript,
-            source=SOURCE,
-            host=place.host,
-            root=place.root,
-            path=place.path,
-            session_id=place.file.session_id,
-            generation=cursor.generation,
-            start=at,
-            end=cursor.end,
-            data=zstandard.compress(piece, 3),
-            sha256=cursor.hasher.hexdigest(),
-            captured_at=stamp.captured_at,
-            records=share,
-            counts=counts if last else {},
-            subagent=place.file.subagent,
-        )
-        made.append(_message(event, checkpoint(cursor, place, stamp)))
+    records: list[Record] = []
+    counts: Counter[str] = Counter({"fragment": 1} if units is None else {})
+    ended = units is not None and not place.whole and data.endswith(b"\n")
+    if units is not None:
+        state = cursor.state if ended else copy.deepcopy(cursor.state)
+        records, counts = parse(units, place, state, counted=cursor.counted)
+        cursor.counted = not ended
+    batches = list(_batches(records))
+    made = [
+        _message(_event(cursor, place, stamp, b"", batch, part=number), checkpoint(cursor, place, stamp))
+        for number, batch in enumerate(batches[:-1], start=1)
+    ]
+    before = cursor.end
+    cursor.feed(data)
+    if ended:
+        cursor.line_start = cursor.end
+    event = _event(cursor, place, stamp, data, batches[-1] if batches else [], start=before, counts=dict(counts))
+    made.append(_message(event, checkpoint(cursor, place, stamp)))
     return made, counts
 
 
-def _last_line(data: bytes, end: int) -> int:
-    """Offset at which the unterminated last line of `data` begins, when `data` ends at `end`."""
-    return end - (len(data) - (data.rfind(b"\n") + 1))
+def _batches(records: list[Record]) -> Iterator[list[Record]]:
+    """Records in batches of at most `RECORDS_BUDGET` bytes of text."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        length = len(record.text.encode("utf-8", "replace")) + 512
+        if batch and size + length > RECORDS_BUDGET:
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch
 
 
-def _shares(records: list[Record], count: int, limit: int) -> list[list[Record]]:
-    """Records dealt to `count` fragments: all to the last one unless they are too large for one event.
-
-    Only a line longer than a segment has several; its texts, in parts, are never larger than its bytes.
-    """
-    shares: list[list[Record]] = [[] for _ in range(count)]
-    at, size = count - 1, 0
-    for record in reversed(records):
-        size += len(record.text.encode("utf-8", "replace"))
-        shares[at].insert(0, record)
-        if size > 2 * limit and at > 0:
-            at, size = at - 1, 0
-    return shares
+def _event(
+    cursor: Cursor,
+    place: Place,
+    stamp: Stamp,
+    data: bytes,
+    records: list[Record],
+    *,
+    part: int = 0,
+    start: int | None = None,
+    counts: dict[str, int] | None = None,
+) -> TranscriptChanged:
+    return TranscriptChanged(
+        transcript=place.transcript,
+        source=place.format.name,
+        host=place.host,
+        root=place.root,
+        path=place.path,
+        session_id=place.file.session_id,
+        generation=cursor.generation,
+        start=cursor.end if start is None else start,
+        end=cursor.end,
+        data=zstandard.compress(data, 3) if data else b"",
+        sha256=cursor.hasher.hexdigest(),
+        captured_at=stamp.captured_at,
+        records=records,
+        counts=counts or {},
+        subagent=place.file.subagent,
+        part=part,
+        parser=place.format.version,
+    )
 
 
 def checkpoint(cursor: Cursor, place: Place, stamp: Stamp) -> Checkpoint:
@@ -184,7 +224,7 @@ def checkpoint(cursor: Cursor, place: Place, stamp: Stamp) -> Checkpoint:
         head=edge_hash(cursor.head),
         tail=edge_hash(cursor.tail),
         mtime_ns=stamp.mtime_ns,
-        exchange_id=cursor.exchange,
+        ctime_ns=stamp.ctime_ns,
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
+from contracts import sources
 from runtime.settings import Common
 
 
@@ -12,7 +15,12 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: `MNEMO_WATCHER_<FIELD>`, and the common ones."""
 
     roots: tuple[str, ...] = ()
-    """Folders with transcripts, separated by the path separator; empty = Claude Code's own folder."""
+    """Folders with transcripts, `folder` or `source=folder`, separated by the path separator; empty = the default
+    folders of all known assistants."""
+    include: tuple[str, ...] = ()
+    """Globs of the projects to capture, separated by the path separator; empty = all."""
+    exclude: tuple[str, ...] = ()
+    """Globs of projects that are not captured; stronger than `include`."""
     sweep_seconds: float = 15.0
     """Time between two looks at every file, seconds: the truth behind all notifications."""
     settle_seconds: float = 2.0
@@ -22,12 +30,7 @@ class Settings(Common, frozen=True, kw_only=True):
     notify: bool = True
     """Wake up by file notification; false = sweeps only (network mounts)."""
 
-    def folders(self) -> list[Path]:
-        """The roots, or the default one."""
-        return [Path(root).expanduser() for root in self.roots] or [default_root()]
-
-
-def default_root() -> Path:
-    """`$CLAUDE_CONFIG_DIR/projects`, else `~/.claude/projects`."""
-    base = os.environ.get("CLAUDE_CONFIG_DIR")
-    return (Path(base) if base else Path.home() / ".claude") / "projects"
+    def folders(self) -> list[sources.Root]:
+        """The roots, or the default ones; resolved, and none inside another."""
+        given = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, Path.home())
+        return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in given)

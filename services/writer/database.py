@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 from pgvector.asyncpg import register_vector
 
-from contracts.events import RecordsEmbedded, TranscriptChanged
+from contracts.events import Event, RecordsEmbedded
 from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.logs import without_password
 from services.writer import queries, rows
@@ -35,6 +35,8 @@ RECORD_COLUMNS = (
     "text_sha",
     "tool",
     "tool_input",
+    "revision",
+    "parser",
 )
 CHUNK_COLUMNS = ("model", "text_sha", "chunk", "begin_char", "stop_char", "embedding")
 
@@ -45,35 +47,62 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
-    async def store_changes(self, changes: Sequence[TranscriptChanged]) -> None:
-        """Archives segments and records; returns after the commit. Repeating it changes nothing.
+    async def store_transcripts(self, events: Sequence[Event]) -> None:
+        """Archives segments and records, applies tombstones; returns after the commit. Repeating it changes nothing.
 
         Raises Transient or Permanent.
         """
-        columns = rows.of_changes(changes)
         with _translated():
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
-                await connection.execute(queries.read("transcripts"), *_turned(columns.transcripts))
-                await connection.execute(queries.read("segments"), *_turned(columns.segments))
-                if columns.records:
-                    await connection.execute(queries.read("records_stage"))
-                    await connection.copy_records_to_table(
-                        "records_stage", records=columns.records, columns=RECORD_COLUMNS
-                    )
-                    await connection.execute(queries.read("records_merge"))
+                await store(connection, events)
 
     async def store_vectors(self, events: Sequence[RecordsEmbedded]) -> None:
         """Stores vectors; returns after the commit. Raises Transient or Permanent."""
-        models, chunks = rows.of_vectors(events)
-        vectors = [(*row[:-1], np.frombuffer(row[-1], dtype="<f4")) for row in chunks]
         with _translated():
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
-                if models:
-                    await connection.execute(queries.read("models"), *_turned(models))
-                if vectors:
-                    await connection.execute(queries.read("chunks_stage"))
-                    await connection.copy_records_to_table("chunks_stage", records=vectors, columns=CHUNK_COLUMNS)
-                    await connection.execute(queries.read("chunks_merge"))
+                await store_vectors(connection, events)
+
+
+async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+    """One batch of TRANSCRIPTS, in the caller's transaction."""
+    columns = rows.of_events(events)
+    gone = [row[0] for row in columns.forgotten]
+    if gone:
+        await connection.execute(queries.read("forgotten"), *_turned(columns.forgotten))
+        for table in ("chunks", "records", "reparsed", "segments", "transcripts"):  # chunks first: it looks at records
+            await connection.execute(queries.read(f"forget_{table}"), gone)
+    names = list({event.transcript for event in events if hasattr(event, "transcript")})
+    dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
+    if dead:
+        columns = rows.of_events(event for event in events if getattr(event, "transcript", "") not in dead)
+    if columns.transcripts:
+        await connection.execute(queries.read("transcripts"), *_turned(columns.transcripts))
+    if columns.reparsed:
+        await connection.execute(queries.read("locked"), names)
+        await connection.execute(queries.read("reparsed"), *_turned(columns.reparsed))
+    if columns.segments:
+        await connection.execute(queries.read("segments"), *_turned(columns.segments))
+    if columns.records:
+        await connection.execute(queries.read("records_stage"))
+        await connection.copy_records_to_table("records_stage", records=columns.records, columns=RECORD_COLUMNS)
+        await connection.execute(queries.read("records_superseded"))
+        await connection.execute(queries.read("records_merge"))
+    if columns.reparsed:
+        await connection.execute(queries.read("reparsed_sweep"), names)
+
+
+async def store_vectors(connection: asyncpg.Connection, events: Sequence[RecordsEmbedded]) -> None:
+    """One batch of EMBEDDINGS, in the caller's transaction."""
+    names = list({event.transcript for event in events})
+    dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
+    models, chunks = rows.of_vectors(event for event in events if event.transcript not in dead)
+    vectors = [(*row[:-1], np.frombuffer(row[-1], dtype="<f4")) for row in chunks]
+    if models:
+        await connection.execute(queries.read("models"), *_turned(models))
+    if vectors:
+        await connection.execute(queries.read("chunks_stage"))
+        await connection.copy_records_to_table("chunks_stage", records=vectors, columns=CHUNK_COLUMNS)
+        await connection.execute(queries.read("chunks_merge"))
 
 
 @asynccontextmanager

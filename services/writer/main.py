@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Sequence
 
 from contracts import topology
-from contracts.events import Event, Phase, RecordsEmbedded, Stage, TranscriptChanged
+from contracts.events import Event, Phase, RecordsEmbedded, Stage
 from runtime import bus, consume, heartbeat, lifecycle
 from runtime.clock import SystemClock
 from services.writer import database
@@ -43,7 +43,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 def _changes(store: Database) -> consume.Work:
     async def write(events: Sequence[Event]) -> None:
-        await store.store_changes([event for event in events if isinstance(event, TranscriptChanged)])
+        await store.store_transcripts(events)
 
     return write
 

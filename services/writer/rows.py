@@ -9,7 +9,16 @@ from typing import Any
 import msgspec
 
 from contracts import codec
-from contracts.events import CHUNKABLE, Record, RecordsEmbedded, TranscriptChanged
+from contracts.codec import storable as text
+from contracts.events import (
+    CHUNKABLE,
+    Event,
+    Record,
+    RecordsEmbedded,
+    RecordsReparsed,
+    TranscriptChanged,
+    TranscriptForgotten,
+)
 
 Row = tuple[Any, ...]
 
@@ -20,14 +29,31 @@ class Columns(msgspec.Struct, frozen=True):
     transcripts: list[Row]
     segments: list[Row]
     records: list[Row]
+    reparsed: list[Row] = []
+    forgotten: list[Row] = []
 
 
-def of_changes(changes: Iterable[TranscriptChanged]) -> Columns:
-    """Rows of segments and their records; within one batch the longer of two equal beginnings."""
+def of_events(events: Iterable[Event]) -> Columns:
+    """Rows of segments and records, of newer parsers' records, and of tombstones.
+
+    Within one batch the longer of two segments with the same beginning, of two equal ones the earlier.
+    """
     transcripts: dict[str, Row] = {}
     segments: dict[tuple[str, int, int], Row] = {}
     records: list[Row] = []
-    for change in changes:
+    reparsed: dict[tuple[str, int], Row] = {}
+    forgotten: dict[str, Row] = {}
+    for change in events:
+        if isinstance(change, TranscriptForgotten):
+            tombstone = (change.transcript, text(change.source), text(change.session_id), change.forgotten_at)
+            forgotten.setdefault(change.transcript, tombstone)
+        if isinstance(change, RecordsReparsed):
+            records.extend(_record(change, record) for record in change.records)
+            mark = (change.transcript, change.generation, change.parser, change.end)
+            before = reparsed.get(mark[:2], mark)
+            reparsed[mark[:2]] = max(before, mark, key=lambda row: row[2:])
+        if not isinstance(change, TranscriptChanged):
+            continue
         name = change.transcript
         transcripts[name] = (
             name,
@@ -39,10 +65,14 @@ def of_changes(changes: Iterable[TranscriptChanged]) -> Columns:
             change.subagent,
         )
         key = (name, change.generation, change.start)
-        if key not in segments or segments[key][3] < change.end:
-            segments[key] = _segment(change)
+        if change.end > change.start:
+            row = _segment(change)
+            if key not in segments or (row[3], segments[key][6]) > (segments[key][3], row[6]):
+                segments[key] = row
         records.extend(_record(change, record) for record in change.records)
-    return Columns(list(transcripts.values()), list(segments.values()), records)
+    return Columns(
+        list(transcripts.values()), list(segments.values()), records, list(reparsed.values()), list(forgotten.values())
+    )
 
 
 def _segment(change: TranscriptChanged) -> Row:
@@ -55,10 +85,11 @@ def _segment(change: TranscriptChanged) -> Row:
         bytes.fromhex(change.sha256),
         change.captured_at,
         text(msgspec.json.encode(change.counts).decode()),
+        change.parser,
     )
 
 
-def _record(change: TranscriptChanged, record: Record) -> Row:
+def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
     return (
         change.transcript,
         change.generation,
@@ -75,6 +106,8 @@ def _record(change: TranscriptChanged, record: Record) -> Row:
         bytes.fromhex(codec.text_sha(record.text)) if embeddable(record) else None,
         text(record.tool),
         text(record.tool_input),
+        record.revision,
+        change.parser,
     )
 
 
@@ -84,32 +117,15 @@ def embeddable(record: Record) -> bool:
 
 
 def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row]]:
-    """Rows of models and of chunks; each chunk once, its vector still as bytes."""
+    """Rows of models and of chunks, vectors still as bytes."""
     models: dict[str, Row] = {}
-    chunks: dict[tuple[str, str, int], Row] = {}
+    chunks: set[Row] = set()
     for event in events:
         models[event.model] = (event.model, event.model_name, event.dimensions)
         for chunk in event.chunks:
-            chunks[event.model, chunk.text_sha, chunk.chunk] = (
-                event.model,
-                bytes.fromhex(chunk.text_sha),
-                chunk.chunk,
-                chunk.begin,
-                chunk.stop,
-                chunk.vector,
-            )
-    return list(models.values()), list(chunks.values())
-
-
-def text(value: str) -> str:
-    """A text that PostgreSQL takes: NUL and lone surrogates, which it has no place for, become U+FFFD, one for one."""
-    if "\0" in value:
-        value = value.replace("\0", "\ufffd")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        value = "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in value)
-    return value
+            sha = bytes.fromhex(chunk.text_sha)
+            chunks.add((event.model, sha, chunk.chunk, chunk.begin, chunk.stop, chunk.vector))
+    return list(models.values()), list(chunks)
 
 
 def moment(stamp: str) -> datetime | None:

@@ -28,7 +28,8 @@ def test_every_version_ever_written_is_decoded_for_ever(file) -> None:
     event = codec.decode(file.read_bytes())
     name, version = file.stem.split(".v")
     assert (type(event).__name__, event.version) == (name, int(version))
-    assert msgspec.json.decode(codec.encode(event)) == msgspec.json.decode(file.read_bytes())
+    written, again = msgspec.json.decode(file.read_bytes()), msgspec.json.decode(codec.encode(event))
+    assert {key: again[key] for key in written} == written  # later versions add fields with a default, nothing else
 
 
 def test_every_event_has_a_golden_file() -> None:

@@ -7,10 +7,13 @@ import json
 import pytest
 
 from contracts.events import Kind
-from services.watcher.formats import claude_code, lines
+from services.watcher.formats import lines
+from services.watcher.formats.base import Context
+from services.watcher.formats.claude_code import ClaudeCode
 from tests.conftest import answer, prompt
 
-MAIN = claude_code.Context("session", False)
+MAIN = Context("session", False)
+CLAUDE = ClaudeCode()
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "ok"}
 REJECTED = {
     "type": "tool_result",
@@ -21,21 +24,30 @@ REJECTED = {
 }
 
 
+ANSWERED = {
+    "type": "tool_result",
+    "tool_use_id": "t1",
+    "content": 'User has answered your questions: "Which?"="the second". You can now continue with the user\'s answers '
+    "in mind.",
+}
+
+
 def user(content: object, **extra: object) -> dict[str, object]:
     return {**prompt(""), "message": {"role": "user", "content": content}, **extra}
 
 
 # To add a row: the number of the test in docs/formats.md, the line, what must come of it.
 TABLE = [
+    ("2 answers", user([ANSWERED]), [(Kind.TOOL_RESULT, ""), (Kind.REPLY, '"Which?"="the second"')]),
     ("1 sidechain", user("hi", isSidechain=True), [(Kind.SUBAGENT_PROMPT, "hi")]),
     ("2 tool output", user([RESULT]), [(Kind.TOOL_RESULT, "")]),
-    ("2 rejection", user([REJECTED]), [(Kind.TOOL_RESULT, ""), (Kind.STEER, "use rg instead")]),
+    ("2 rejection", user([REJECTED]), [(Kind.TOOL_RESULT, ""), (Kind.COMMENT, "use rg instead")]),
     ("3 summary", user("continued from", isCompactSummary=True), [(Kind.SUMMARY, "continued from")]),
     ("4 meta", user("Caveat: …", isMeta=True), [(Kind.INJECTED, "Caveat: …")]),
     (
         "5 beside",
         user([RESULT, {"type": "text", "text": "log it too"}]),
-        [(Kind.TOOL_RESULT, ""), (Kind.STEER, "log it too")],
+        [(Kind.TOOL_RESULT, ""), (Kind.COMMENT, "log it too")],
     ),
     ("6 task", user("<task-notification>x"), [(Kind.NOTIFICATION, "<task-notification>x")]),
     ("7 stdout", user("<local-command-stdout>x"), [(Kind.LOCAL_OUTPUT, "<local-command-stdout>x")]),
@@ -73,43 +85,97 @@ TABLE = [
 
 @pytest.mark.parametrize(("line", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_user_line_is_what_its_first_matching_mark_says(line: dict, wanted: list) -> None:
-    found, _ = claude_code.records(line, "id", 0, MAIN, claude_code.Exchange("running"))
+    found, _ = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
     assert [(record.kind, record.text) for record in found] == wanted
 
 
 def test_a_tool_result_never_ends_the_exchange_and_a_prompt_does() -> None:
-    running = claude_code.Exchange()
+    running = CLAUDE.state()
     for line in (prompt("one", "p1"), user([RESULT]), answer("text", "more")):
-        found, _ = claude_code.records(line, "id", 0, MAIN, running)
+        found, _ = CLAUDE.records(line, "id", 0, MAIN, running)
         assert {record.exchange_id for record in found} == {"p1"}
-    claude_code.records(prompt("two", "p2"), "id", 0, MAIN, running)
-    assert running.id == "p2"
+    CLAUDE.records(prompt("two", "p2"), "id", 0, MAIN, running)
+    assert running.exchange == "p2"
+
+
+def queue(operation: str, content: str | None = None) -> dict[str, object]:
+    line: dict[str, object] = {"type": "queue-operation", "operation": operation, "timestamp": "2026-08-01T10:00:00Z"}
+    return line if content is None else {**line, "content": content}
+
+
+def attached(text: str, mode: str = "prompt") -> dict[str, object]:
+    words = {"type": "queued_command", "prompt": text, "commandMode": mode}
+    return {"type": "attachment", "uuid": "a", "attachment": words}
+
+
+TASK = "<task-notification>done"
+QUEUES = [
+    ("older versions name the words at enqueue only", [queue("enqueue", "stop"), queue("remove")], ["stop"]),
+    ("remove names them too", [queue("enqueue", "a"), queue("enqueue", "b"), queue("remove", "b")], ["b"]),
+    (
+        "an attachment after the remove is the same words",
+        [queue("enqueue", "a"), queue("remove"), attached("a")],
+        ["a"],
+    ),
+    ("and one before it", [queue("enqueue", "a"), attached("a"), queue("remove", "a")], ["a"]),
+    (
+        "twice the same words are two steers",
+        [queue("enqueue", "a"), queue("enqueue", "a"), attached("a"), queue("remove"), queue("remove"), attached("a")],
+        ["a", "a"],
+    ),
+    ("dequeued words become a prompt elsewhere", [queue("enqueue", "a"), queue("dequeue")], []),
+    ("words pulled back are no steer", [queue("enqueue", "a"), queue("popAll", "a"), queue("remove")], []),
+    (
+        "notifications keep their place in the queue",
+        [queue("enqueue", TASK), queue("enqueue", "a"), queue("remove"), queue("remove")],
+        ["a"],
+    ),
+    ("a notification is no steer", [queue("enqueue", TASK), queue("remove"), attached(TASK, "task-notification")], []),
+]
+
+
+@pytest.mark.parametrize(("lines_", "steers"), [row[1:] for row in QUEUES], ids=[row[0] for row in QUEUES])
+def test_queued_words_are_steers_once_when_they_reach_the_running_turn(lines_: list, steers: list[str]) -> None:
+    running = CLAUDE.state()
+    CLAUDE.records(prompt("go", "p1"), "id", 0, MAIN, running)
+    found = [r for line in lines_ for r in CLAUDE.records(line, "id", 0, MAIN, running)[0]]
+    assert [r.text for r in found if r.kind is Kind.STEER] == steers
+    queued = [line["content"] for line in lines_ if line.get("operation") == "enqueue" and line["content"] != TASK]
+    assert [r.text for r in found if r.kind is Kind.QUEUED] == queued
+    assert {r.exchange_id for r in found} <= {"p1"}
+
+
+def test_local_commands_of_newer_versions_are_system_records() -> None:
+    text = "<command-name>/model</command-name><command-args>opus</command-args>"
+    line = {"type": "system", "subtype": "local_command", "content": text, "uuid": "s"}
+    found, name = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
+    assert (name, found[0].kind, found[0].text) == ("system", Kind.LOCAL_COMMAND, "/model opus")
 
 
 def test_time_and_folder_come_from_the_outer_record() -> None:
     line = prompt("x")
     line["message"] |= {"timestamp": "1999", "cwd": "/wrong"}
-    found, _ = claude_code.records(line, "id", 0, MAIN, claude_code.Exchange())
+    found, _ = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
     assert (found[0].timestamp, found[0].cwd) == ("2026-08-01T10:00:00.000Z", "/home/dana/src/tidepool")
 
 
 def test_sub_agent_files_belong_to_their_parent_and_make_no_exchange() -> None:
-    file = claude_code.context("-home-x/parent/subagents/agent-1a.jsonl")
-    running = claude_code.Exchange()
-    found, _ = claude_code.records(prompt("do"), "id", 0, file, running)
-    assert (file.session_id, found[0].kind, running.id) == ("parent", Kind.SUBAGENT_PROMPT, "")
+    file = CLAUDE.context("-home-x/parent/subagents/agent-1a.jsonl")
+    running = CLAUDE.state()
+    found, _ = CLAUDE.records(prompt("do"), "id", 0, file, running)
+    assert (file.session_id, found[0].kind, running.exchange) == ("parent", Kind.SUBAGENT_PROMPT, "")
 
 
 @pytest.mark.parametrize("junk", [{}, {"type": 5}, {"type": "user", "message": 3}, {"type": "assistant"},
                                   {"type": "user", "message": {"content": [None, 4, {"type": "text"}]}}])  # fmt: skip
 def test_odd_shapes_are_counted_and_never_fail(junk: dict) -> None:
-    found, name = claude_code.records(junk, "id", 0, MAIN, claude_code.Exchange())
+    found, name = CLAUDE.records(junk, "id", 0, MAIN, CLAUDE.state())
     assert isinstance(found, list)
     assert name
 
 
 def test_unknown_types_are_counted_by_name() -> None:
-    assert claude_code.records({"type": "hologram"}, "id", 0, MAIN, claude_code.Exchange()) == ([], "unknown:hologram")
+    assert CLAUDE.records({"type": "hologram"}, "id", 0, MAIN, CLAUDE.state()) == ([], "unknown:hologram")
 
 
 ONE = json.dumps(prompt("a", "u1")).encode()

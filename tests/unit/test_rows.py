@@ -29,13 +29,14 @@ def test_a_stamp_that_cannot_be_read_is_none(stamp: str, year: int | None) -> No
 def test_writer_and_embedder_agree_on_what_is_embedded() -> None:
     records = [Record(id=kind, kind=kind, offset=0, text=text) for kind in Kind for text in ("words", " \n", "")]
     event = change(records=records)
-    marked = [row for row in rows.of_changes([event]).records if row[12] is not None]
+    marked = [row for row in rows.of_events([event]).records if row[12] is not None]
     assert [row[2] for row in marked] == [record.id for record in to_embed(event)]
-    assert {row[2] for row in marked} == {"prompt", "command", "plan", "steer", "answer"}
+    human = {"prompt", "command", "plan", "queued", "steer", "comment", "reply", "local_command"}
+    assert {row[2] for row in marked} == human | {"answer"}
 
 
 def test_of_two_segments_with_one_beginning_the_longer_is_kept() -> None:
-    found = rows.of_changes([change(), change(end=9), change(end=5)])
+    found = rows.of_events([change(), change(end=9), change(end=5)])
     assert [row[3] for row in found.segments] == [9]
 
 

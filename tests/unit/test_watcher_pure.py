@@ -14,27 +14,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import codec
-from contracts.events import TranscriptChanged
-from services.watcher.changes import Seen, Verdict, judge
-from services.watcher.formats import claude_code
-from services.watcher.reading import Known, read
-from services.watcher.segments import Place
+from contracts.events import Checkpoint, TranscriptChanged
+from contracts.sources import Root
+from runtime.filestat import Stat
+from services.watcher.changes import Verdict, judge
+from services.watcher.reading import Files, Known, step
+from services.watcher.segments import checkpoint
 from tests.conftest import answer, jsonl, prompt
 
-PLACE = Place("t", "h", "/r", "p/s.jsonl", claude_code.Context("s", False))
+
+def known_of(file: Path, last: Checkpoint | None = None) -> Known:
+    """A file as a watcher meets it."""
+    return Known(Root(str(file.parent), "claude-code"), file.name, "claude-code", last)
 
 
 def look(known: Known, file: Path, segment: int, *, rested: bool = True) -> list[TranscriptChanged]:
     """Everything that is new in the file, as events."""
     found: list[TranscriptChanged] = []
     while True:
-        stat = file.stat()
-        piece = read(known, str(file), Seen(stat.st_size, stat.st_mtime_ns), "now", segment=segment, rested=rested)
+        piece = step(known, Files("h", segment), "now", rested=rested)
         for message in piece.messages:
             event = codec.decode(message.payload)
             assert isinstance(event, TranscriptChanged)
             found.append(event)
         if not piece.more or not piece.messages:
+            known.release()
             return found
 
 
@@ -45,7 +49,7 @@ def joined(events: list[TranscriptChanged]) -> bytes:
     for event in events:
         if event.generation == last:
             assert event.start == len(data)
-            data += zstandard.decompress(event.data)
+            data += zstandard.decompress(event.data) if event.data else b""
             assert event.end == len(data)
             assert event.sha256 == hashlib.sha256(data).hexdigest()
     return data
@@ -81,7 +85,7 @@ def test_appends_cut_anywhere_give_the_file_and_the_records_of_one_import(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "s.jsonl"
-        live = Known(PLACE, None)
+        live = known_of(file)
         pieces: list[TranscriptChanged] = []
         file.write_bytes(b"")
         for begin, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
@@ -89,7 +93,7 @@ def test_appends_cut_anywhere_give_the_file_and_the_records_of_one_import(
                 handle.write(whole[begin:stop])
             os.utime(file, ns=(0, stop + 1))
             pieces += look(live, file, segment, rested=stop == len(whole))
-        once = look(Known(PLACE, None), file, 1 << 20)
+        once = look(known_of(file), file, 1 << 20)
         assert joined(pieces) == whole
         assert joined(once) == whole
         assert texts(pieces) == texts(once)
@@ -97,51 +101,47 @@ def test_appends_cut_anywhere_give_the_file_and_the_records_of_one_import(
 
 def test_a_rewritten_file_is_a_new_generation_and_a_new_watcher_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "s.jsonl"
-    known = Known(PLACE, None)
+    known = known_of(file)
     file.write_bytes(jsonl(prompt("one"), prompt("two")))
     first = look(known, file, 1000)
     file.write_bytes(jsonl(prompt("other"), prompt("two"), prompt("three")))
     os.utime(file, ns=(0, 5))
     second = look(known, file, 1000)
     assert [event.generation for event in first + second] == [0, 1]
-    checkpoint = codec.decode_checkpoint(_last_header(known, file))
+    assert known.cursor is not None
+    assert known.place is not None
+    last = checkpoint(known.cursor, known.place, known.stamp)
     with file.open("ab") as handle:
         handle.write(jsonl(prompt("four")))
     os.utime(file, ns=(0, 6))
-    third = look(Known(PLACE, checkpoint), file, 1000)
-    assert [(event.generation, event.start) for event in third] == [(1, checkpoint.end)]
-
-
-def _last_header(known: Known, file: Path) -> str:
-    from services.watcher.segments import Stamp, checkpoint
-
-    assert known.cursor is not None
-    return codec.encode(checkpoint(known.cursor, PLACE, Stamp("now", file.stat().st_mtime_ns))).decode()
+    third = look(known_of(file, last), file, 1000)
+    assert [(event.generation, event.start) for event in third] == [(1, last.end)]
 
 
 def test_a_line_longer_than_a_segment_is_shipped_in_fragments_and_its_text_whole(tmp_path: Path) -> None:
     file = tmp_path / "s.jsonl"
     text = "".join(f"word{number} " for number in range(200_000))
     file.write_bytes(jsonl(prompt(text, "big")))
-    events = look(Known(PLACE, None), file, 64 * 1024)
+    events = look(known_of(file), file, 64 * 1024)
     assert joined(events) == file.read_bytes()
     assert len(events) > 20
     assert texts(events)["big", 0] == text.strip()
     assert max(len(codec.encode(event)) for event in events) < 4 << 20
+    assert [event.part for event in events if event.start == event.end] == [1]
 
 
 @pytest.mark.parametrize(
     ("captured", "last", "seen", "verdict"),
     [
-        (5, Seen(5, 1), Seen(5, 1), Verdict.SAME),
-        (5, Seen(5, 1), Seen(6, 2), Verdict.GROWN),
-        (5, Seen(5, 1), Seen(5, 2), Verdict.TOUCHED),
-        (5, Seen(5, 1), Seen(4, 1), Verdict.SHRUNK),
-        (0, None, Seen(0, 1), Verdict.SAME),
-        (5, None, Seen(9, 1), Verdict.GROWN),
+        (5, Stat(5, 1), Stat(5, 1), Verdict.SAME),
+        (5, Stat(5, 1), Stat(6, 2), Verdict.GROWN),
+        (5, Stat(5, 1), Stat(5, 2), Verdict.TOUCHED),
+        (5, Stat(5, 1), Stat(4, 1), Verdict.SHRUNK),
+        (0, None, Stat(0, 1), Verdict.SAME),
+        (5, None, Stat(9, 1), Verdict.GROWN),
     ],
 )
-def test_what_happened_to_a_file(captured: int, last: Seen | None, seen: Seen, verdict: Verdict) -> None:
+def test_what_happened_to_a_file(captured: int, last: Stat | None, seen: Stat, verdict: Verdict) -> None:
     assert judge(captured, last, seen) is verdict
 
 

@@ -1,1 +1,67 @@
 """Transcript formats: pure parsers, one module per source. Bytes of whole lines in, records out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from contracts import sources
+from services.watcher.formats import lines
+from services.watcher.formats.base import Format
+from services.watcher.formats.claude_code import ClaudeCode
+from services.watcher.formats.codex import Codex
+from services.watcher.formats.copilot import Copilot
+from services.watcher.formats.gemini import Gemini
+from services.watcher.formats.opencode import OpenCode
+from services.watcher.formats.pi import Pi
+from services.watcher.formats.qwen import Qwen
+
+FORMATS: dict[str, Format] = {
+    made.name: made for made in (ClaudeCode(), Codex(), Gemini(), Copilot(), OpenCode(), Pi(), Qwen())
+}
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Which format a file has, whether it is one document instead of lines, and its first object."""
+
+    format: Format
+    whole: bool
+    first: lines.Object = {}
+
+
+def identify(path: str, head: bytes, source: str, *, complete: bool) -> Identity | None:
+    """The format of a file from its first bytes; None while they do not tell, or for a file of no assistant.
+
+    `complete` says that `head` is the whole file. Lines that nobody claims are Claude Code's: its files may
+    begin with any bookkeeping record.
+    """
+    objects = [obj for line in head.split(b"\n", 8)[:8] for _, obj in lines.read(line).objects]
+    document = head.lstrip()[:1] == b"{" and not lines.read(head.split(b"\n", 1)[0]).objects
+    if document and complete:
+        objects = [value for value in (_decoded(head),) if isinstance(value, dict)]
+    if source != sources.AUTO:
+        made = FORMATS[source]
+        first = next((obj for obj in objects if made.sniff(obj)), {})
+    else:
+        found = next(((made, obj) for obj in objects for made in FORMATS.values() if made.sniff(obj)), None)
+        guess = _of_document(head) if document and not found else None
+        if found is None and guess is None and path.endswith(".json"):
+            return None
+        made, first = found or (guess or FORMATS["claude-code"], {})
+    whole = made.documents and (document or "messages" in first or path.endswith(".json"))
+    return Identity(made, whole, first)
+
+
+def _decoded(data: bytes) -> object:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _of_document(head: bytes) -> Format | None:
+    """The format of a document whose beginning alone is known."""
+    if b'"projectHash"' in head and b'"sessionId"' in head:
+        return FORMATS["gemini"]
+    if b'"info"' in head and b'"ses_' in head:
+        return FORMATS["opencode"]
+    return None

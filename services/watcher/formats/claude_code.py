@@ -1,31 +1,30 @@
 """Claude Code transcripts: one JSON object a line, to records. Pure; format notes in docs/formats.md.
 
-A line is looked at in a fixed order of tests (`_user`), because the marks overlap: a record of role
-user may be tool output, machine text, a local command or the human. An exchange ends at the next
-opener or at the end of the file; the order of the file decides, never the timestamps.
+An exchange ends at the next opener or at the end of the file; the order of the file decides, never the
+timestamps. What the human typed while the assistant worked stands in the queue, see `Queue`.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections import Counter
 
-import msgspec
+from contracts.events import Kind
+from services.watcher.formats import claude_user as user
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    blocks_of,
+    dict_of,
+    given,
+    joined,
+    text_of,
+    unknown,
+)
 
-from contracts.events import OPENERS, Kind, Record
-
-Object = dict[str, Any]
-
-TOOL_INPUT_CHARS = 400
-"""Characters of a tool's input kept for display; the whole input is in the segment's bytes."""
-
-WRAPPERS = re.compile(r"<(ide_opened_file|ide_selection|ide_diagnostics|system-reminder)>.*?</\1>", re.DOTALL)
-MACHINE_HEADS = ("<task-notification>", "<teammate-message", "<ci-monitor-event")
-LOCAL_OUTPUT_HEADS = ("<local-command-stdout>", "<local-command-stderr>", "<bash-stdout>", "<bash-stderr>")
-INTERRUPT_HEAD = "[Request interrupted by user"
-REJECTION_MARK = "To tell you how to proceed, the user said:\n"
-REJECTION_NOTE = "\n\nNote: The user's next message may contain"
-CLARIFY_HEAD = "The user wants to clarify these questions"
 BOOKKEEPING = frozenset(
     {
         "agent-name",
@@ -53,208 +52,150 @@ BOOKKEEPING = frozenset(
 )
 
 
-class Context(msgspec.Struct, frozen=True):
-    """What the path of a file says about it."""
+class Queue:
+    """What was typed while the assistant worked. An entry leaves as an ordinary prompt (dequeue), into the
+    running turn (remove; newer versions repeat it as an attachment, before or after), or back to the input box."""
 
-    session_id: str
-    subagent: bool
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.removed: Counter[str] = Counter()
+        """Given to the turn by `remove`, its attachment not seen yet."""
+        self.attached: Counter[str] = Counter()
+        """Given to the turn by an attachment, its `remove` not seen yet."""
 
-
-class Exchange:
-    """The running exchange: all that a parser must remember from one line to the next."""
-
-    __slots__ = ("id",)
-
-    def __init__(self, exchange_id: str = "") -> None:
-        self.id = exchange_id
-
-
-def context(path: str) -> Context:
-    """Session and role of a file, from its path below the root.
-
-    >>> context("-home-x/1b2c/subagents/agent-77.jsonl")
-    Context(session_id='1b2c', subagent=True)
-    """
-    parts = path.split("/")
-    stem = parts[-1].removesuffix(".jsonl")
-    if "subagents" in parts[1:-1]:
-        return Context(parts[parts.index("subagents", 1) - 1], True)
-    return Context(stem, stem.startswith("agent-"))
+    def take(self, content: str) -> str:
+        """The entry with this content, or the oldest one; it leaves the queue."""
+        if content in self.waiting:
+            self.waiting.remove(content)
+            return content
+        return content or (self.waiting.pop(0) if self.waiting else "")
 
 
-def records(obj: Object, line_id: str, offset: int, file: Context, exchange: Exchange) -> tuple[list[Record], str]:
-    """The records of one object and the name under which its line is counted.
+class ClaudeState(State):
+    """The queue beside the running exchange."""
 
-    `line_id` stands in where the assistant gave no uuid. Moves `exchange` on at an opener.
-    """
-    kind = obj.get("type")
-    if kind == "assistant":
-        found = _assistant(obj, file)
-    elif kind == "user":
-        found = _user(obj, file)
-    elif kind == "attachment":
-        found = _attachment(obj, file)
-    elif kind == "queue-operation":
-        found = _queue_operation(obj)
-    else:
-        found = []
-    uuid = _str(obj.get("uuid")) or line_id
-    if any(item[0] in OPENERS for item in found):
-        exchange.id = uuid
-    made = [
-        Record(
-            id=uuid,
-            kind=what,
-            offset=offset,
-            block=block,
-            text=text,
-            tool=tool,
-            tool_input=given,
-            timestamp=_str(obj.get("timestamp")),
-            exchange_id=exchange.id,
-            cwd=_str(obj.get("cwd")),
-            role=_str(kind),
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = Queue()
+
+
+class ClaudeCode(Format):
+    """https://docs.claude.com/en/docs/claude-code; the format is internal to the tool and read off real files."""
+
+    name = "claude-code"
+    version = 2
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        """
+        >>> ClaudeCode().context("-home-x/1b2c/subagents/agent-77.jsonl")
+        Context(session_id='1b2c', subagent=True)
+        """
+        parts = path.split("/")
+        stem = parts[-1].removesuffix(".jsonl")
+        if "subagents" in parts[1:-1]:
+            return Context(parts[parts.index("subagents", 1) - 1], True)
+        return Context(stem, stem.startswith("agent-"))
+
+    def sniff(self, first: Object) -> bool:
+        if "parentUuid" in first and "message" in first:
+            return "parts" not in dict_of(first.get("message"))
+        return ("sessionId" in first and first.get("type") in BOOKKEEPING) or "leafUuid" in first or "snapshot" in first
+
+    def state(self) -> State:
+        return ClaudeState()
+
+    def matters(self, line: bytes) -> bool:
+        return b'"user"' in line or b"queue" in line or b'"uuid"' not in line
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        kind = obj.get("type")
+        aside = file.subagent or obj.get("isSidechain") is True
+        queue = state.queue if isinstance(state, ClaudeState) else Queue()
+        if kind == "assistant":
+            items = _assistant(obj, aside)
+        elif kind == "user":
+            items = user.items(obj, aside)
+        elif kind == "attachment":
+            items = [] if aside else _attachment(obj, queue)
+        elif kind == "queue-operation":
+            items = _queue_operation(obj, queue)
+        elif kind == "system":
+            items = _system(obj)
+        else:
+            items = []
+        return Reading(
+            text_of(kind) if kind in ("assistant", "user") or kind in BOOKKEEPING else unknown(kind),
+            items,
+            text_of(obj.get("uuid")),
+            text_of(obj.get("timestamp")),
+            text_of(obj.get("cwd")),
+            text_of(kind),
         )
-        for what, block, text, tool, given in found
-    ]
-    if kind in ("assistant", "user") or kind in BOOKKEEPING:
-        return made, _str(kind)
-    return made, f"unknown:{_str(kind)[:40] or 'no_type'}"
 
 
-_Found = tuple[Kind, int, str, str, str]
-
-
-def _assistant(obj: Object, file: Context) -> list[_Found]:
-    message = _dict(obj.get("message"))
-    aside = file.subagent or obj.get("isSidechain") is True
+def _assistant(obj: Object, aside: bool) -> list[Item]:
+    message = dict_of(obj.get("message"))
     synthetic = message.get("model") == "<synthetic>"
-    found: list[_Found] = []
-    for number, block in enumerate(_blocks(message.get("content"))):
-        what = block.get("type")
+    found = []
+    for number, block in enumerate(blocks_of(message.get("content"))):
+        what, text = block.get("type"), text_of(block.get("text"))
         if what == "text" and synthetic:
-            found.append((Kind.ERROR, number, _str(block.get("text")), "", ""))
+            found.append(Item(Kind.ERROR, text, block=number))
         elif what == "text":
-            kind = Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER
-            found.append((kind, number, _str(block.get("text")), "", ""))
-        elif what == "thinking":
-            if text := _str(block.get("thinking")):
-                found.append((Kind.THINKING, number, text, "", ""))
+            found.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number))
+        elif what == "thinking" and (thought := text_of(block.get("thinking"))):
+            found.append(Item(Kind.THINKING, thought, block=number))
         elif what == "tool_use":
-            given = msgspec.json.encode(block.get("input")).decode("utf-8", "replace")[:TOOL_INPUT_CHARS]
-            tool = _str(block.get("name"))
-            found.append((Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL, number, "", tool, given))
+            kind = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
+            found.append(Item(kind, "", text_of(block.get("name")), given(block.get("input")), number))
     return found
 
 
-def _user(obj: Object, file: Context) -> list[_Found]:
-    """The tests in their order; the numbers are those of docs/formats.md."""
-    content = _dict(obj.get("message")).get("content")
-    blocks = _blocks(content)
-    texts = [_str(block.get("text")) for block in blocks if block.get("type") == "text"]
-    results = [block for block in blocks if block.get("type") == "tool_result"]
-    text = "\n".join(texts)
-    head = text.lstrip()
-    if file.subagent or obj.get("isSidechain") is True:  # 1
-        return [(Kind.SUBAGENT_PROMPT, 0, text, "", "")] if text else []
-    if results and not texts:  # 2
-        return _tool_results(results)
-    if obj.get("isCompactSummary") is True or obj.get("isVisibleInTranscriptOnly") is True:  # 3
-        return [(Kind.SUMMARY, 0, text, "", "")]
-    if obj.get("isMeta") is True:  # 4
-        return [(Kind.INJECTED, 0, text, "", "")] if text else []
-    if results:  # 5: a human's comment typed while approving a tool call
-        return _tool_results(results) + _beside(text, len(blocks))
-    if head.startswith(MACHINE_HEADS) or _dict(obj.get("origin")).get("kind") == "task-notification":  # 6
-        return [(Kind.NOTIFICATION, 0, text, "", "")]
-    if head.startswith(LOCAL_OUTPUT_HEADS):  # 7
-        return [(Kind.LOCAL_OUTPUT, 0, text, "", "")]
-    if head.startswith("<bash-input>"):
-        return [(Kind.LOCAL_COMMAND, 0, text, "", "")]
-    if head.startswith(INTERRUPT_HEAD):  # 8
-        return [(Kind.INTERRUPT, 0, text, "", "")]
-    if head.startswith("<command-message>"):  # 9
-        return [(Kind.COMMAND, 0, _command(text), "", "")]
-    if head.startswith("<command-name>"):
-        command = _command(text)  # /goal alone starts work of the model though it looks like a built-in
-        return [(Kind.COMMAND if command.startswith("/goal ") else Kind.LOCAL_COMMAND, 0, command, "", "")]
-    words = WRAPPERS.sub("", text).strip()  # 10
-    if words or any(block.get("type") in ("image", "document") for block in blocks):
-        return [(Kind.PLAN if obj.get("planContent") else Kind.PROMPT, 0, words, "", "")]
-    return [(Kind.INJECTED, 0, text, "", "")] if text else []
-
-
-def _tool_results(results: list[Object]) -> list[_Found]:
-    found: list[_Found] = []
-    for number, block in enumerate(results):
-        found.append((Kind.TOOL_RESULT, number, "", _str(block.get("tool_use_id")), ""))
-        said = _rejection(block)
-        if said:
-            found.append((Kind.STEER, len(results) + number, said, "", ""))
-    return found
-
-
-def _rejection(block: Object) -> str:
-    """Words that the human typed when rejecting a tool call."""
-    content = block.get("content")
-    text = content if isinstance(content, str) else "\n".join(_str(b.get("text")) for b in _blocks(content))
-    if block.get("is_error") is not True or REJECTION_MARK not in text:
-        return ""
-    said = text.split(REJECTION_MARK, 1)[1].split(REJECTION_NOTE, 1)[0].strip()
-    return "" if said.startswith(CLARIFY_HEAD) else said
-
-
-def _beside(text: str, block: int) -> list[_Found]:
-    words = WRAPPERS.sub("", text).strip()
-    if not words:
+def _attachment(obj: Object, queue: Queue) -> list[Item]:
+    """A queued message as it was given to the running turn."""
+    attachment = dict_of(obj.get("attachment"))
+    if attachment.get("type") != "queued_command":
         return []
-    kind = Kind.INTERRUPT if words.startswith(INTERRUPT_HEAD) else Kind.STEER
-    return [(kind, block, words, "", "")]
-
-
-def _attachment(obj: Object, file: Context) -> list[_Found]:
-    """A message queued by the human and given to the running turn."""
-    attachment = _dict(obj.get("attachment"))
-    if file.subagent or obj.get("isSidechain") is True or attachment.get("type") != "queued_command":
+    text = joined(attachment.get("prompt")).strip()
+    if not text:
         return []
-    prompt = attachment.get("prompt")
-    text = prompt if isinstance(prompt, str) else "\n".join(_str(b.get("text")) for b in _blocks(prompt))
-    machine = attachment.get("commandMode") == "task-notification" or text.lstrip().startswith(MACHINE_HEADS)
-    return [(Kind.NOTIFICATION if machine else Kind.STEER, 0, text.strip(), "", "")] if text.strip() else []
-
-
-def _queue_operation(obj: Object) -> list[_Found]:
-    """Words that a `remove` names; the versions that name them only at `enqueue` are not paired yet."""
-    text = _str(obj.get("content")).strip()
-    if obj.get("operation") != "remove" or not text or text.startswith((*MACHINE_HEADS, '{"task_id"', "/")):
+    if attachment.get("commandMode") == "task-notification" or user.from_machine(text):
+        return [Item(Kind.NOTIFICATION, text)]
+    if queue.removed[text]:
+        queue.removed[text] -= 1
         return []
-    return [(Kind.STEER, 0, text, "", "")]
+    queue.attached[text] += 1
+    return [Item(Kind.STEER, text)]
 
 
-def _command(text: str) -> str:
-    """`/name args` of the markup of a slash command."""
-    name = _tag(text, "command-name") or _tag(text, "command-message")
-    args = _tag(text, "command-args")
-    name = name if name.startswith("/") else f"/{name}"
-    return f"{name} {args}".strip()
-
-
-def _tag(text: str, name: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return found[1].strip() if found else ""
-
-
-def _blocks(content: object) -> list[Object]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if isinstance(content, list):
-        return [b if isinstance(b, dict) else {"type": "text", "text": _str(b)} for b in content]
+def _queue_operation(obj: Object, queue: Queue) -> list[Item]:
+    """Enqueue names the words; how they leave the queue says what they became."""
+    operation, text = obj.get("operation"), text_of(obj.get("content"))
+    if operation == "enqueue":
+        queue.waiting.append(text)
+        words = text.strip()
+        return [Item(Kind.QUEUED, words)] if words and not user.from_machine(words) else []
+    if operation == "popAll":
+        queue.waiting.clear()
+    elif operation == "dequeue":
+        queue.take(text)
+    elif operation == "remove":
+        words = queue.take(text).strip()
+        if not words or user.from_machine(words) or words.startswith("/"):
+            return []
+        if queue.attached[words]:
+            queue.attached[words] -= 1
+            return []
+        queue.removed[words] += 1
+        return [Item(Kind.STEER, words)]
     return []
 
 
-def _dict(value: object) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _str(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _system(obj: Object) -> list[Item]:
+    """Newer versions write local commands and their output as system records."""
+    text = text_of(obj.get("content"))
+    if obj.get("subtype") != "local_command" or not text:
+        return []
+    if text.lstrip().startswith(("<command-name>", "<command-message>")):
+        return [Item(Kind.LOCAL_COMMAND, user.command(text))]
+    return [Item(Kind.LOCAL_OUTPUT, text)]

@@ -25,15 +25,18 @@ class Line(msgspec.Struct, frozen=True):
     damage: str = ""
 
 
-def read(line: bytes) -> Line:
-    """The objects of one line; `line` may end in a newline or not. Never raises."""
+def read(line: bytes, *, document: bool = False) -> Line:
+    """The objects of one line; `line` may end in a newline or not. Never raises.
+
+    A `document` is one object as a whole: the pieces of a broken one mean nothing.
+    """
     text = line.strip()
     if not text:
         return Line([], "blank" if line.strip(b"\r\n") or line in (b"\n", b"\r\n") else "")
     try:
         value = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _recover(line)
+        return Line([], "invalid_json") if document else _recover(line)
     if isinstance(value, dict):
         return Line([(0, value)])
     return Line([], "not_an_object")

@@ -1,9 +1,11 @@
--- Segments; of two that begin at the same offset (a watcher was killed before it heard the ack) the longer one stays.
-insert into segments (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts)
-select transcript_id, generation, start_offset, end_offset, data, sha256, captured_at::timestamptz, counts::jsonb
-from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[])
-    as s (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts)
+-- Segments; of two that begin at the same offset (a watcher was killed before it heard the ack) the longer one
+-- stays, of two equal ones the earlier.
+insert into segments (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser)
+select transcript_id, generation, start_offset, end_offset, data, sha256, captured_at::timestamptz, counts::jsonb, parser
+from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[],
+            $9::int[])
+    as s (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser)
 on conflict (transcript_id, generation, start_offset) do update
 set end_offset = excluded.end_offset, data = excluded.data, sha256 = excluded.sha256,
-    captured_at = excluded.captured_at, counts = excluded.counts
-where segments.end_offset < excluded.end_offset
+    captured_at = excluded.captured_at, counts = excluded.counts, parser = excluded.parser
+where (excluded.end_offset, segments.captured_at) > (segments.end_offset, excluded.captured_at)

@@ -1,0 +1,87 @@
+"""Copilot CLI event logs: `{type, data, id, timestamp, parentId}` lines, to records. Pure."""
+
+from __future__ import annotations
+
+from contracts.events import Kind
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    dict_of,
+    given,
+    list_of,
+    text_of,
+    unknown,
+)
+
+QUIET = ("assistant.", "hook.", "permission.", "session.", "skill.", "subagent.", "tool.")
+"""Families of events that are understood; those that hold words are named in `_items`."""
+
+
+class Copilot(Format):
+    """https://docs.github.com/copilot/concepts/agents/about-copilot-cli; read off real files."""
+
+    name = "copilot"
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        parts = path.split("/")
+        stem = parts[-1].removesuffix(".jsonl")
+        session = text_of(dict_of(dict_of(first).get("data")).get("sessionId"))
+        return Context(session or (parts[-2] if stem == "events" and len(parts) > 1 else stem))
+
+    def sniff(self, first: Object) -> bool:
+        return "data" in first and "." in text_of(first.get("type"))
+
+    def matters(self, line: bytes) -> bool:
+        return b"user.message" in line or b"session." in line or b'"id"' not in line
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        kind = text_of(obj.get("type"))
+        data = dict_of(obj.get("data"))
+        if cwd := text_of(dict_of(data.get("context")).get("cwd")):
+            state.cwd = cwd
+        items = _items(kind, data)
+        known = items is not None or kind.startswith(QUIET)
+        return Reading(
+            kind if known else unknown(kind),
+            items or [],
+            text_of(obj.get("id")),
+            text_of(obj.get("timestamp")),
+            state.cwd,
+            kind.partition(".")[0],
+        )
+
+
+def _items(kind: str, data: Object) -> list[Item] | None:
+    text = text_of(data.get("content"))
+    aside = bool(data.get("parentToolCallId"))
+    if kind == "user.message":
+        return [Item(Kind.SUBAGENT_PROMPT if aside else Kind.PROMPT, text.strip())]
+    if kind == "assistant.message":
+        found = []
+        if thought := text_of(data.get("reasoningText")):
+            found.append(Item(Kind.THINKING, thought))
+        if text:
+            found.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=1))
+        for number, call in enumerate(map(dict_of, list_of(data.get("toolRequests"))), start=2):
+            kind_of_call = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
+            found.append(Item(kind_of_call, "", text_of(call.get("name")), given(call.get("arguments")), number))
+        return found
+    if kind == "assistant.reasoning":
+        return [Item(Kind.THINKING, text)] if text else []
+    if kind == "tool.execution_complete":
+        return [Item(Kind.TOOL_RESULT, "", text_of(data.get("toolCallId")))]
+    if kind == "system.message":
+        return [Item(Kind.INJECTED, text)]
+    if kind == "system.notification":
+        return [Item(Kind.NOTIFICATION, text)]
+    if kind == "abort":
+        return [Item(Kind.INTERRUPT, text_of(data.get("reason")))]
+    if kind == "session.error":
+        return [Item(Kind.ERROR, text_of(data.get("message")))]
+    if kind == "session.compaction_complete":
+        return [Item(Kind.SUMMARY, text_of(data.get("summaryContent")))]
+    return None

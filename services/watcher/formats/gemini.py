@@ -1,0 +1,138 @@
+"""Gemini CLI chats: one JSON object that is rewritten as a whole (.json), or a log with `$set` and `$rewindTo`
+(.jsonl), to records. Pure; format notes in docs/formats.md.
+
+A message may be written again with more content: it is a new revision of the same record. What was rewound
+was said nevertheless and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from contracts.events import Kind
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    dict_of,
+    given,
+    joined,
+    list_of,
+    text_of,
+    unknown,
+)
+
+MACHINE_PROMPTS = frozenset({"System: Please continue."})
+
+
+class Place(msgspec.Struct):
+    """Where a message was first seen, and its last content."""
+
+    offset: int
+    exchange: str
+    digest: bytes
+    revision: int = 0
+
+
+class GeminiState(State):
+    """Every message of the session by id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[str, Place] = {}
+
+
+class Gemini(Format):
+    """https://github.com/google-gemini/gemini-cli, packages/core/src/services/chatRecordingService.ts."""
+
+    name = "gemini"
+    documents = True
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        obj = dict_of(first)
+        parts = path.split("/")
+        stem = parts[-1].rsplit(".", 1)[0]
+        below = parts[parts.index("chats") + 1 : -1] if "chats" in parts else []
+        return Context(text_of(obj.get("sessionId")) or stem, obj.get("kind") == "subagent" or bool(below))
+
+    def sniff(self, first: Object) -> bool:
+        return "projectHash" in first and "sessionId" in first
+
+    def state(self) -> State:
+        return GeminiState()
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        places = state.places if isinstance(state, GeminiState) else {}
+        change = dict_of(obj.get("$set"))
+        if "messages" in obj or "messages" in change:
+            messages = [dict_of(m) for m in list_of(obj.get("messages", change.get("messages")))]
+            items = [i for n, m in enumerate(messages) for i in _revised(m, file, state, places, n)]
+            return Reading("document" if "messages" in obj else "$set", items)
+        if change:
+            return Reading("$set")
+        if "$rewindTo" in obj:
+            return Reading("$rewindTo")
+        if "projectHash" in obj:
+            return Reading("metadata")
+        found = _message(obj, file)
+        if found is None:
+            return Reading(unknown(obj.get("type")))
+        return Reading(text_of(obj.get("type")), _revised(obj, file, state, places, -1))
+
+
+def _revised(message: Object, file: Context, state: State, places: dict[str, Place], offset: int) -> list[Item]:
+    """The items of a message that is new or was changed; a changed one keeps its place."""
+    items = _message(message, file) or []
+    name = text_of(message.get("id"))
+    if not items or not name:
+        return items
+    digest = hashlib.sha256(msgspec.json.encode(items)).digest()[:12]
+    place = places.get(name)
+    if place is None:
+        opens = any(item.kind is Kind.PROMPT for item in items)
+        places[name] = Place(offset, name if opens else state.exchange, digest)
+        if opens:
+            state.exchange = name
+        return [msgspec.structs.replace(item, offset=offset, exchange=places[name].exchange) for item in items]
+    if place.digest == digest:
+        return []
+    place.digest, place.revision = digest, place.revision + 1
+    return [
+        msgspec.structs.replace(item, offset=place.offset, exchange=place.exchange, revision=place.revision)
+        for item in items
+    ]
+
+
+def _message(message: Object, file: Context) -> list[Item] | None:
+    """The items of one message; None = of an unknown type."""
+    kind = message.get("type")
+    text = joined(message.get("content"))
+    found: list[Item] = []
+    if kind == "user":
+        shown = joined(message.get("displayContent")).strip() or text.strip()
+        machine = shown in MACHINE_PROMPTS
+        what = Kind.SUBAGENT_PROMPT if file.subagent else Kind.INJECTED if machine else Kind.PROMPT
+        found = [Item(what, shown)]
+    elif kind in ("gemini", "model"):
+        for thought in map(dict_of, list_of(message.get("thoughts"))):
+            words = [text_of(thought.get(key)) for key in ("subject", "description")]
+            found.append(Item(Kind.THINKING, "\n".join(filter(None, words)), block=len(found)))
+        if text:
+            found.append(Item(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, block=len(found)))
+        for call in map(dict_of, list_of(message.get("toolCalls"))):
+            what = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
+            found.append(Item(what, "", text_of(call.get("name")), given(call.get("args")), len(found)))
+            found.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(found)))
+    elif kind in ("info", "warning"):
+        found = [Item(Kind.NOTIFICATION, text)]
+    elif kind == "error":
+        found = [Item(Kind.ERROR, text)]
+    else:
+        return None
+    name, when = text_of(message.get("id")), text_of(message.get("timestamp"))
+    return [msgspec.structs.replace(item, id=name, timestamp=when, role=text_of(kind)) for item in found]

@@ -1,0 +1,89 @@
+"""OpenCode exports: one pretty-printed JSON object a session, to records. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from contracts.events import Kind
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    dict_of,
+    given,
+    list_of,
+    text_of,
+    unknown,
+)
+
+
+class OpenCode(Format):
+    """https://opencode.ai/docs/cli (`opencode export`); read off real files."""
+
+    name = "opencode"
+    documents = True
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        info = dict_of(dict_of(first).get("info"))
+        return Context(text_of(info.get("id")) or super().context(path).session_id, bool(info.get("parentID")))
+
+    def sniff(self, first: Object) -> bool:
+        return "info" in first and "messages" in first
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        if not self.sniff(obj):
+            return Reading(unknown(obj.get("type")))
+        state.cwd = text_of(dict_of(obj.get("info")).get("directory"))
+        items = []
+        for number, message in enumerate(map(dict_of, list_of(obj.get("messages")))):
+            items += _message(message, number, file)
+        return Reading("document", items)
+
+
+def _message(message: Object, number: int, file: Context) -> list[Item]:
+    info = dict_of(message.get("info"))
+    role = text_of(info.get("role"))
+    parts = [dict_of(part) for part in list_of(message.get("parts"))]
+    name, when = text_of(info.get("id")), _moment(dict_of(info.get("time")).get("created"))
+    cwd = text_of(dict_of(info.get("path")).get("cwd"))
+    found: list[tuple[Kind, str, str, str]] = []
+    if role == "user":
+        typed = [part for part in parts if part.get("type") == "text" and not part.get("synthetic")]
+        words = "\n".join(text_of(part.get("text")) for part in typed).strip()
+        found.append((Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, words, "", ""))
+        found += [(Kind.INJECTED, text_of(p.get("text")), "", "") for p in parts if p.get("synthetic")]
+    else:
+        for part in parts:
+            found += _part(part, file)
+        if error := dict_of(info.get("error")):
+            found.append((Kind.ERROR, text_of(dict_of(error.get("data")).get("message")), "", ""))
+    return [
+        Item(kind, text, tool, args, block, name, when, cwd, role, number)
+        for block, (kind, text, tool, args) in enumerate(found)
+    ]
+
+
+def _part(part: Object, file: Context) -> list[tuple[Kind, str, str, str]]:
+    kind, text = part.get("type"), text_of(part.get("text"))
+    if kind == "text" and text:
+        return [(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, "", "")]
+    if kind == "reasoning" and text:
+        return [(Kind.THINKING, text, "", "")]
+    if kind == "tool":
+        state = dict_of(part.get("state"))
+        call = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
+        return [
+            (call, "", text_of(part.get("tool")), given(state.get("input"))),
+            (Kind.TOOL_RESULT, "", text_of(part.get("callID")), ""),
+        ]
+    return []
+
+
+def _moment(milliseconds: object) -> str:
+    """ISO 8601 of a Unix time in ms; "" for anything else."""
+    if not isinstance(milliseconds, (int, float)) or not 0 < milliseconds < 1e14:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

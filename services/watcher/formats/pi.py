@@ -1,0 +1,106 @@
+"""pi sessions: a tree of JSONL entries (`id`, `parentId`), to records. Pure.
+
+Branches that were left are kept: what was said was said. The order of the file decides.
+"""
+
+from __future__ import annotations
+
+from contracts.events import Kind
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    blocks_of,
+    dict_of,
+    given,
+    joined,
+    text_of,
+    unknown,
+)
+
+QUIET = frozenset(
+    {
+        "custom",
+        "label",
+        "model_change",
+        "session",
+        "session_info",
+        "thinking_level_change",
+    }
+)
+
+
+class Pi(Format):
+    """https://github.com/badlogic/pi-mono; read off real files."""
+
+    name = "pi"
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        obj = dict_of(first)
+        session = text_of(obj.get("id")) if obj.get("type") == "session" else ""
+        return Context(session or super().context(path).session_id)
+
+    def sniff(self, first: Object) -> bool:
+        return first.get("type") == "session" and "cwd" in first and "payload" not in first
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        kind = text_of(obj.get("type"))
+        message = dict_of(obj.get("message"))
+        role = text_of(message.get("role"))
+        if cwd := text_of(obj.get("cwd")):
+            state.cwd = cwd
+        if kind == "message":
+            items = _message(role, message)
+        elif kind in ("compaction", "branch_summary"):
+            items = [Item(Kind.SUMMARY, text_of(obj.get("summary")))]
+        elif kind == "custom_message":
+            items = [Item(Kind.INJECTED, joined(obj.get("content")))]
+        else:
+            items = [] if kind in QUIET else None
+        name = f"message/{role}" if kind == "message" else kind
+        return Reading(
+            unknown(name) if items is None else name,
+            items or [],
+            text_of(obj.get("id")) if kind != "session" else "",
+            text_of(obj.get("timestamp")),
+            state.cwd,
+            role,
+        )
+
+
+def _message(role: str, message: Object) -> list[Item] | None:
+    content = message.get("content")
+    if role == "user":
+        return [Item(Kind.PROMPT, joined(content).strip())]
+    if role == "assistant":
+        return _assistant(message)
+    if role == "toolResult":
+        return [Item(Kind.TOOL_RESULT, "", text_of(message.get("toolCallId")))]
+    if role == "bashExecution":
+        command = f"!{text_of(message.get('command'))}"
+        return [Item(Kind.LOCAL_COMMAND, command), Item(Kind.LOCAL_OUTPUT, text_of(message.get("output")), block=1)]
+    if role == "custom":
+        return [Item(Kind.INJECTED, joined(content))]
+    if role in ("branchSummary", "compactionSummary"):
+        return [Item(Kind.SUMMARY, text_of(message.get("summary")))]
+    return None
+
+
+def _assistant(message: Object) -> list[Item]:
+    found = []
+    blocks = blocks_of(message.get("content"))
+    for number, block in enumerate(blocks):
+        kind = block.get("type")
+        if kind == "text":
+            found.append(Item(Kind.ANSWER, text_of(block.get("text")), block=number))
+        elif kind == "thinking" and (thought := text_of(block.get("thinking"))):
+            found.append(Item(Kind.THINKING, thought, block=number))
+        elif kind == "toolCall":
+            arguments = given(block.get("arguments"))
+            found.append(Item(Kind.TOOL_CALL, "", text_of(block.get("name")), arguments, number))
+    if error := text_of(message.get("errorMessage")):
+        found.append(Item(Kind.ERROR, error, block=len(blocks)))
+    return found

@@ -1,0 +1,89 @@
+"""Qwen Code sessions: lines like Claude Code's, with Gemini's message parts, to records. Pure."""
+
+from __future__ import annotations
+
+from contracts.events import Kind
+from services.watcher.formats.base import (
+    Context,
+    Format,
+    Item,
+    Object,
+    Reading,
+    State,
+    dict_of,
+    given,
+    list_of,
+    text_of,
+    unknown,
+)
+
+
+class Qwen(Format):
+    """https://github.com/QwenLM/qwen-code; read off real files."""
+
+    name = "qwen"
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        return Context(text_of(dict_of(first).get("sessionId")) or super().context(path).session_id)
+
+    def sniff(self, first: Object) -> bool:
+        return "uuid" in first and ("parts" in dict_of(first.get("message")) or "systemPayload" in first)
+
+    def matters(self, line: bytes) -> bool:
+        return b'"user"' in line or b'"uuid"' not in line
+
+    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+        kind = text_of(obj.get("type"))
+        parts = [dict_of(part) for part in list_of(dict_of(obj.get("message")).get("parts"))]
+        if kind == "user":
+            items = _user(obj, parts)
+        elif kind == "assistant":
+            items = _assistant(parts)
+        elif kind == "tool_result":
+            result = dict_of(obj.get("toolCallResult"))
+            items = [Item(Kind.TOOL_RESULT, "", text_of(result.get("callId")))]
+        elif kind == "system":
+            items = _system(obj)
+        else:
+            items = []
+        known = kind in ("user", "assistant", "tool_result", "system")
+        name = f"system/{text_of(obj.get('subtype'))}" if kind == "system" else kind
+        return Reading(
+            name if known else unknown(kind),
+            items,
+            text_of(obj.get("uuid")),
+            text_of(obj.get("timestamp")),
+            text_of(obj.get("cwd")),
+            kind,
+        )
+
+
+def _user(obj: Object, parts: list[Object]) -> list[Item]:
+    shown = text_of(dict_of(obj.get("systemPayload")).get("displayText"))
+    text = (shown or "\n".join(text_of(part.get("text")) for part in parts if "text" in part)).strip()
+    machine = obj.get("subtype") is not None or obj.get("provenance") not in (None, "real_user")
+    if machine:
+        return [Item(Kind.NOTIFICATION, text)] if text else []
+    return [Item(Kind.SUBAGENT_PROMPT if obj.get("isSidechain") is True else Kind.PROMPT, text)]
+
+
+def _assistant(parts: list[Object]) -> list[Item]:
+    found = []
+    for number, part in enumerate(parts):
+        text = text_of(part.get("text"))
+        call = dict_of(part.get("functionCall"))
+        if text:
+            found.append(Item(Kind.THINKING if part.get("thought") is True else Kind.ANSWER, text, block=number))
+        if call:
+            found.append(Item(Kind.TOOL_CALL, "", text_of(call.get("name")), given(call.get("args")), number))
+    return found
+
+
+def _system(obj: Object) -> list[Item]:
+    payload = dict_of(obj.get("systemPayload"))
+    if obj.get("subtype") == "slash_command" and payload.get("phase") == "invocation":
+        # one that goes to the model is followed by a line of the user
+        return [] if payload.get("sentToModel") else [Item(Kind.LOCAL_COMMAND, text_of(payload.get("rawCommand")))]
+    if obj.get("subtype") == "chat_compression":  # the compressed history repeats old messages
+        return [Item(Kind.SUMMARY)]
+    return []

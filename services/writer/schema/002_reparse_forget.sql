@@ -1,0 +1,25 @@
+-- Records of newer parsers, revisions, tombstones.
+
+alter table segments add column parser int not null default 1;
+alter table records add column revision int not null default 0;
+alter table records add column parser int not null default 1;
+
+-- Up to where a generation was parsed anew, and by which parser: older records before that offset do not hold.
+create table reparsed (
+    transcript_id text   not null,
+    generation    int    not null,
+    parser        int    not null,
+    end_offset    bigint not null,
+    primary key (transcript_id, generation)
+);
+
+-- Transcripts that a person wanted gone; whatever of them still arrives is dropped.
+create table forgotten (
+    transcript_id text primary key,
+    source        text not null,
+    session_id    text not null,
+    forgotten_at  timestamptz not null
+);
+
+grant select, insert, update, delete on all tables in schema public to mnemo_writer;
+grant select on all tables in schema public to mnemo_reader;

@@ -1,0 +1,2 @@
+-- Rows of forgotten transcripts.
+delete from transcripts where transcript_id = any($1::text[])
