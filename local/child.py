@@ -71,7 +71,7 @@ class Child:
             return ""
 
     async def _spawn(self) -> None:
-        with open(self.spec.log, "ab") as log:  # noqa: ASYNC230 - a local file, once per start
+        with open(self.spec.log, "ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.spec.argv,
                 env=dict(self.spec.env),

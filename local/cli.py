@@ -17,25 +17,18 @@ from typing import Any
 import click
 import httpx
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from contracts import sources
-from local import endpoints, progress, system
+from local import cli_archive, endpoints, progress, system
+from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE, data_option, err, json_option, out
 from local.search import CannotSearch, search
 from runtime.files import walk
 from runtime.heartbeat import service_version
 
-EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE = 1, 2, 3, 64
 STATUS_CODES = {"healthy": 0, "degraded": EX_FALSE, "unhealthy": EX_UNHEALTHY}
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
-
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
-
-data_option = click.option("--data", help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -95,9 +88,8 @@ async def _up(plan: system.Plan, once: bool) -> int:
     def say(text: str) -> None:
         err.print(text, soft_wrap=True, markup=False)
 
-    say(
-        f"data in {plan.data}; transcripts from {', '.join(map(str, plan.roots)) or 'the folders of all known assistants'}"
-    )
+    folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
+    say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
         say(f"health   {running.endpoints.health_url}/v1/autosave/health   (or `mnemo status`)")
         say('search   mnemo search "…"      stop with Ctrl-C')
@@ -188,6 +180,10 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 160 else f"{line[:159]}…"
+
+
+for command in cli_archive.COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

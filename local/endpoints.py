@@ -10,6 +10,8 @@ import platformdirs
 
 from local.servers import write_private
 
+LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
+
 
 class Endpoints(msgspec.Struct, frozen=True):
     """The three addresses; they hold passwords, so the file has mode 0600."""
@@ -17,6 +19,10 @@ class Endpoints(msgspec.Struct, frozen=True):
     nats_url: str
     postgres_dsn: str
     health_url: str
+    roots: tuple[str, ...] = ()
+    """What the watcher watches, as in its settings; empty = the default folders."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class NotRunning(Exception):
@@ -41,7 +47,9 @@ def read(data: Path) -> Endpoints:
     """
     names = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
     if all(name in os.environ for name in names):
-        return Endpoints(*(os.environ[name] for name in names))
+        nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
+        lists = [tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS]
+        return Endpoints(nats_url, postgres_dsn, health_url, *lists)
     try:
         return msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
     except (OSError, msgspec.DecodeError) as error:

@@ -85,7 +85,13 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             await once(spec)
         for spec in _services(plan, nats, postgres, health_port):
             await start(spec)
-        where = Endpoints(nats.url("operator"), postgres.dsn(), f"http://127.0.0.1:{health_port}")
+        where = Endpoints(
+            nats.url("operator"),
+            postgres.dsn(),
+            f"http://127.0.0.1:{health_port}",
+            tuple(map(str, plan.roots)),
+            *(_listed(plan, name) for name in endpoints.LISTS[1:]),
+        )
         endpoints.write(plan.data, where)
         yield System(where, children)
 
@@ -105,6 +111,11 @@ def _port(name: str, wanted: int, say: Callable[[str], None]) -> int:
     if wanted and port != wanted:
         say(f"port {wanted} is taken, {name} listens on {port}")
     return port
+
+
+def _listed(plan: Plan, name: str) -> tuple[str, ...]:
+    text = plan.settings.get(name) or os.environ.get(name, "")
+    return tuple(filter(None, text.split(os.pathsep)))
 
 
 def _python(module: str) -> list[str]:

@@ -117,6 +117,10 @@ class Watch:
         """True when watching must end: the process stops, or other folders are there than before."""
         return self.stop.is_set() or self.again.is_set()
 
+    def set(self) -> None:
+        """Called by the watching thread when it is cancelled."""
+        self.again.set()
+
     def swept(self) -> None:
         """After a sweep: judges the notifications by what the sweep found."""
         capture = self.capture

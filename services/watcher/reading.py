@@ -10,12 +10,12 @@ import msgspec
 
 from contracts import codec, sources
 from contracts.events import Checkpoint
+from contracts.projects import admitted
 from runtime.bus import Message
 from runtime.files import stat_of
 from runtime.filestat import Stat
 from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
 from services.watcher.formats import Identity, identify, lines
-from services.watcher.projects import admitted
 from services.watcher.segments import Cursor, Place, Stamp, Unit, checkpoint, events, parse, split
 from services.watcher.shrink import TooLarge, shrink
 

@@ -152,21 +152,21 @@ def events(
         state = cursor.state if ended else copy.deepcopy(cursor.state)
         records, counts = parse(units, place, state, counted=cursor.counted)
         cursor.counted = not ended
-    batches = list(_batches(records))
+    shares = list(batches(records))
     made = [
         _message(_event(cursor, place, stamp, b"", batch, part=number), checkpoint(cursor, place, stamp))
-        for number, batch in enumerate(batches[:-1], start=1)
+        for number, batch in enumerate(shares[:-1], start=1)
     ]
     before = cursor.end
     cursor.feed(data)
     if ended:
         cursor.line_start = cursor.end
-    event = _event(cursor, place, stamp, data, batches[-1] if batches else [], start=before, counts=dict(counts))
+    event = _event(cursor, place, stamp, data, shares[-1] if shares else [], start=before, counts=dict(counts))
     made.append(_message(event, checkpoint(cursor, place, stamp)))
     return made, counts
 
 
-def _batches(records: list[Record]) -> Iterator[list[Record]]:
+def batches(records: list[Record]) -> Iterator[list[Record]]:
     """Records in batches of at most `RECORDS_BUDGET` bytes of text."""
     batch: list[Record] = []
     size = 0

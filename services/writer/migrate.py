@@ -33,13 +33,13 @@ class Settings(Common, frozen=True, kw_only=True):
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Applies what is missing. Raises Misconfigured when an applied file was changed afterwards."""
-    connection = await _connect(settings.postgres_dsn)
+    connection = await connected(settings.postgres_dsn)
     try:
         async with connection.transaction():
             await connection.execute(queries.read("migrations"))
             await connection.execute(queries.read("roles"))
             await _passwords(connection, settings)
-            for name, text in _files():
+            for name, text in schema_files():
                 await _apply(connection, name, text)
     finally:
         await connection.close()
@@ -53,7 +53,7 @@ async def _passwords(connection: asyncpg.Connection, settings: Settings) -> None
             await connection.execute(await connection.fetchval(statement, role, password))
 
 
-async def _connect(dsn: str) -> asyncpg.Connection:
+async def connected(dsn: str) -> asyncpg.Connection:
     for _ in range(120):
         try:
             return await asyncpg.connect(dsn, timeout=5, command_timeout=300)
@@ -64,7 +64,7 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     raise Transient(f"no database answers at {without_password(dsn)}")
 
 
-def _files() -> list[tuple[str, str]]:
+def schema_files() -> list[tuple[str, str]]:
     folder = files("services.writer.schema")
     return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
 

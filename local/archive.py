@@ -1,0 +1,149 @@
+"""The two copies of every transcript: segments in the database, messages in the log."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import msgspec
+import nats.errors
+import zstandard
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js.errors import APIError
+
+from contracts import codec, subjects, topology
+from contracts.events import Checkpoint, Event
+from local import queries
+from local.endpoints import Endpoints
+from runtime import bus
+from runtime.bus import Bus
+from runtime.errors import Transient
+
+FETCH = 200
+
+
+class Unreachable(Exception):
+    """The database or the bus does not answer, or the wanted thing is not there."""
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """One row of `transcripts`."""
+
+    transcript_id: str
+    source: str
+    host: str
+    root: str
+    path: str
+    session_id: str
+    subagent: bool
+
+    @property
+    def full(self) -> str:
+        return f"{self.root}/{self.path}"
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Bytes [start, end) of one generation, as they are kept. `sha256` is of the file up to `end`."""
+
+    generation: int
+    start: int
+    end: int
+    data: bytes
+    sha256: bytes
+
+    def bytes(self) -> bytes:
+        """The bytes; raises ValueError when they cannot be read or have another length."""
+        try:
+            found = zstandard.decompress(self.data, max_output_size=self.end - self.start) if self.data else b""
+        except zstandard.ZstdError as error:
+            raise ValueError(f"cannot be decompressed: {error}") from error
+        if len(found) != self.end - self.start:
+            raise ValueError(f"holds {len(found)} bytes instead of {self.end - self.start}")
+        return found
+
+
+class Archive:
+    """Open connections to both copies. Use `opened`."""
+
+    def __init__(self, database: asyncpg.Connection, nats: Bus) -> None:
+        self.database = database
+        self.nats = nats
+
+    async def transcripts(self) -> list[Transcript]:
+        """All archived transcripts."""
+        return [Transcript(*row) for row in await self.database.fetch(queries.read("transcripts"))]
+
+    async def forgotten(self) -> set[str]:
+        """Ids of transcripts with a tombstone."""
+        return {row[0] for row in await self.database.fetch("select transcript_id from forgotten")}
+
+    async def segments(self, transcript: str) -> AsyncIterator[Segment]:
+        """Segments of one transcript in the database, all generations, in their order."""
+        async with self.database.transaction(readonly=True):
+            async for row in self.database.cursor(queries.read("segments_of"), transcript, prefetch=16):
+                yield Segment(*row)
+
+    async def checkpoints(self) -> dict[str, Checkpoint]:
+        """Where capture stands by transcript, from the last message of each subject."""
+        found = {}
+        async for message in self.messages([subjects.CHANGED], last=True):
+            if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
+                checkpoint = codec.decode_checkpoint(header)
+                found[checkpoint.transcript] = checkpoint
+        return found
+
+    async def messages(
+        self, filters: Iterable[str], *, stream: str = topology.TRANSCRIPTS.name, last: bool = False
+    ) -> AsyncIterator[Msg]:
+        """Messages of a stream that were there at the call, in their order;
+        `last` = only the headers of the last one per subject."""
+        try:
+            info = await self.nats.stream.add_consumer(
+                stream,
+                api.ConsumerConfig(
+                    name=f"read-{uuid.uuid4().hex[:12]}",
+                    filter_subjects=list(filters),
+                    deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT if last else api.DeliverPolicy.ALL,
+                    ack_policy=api.AckPolicy.NONE,
+                    headers_only=last or None,
+                    mem_storage=True,
+                    inactive_threshold=60.0,
+                ),
+            )
+            left = info.num_pending or 0
+            subscription = await self.nats.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
+            while left > 0:
+                batch = await subscription.fetch(min(left, FETCH if not last else 500), timeout=20)
+                left -= len(batch)
+                for message in batch:
+                    yield message
+            await subscription.unsubscribe()
+        except (nats.errors.Error, TimeoutError, APIError) as error:
+            raise Unreachable(f"the log cannot be read: {error or type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def opened(endpoints: Endpoints) -> AsyncIterator[Archive]:
+    """Connections to the database and the bus. Raises Unreachable."""
+    try:
+        database = await asyncpg.connect(endpoints.postgres_dsn, timeout=5, command_timeout=600)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unreachable(f"the database does not answer: {error or type(error).__name__}") from error
+    try:
+        async with bus.connect(endpoints.nats_url, "mnemo") as nats:
+            yield Archive(database, nats)
+    except Transient as error:
+        raise Unreachable(str(error)) from error
+    finally:
+        await database.close(timeout=5)
+
+
+def decoded(message: Msg) -> Event | None:
+    """The event of a message; None if it is not understood."""
+    try:
+        return codec.decode(message.data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,14 @@
+"""What the commands share: exit codes, options, consoles."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE = 1, 2, 3, 64
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+data_option = click.option("--data", help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

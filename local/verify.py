@@ -1,0 +1,317 @@
+"""`mnemo verify`: every file read again and compared with the database and the log, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from contracts import codec, projects, sources, subjects
+from contracts.events import Checkpoint, Record, RecordsReparsed, TranscriptChanged
+from contracts.sources import Root
+from local import queries
+from local.archive import Archive, Segment, Transcript, decoded
+from local.proof import Comparison, Gap, OnDisk
+from local.restore import logged
+from runtime.files import walk
+
+HEAD = 64 * 1024
+RECENT_SECONDS = 60.0
+"""A file changed so recently may still be on its way: it gets a second look before it counts as a gap."""
+
+
+class Report(msgspec.Struct):
+    """What was compared. `equal` is the proof."""
+
+    files: int = 0
+    bytes: int = 0
+    archived_only: int = 0
+    """Transcripts whose file is gone: database and log were compared with each other and their checksums."""
+    ignored: int = 0
+    forgotten: int = 0
+    gaps: list[Gap] = []
+    texts: int = 0
+    texts_without_vector: int = 0
+    seconds: float = 0.0
+
+    @property
+    def equal(self) -> bool:
+        """True if every file equals its copies."""
+        return not self.gaps
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Which files: those below `roots`; with `archived` also transcripts whose file is gone."""
+
+    roots: Sequence[Root]
+    archived: bool = False
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, bytes done, bytes in all."""
+
+
+async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
+    """Compares everything in scope. Raises Unreachable."""
+    began = time.monotonic()
+    report = Report()
+    found = await _files(archive, scope, report)
+    report.files, report.bytes = len(found), sum(size for _, size, _ in found)
+    gaps = await _compare(archive, found, progress)
+    recent = [f for f in found if _recent(f[0]) and any(gap.file == f[0] for gap in gaps)]
+    if recent:
+        await asyncio.sleep(4)
+        again = [(full, os.stat(full).st_size, row) for full, _, row in recent if os.path.exists(full)]
+        rows = {row.full: row for row in await archive.transcripts()}
+        again = [(full, size, row or rows.get(full)) for full, size, row in again]
+        names = {full for full, _, _ in again}
+        gaps = [gap for gap in gaps if gap.file not in names] + await _compare(archive, again, lambda *_: None)
+    if scope.archived:
+        present = {full for full, _, _ in found}
+        gone = [row for row in await archive.transcripts() if row.full not in present]
+        report.archived_only = len(gone)
+        gaps += await _compare_gone(archive, gone, progress)
+    report.gaps = sorted(gaps)
+    coverage = await archive.database.fetchrow(queries.read("unembedded"))
+    report.texts, report.texts_without_vector = coverage["texts"], coverage["missing"]
+    report.seconds = time.monotonic() - began
+    return report
+
+
+File = tuple[str, int, Transcript | None]
+
+
+async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
+    """Files in scope with their size and their transcript, if the archive knows one."""
+    rows = {row.full: row for row in await archive.transcripts()}
+    forgotten = await archive.forgotten()
+    hosts = {row.host for row in rows.values()}
+    found: list[File] = []
+    for root in sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in scope.roots):
+        for path, stat in walk(root.folder, root.owns, []):
+            full = f"{root.folder}/{path}"
+            row = rows.get(full)
+            names = {codec.transcript_id(s, h, root.folder, path) for s in sources.BY_NAME for h in hosts}
+            if row is None and names & forgotten:
+                report.forgotten += 1
+            elif row is None and (not stat.size or not _wanted(full, path, scope)):
+                report.ignored += 1
+            else:
+                found.append((full, stat.size, row))
+    return found
+
+
+def _wanted(full: str, path: str, scope: Scope) -> bool:
+    """False for a file that is rightly not captured: excluded, or JSON that is no transcript."""
+    try:
+        with open(full, "rb") as handle:
+            head = handle.read(HEAD)
+    except OSError:
+        return True
+    return path.endswith(".jsonl") and projects.admitted(path, head, scope.include, scope.exclude)
+
+
+def _recent(full: str) -> bool:
+    try:
+        return time.time() - os.stat(full).st_mtime < RECENT_SECONDS  # noqa: TID251 - a file's time is wall time
+    except OSError:
+        return True
+
+
+async def _compare(archive: Archive, found: list[File], progress: Progress) -> list[Gap]:
+    """Gaps of files in both copies and in the records."""
+    gaps = [Gap(full, "database", 0, size, "not in the archive") for full, size, row in found if row is None and size]
+    known = {row.transcript_id: (full, size, row) for full, size, row in found if row is not None and size}
+    checkpoints = await archive.checkpoints()
+    expected = await _generations(archive, known, checkpoints)
+    total = 2 * sum(size for _, size, _ in known.values())
+    done = 0
+    for name, (full, size, _) in known.items():
+        try:
+            gaps += await _against_database(archive, name, full, size, expected[name])
+        except OSError as error:
+            gaps.append(Gap(full, "file", 0, size, f"cannot be read: {error.strerror}", name))
+        done += size
+        progress("database", done, total)
+    gaps += await _against_log(archive, known, expected, lambda more: progress("log", done + more, total))
+    return gaps
+
+
+async def _generations(
+    archive: Archive, known: dict[str, tuple[str, int, Transcript]], checkpoints: dict[str, Checkpoint]
+) -> dict[str, int]:
+    """The generation that is the file now: the newest one of either copy."""
+    rows = await archive.database.fetch(queries.read("generations"), list(known))
+    found = {row[0]: row[1] for row in rows}
+    return {name: max(found.get(name, 0), checkpoints[name].generation if name in checkpoints else 0) for name in known}
+
+
+async def _against_database(archive: Archive, name: str, full: str, size: int, generation: int) -> list[Gap]:
+    comparison = Comparison(full, "database", name)
+    with open(full, "rb") as handle:
+        disk = OnDisk(handle, size)
+        async for segment in archive.segments(name):
+            if segment.generation == generation:
+                comparison.take(segment, disk)
+    return comparison.finish(size)
+
+
+async def _against_log(
+    archive: Archive,
+    known: dict[str, tuple[str, int, Transcript]],
+    expected: dict[str, int],
+    progress: Callable[[int], None],
+) -> list[Gap]:
+    """One pass over the log: bytes against the files, records against the database."""
+    gaps: list[Gap] = []
+    comparisons = {name: Comparison(full, "log", name) for name, (full, _, _) in known.items()}
+    wanted = Wanted()
+    done = 0
+    with ExitStack() as stack:
+        opened: dict[str, OnDisk] = {}
+        async for message in archive.messages(_filters(known)):
+            name = subjects.source_and_transcript(message.subject)[1]
+            if name not in known:
+                continue
+            event = decoded(message)
+            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
+                wanted.take(event)
+            if not isinstance(event, TranscriptChanged) or event.start == event.end:
+                continue
+            if event.generation != expected[name]:
+                continue
+            if name not in opened:
+                if len(opened) >= 100:
+                    stack.pop_all().close()
+                    opened.clear()
+                opened[name] = OnDisk(stack.enter_context(open(known[name][0], "rb")), known[name][1])
+            sha = bytes.fromhex(event.sha256)
+            comparisons[name].take(Segment(event.generation, event.start, event.end, event.data, sha), opened[name])
+            done += event.end - event.start
+            progress(done)
+    for name, comparison in comparisons.items():
+        gaps += comparison.finish(known[name][1])
+        gaps += await _records(archive, known[name][0], name, wanted.of(name))
+    return gaps
+
+
+def _filters(known: Iterable[str]) -> list[str]:
+    """The subjects of a few transcripts, else of all of them."""
+    names = list(known)
+    if len(names) > 50:
+        return [subjects.CHANGED, subjects.REPARSED]
+    return [f"transcripts.{what}.*.{name}" for name in names for what in ("changed", "reparsed")]
+
+
+class Wanted:
+    """The records that the log says the database must hold, by the writer's order of precedence."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[tuple[int, str, int, int], tuple[tuple[int, int, int], int, bytes]]] = {}
+        self._reparsed: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def take(self, event: TranscriptChanged | RecordsReparsed) -> None:
+        """Adds the records of one event."""
+        if isinstance(event, RecordsReparsed):
+            key = (event.transcript, event.generation)
+            self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
+        table = self._found.setdefault(event.transcript, {})
+        for record in event.records:
+            place = (event.generation, record.id, record.block, record.part)
+            rank = (event.parser, record.revision, -record.offset)
+            if place not in table or rank > table[place][0]:
+                table[place] = (rank, record.offset, _digest(record))
+
+    def of(self, transcript: str) -> dict[tuple[int, str, int, int], tuple[int, bytes]]:
+        """Offset and digest by generation, id, block and part."""
+        found = {}
+        for place, (rank, offset, digest) in self._found.get(transcript, {}).items():
+            parser, end = self._reparsed.get((transcript, place[0]), (0, 0))
+            if not (rank[0] < parser and offset < end):
+                found[place] = (offset, digest)
+        return found
+
+
+def _digest(record: Record) -> bytes:
+    body = codec.storable(record.text)
+    return hashlib.md5(f"{record.kind}\0{body}".encode(), usedforsecurity=False).digest()
+
+
+async def _records(
+    archive: Archive, full: str, name: str, wanted: dict[tuple[int, str, int, int], tuple[int, bytes]]
+) -> list[Gap]:
+    """Records that the database lacks, holds otherwise, or holds beyond the log's."""
+    rows = await archive.database.fetch(queries.read("record_digests"), name)
+    found = {tuple(row[:4]): (row["byte_offset"], row["digest"]) for row in rows}
+    gaps = []
+    for place, (offset, digest) in wanted.items():
+        if place not in found:
+            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} is missing", name))
+        elif found[place][1] != digest:
+            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has another text", name))
+    for place in found.keys() - wanted.keys():
+        gaps.append(Gap(full, "records", found[place][0], found[place][0], f"record {place[1]} is in no segment", name))
+    return gaps
+
+
+class Kept:
+    """Bytes of the copy in the database, as what the copy in the log is compared with when the file is gone."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._data[start:end]
+
+
+async def _compare_gone(archive: Archive, gone: list[Transcript], progress: Progress) -> list[Gap]:
+    """Archived transcripts without a file: the two copies against each other and their checksums."""
+    gaps = []
+    checkpoints = await archive.checkpoints()
+    for number, row in enumerate(gone, start=1):
+        generation = checkpoints[row.transcript_id].generation if row.transcript_id in checkpoints else 0
+        data = await joined(archive, row.transcript_id, generation)
+        for copy in ("database", "log"):
+            comparison = Comparison(row.full, copy, row.transcript_id)
+            segments = archive.segments(row.transcript_id) if copy == "database" else logged(archive, row)
+            async for segment in segments:
+                if segment.generation == generation:
+                    comparison.take(segment, Kept(data))
+            end = checkpoints[row.transcript_id].end if row.transcript_id in checkpoints else len(data)
+            gaps += comparison.finish(max(end, len(data)))
+        progress("archived only", number, len(gone))
+    return gaps
+
+
+async def joined(archive: Archive, transcript: str, generation: int) -> bytes:
+    """The bytes of one generation from the database, up to the first gap."""
+    data = bytearray()
+    async for segment in archive.segments(transcript):
+        if segment.generation != generation or segment.end <= len(data):
+            continue
+        if segment.start > len(data):
+            break
+        try:
+            data += segment.bytes()[len(data) - segment.start :]
+        except ValueError:
+            break
+    return bytes(data)
+
+
+def roots_of(given: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:
+    """The folders to verify: those given, else those of the running system, else all that the archive knows."""
+    if given:
+        return [sources.parse(text) for text in given]
+    if configured:
+        return [sources.parse(text) for text in configured]
+    known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]
+    return [*known, *(root for root in sources.defaults(os.environ, Path.home()) if Path(root.folder).is_dir())]

@@ -1,0 +1,213 @@
+"""Parses the archive anew with the present parsers; no file is needed.
+
+    python -m services.watcher.reparse
+
+    log ──bytes of a generation──▶ parse (pure) ──▶ transcripts.reparsed.* ──▶ writer, embedder
+
+Only generations that hold segments of an older parser are read. The events are facts of their own: a replay
+gives the same rows, and a second run finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import msgspec
+import nats.errors
+import zstandard
+from nats.js import api
+from nats.js.errors import APIError
+
+from contracts import codec, subjects, topology
+from contracts.events import Record, RecordsReparsed, TranscriptChanged
+from runtime import bus, lifecycle
+from runtime.bus import Bus, Message
+from runtime.errors import Transient
+from runtime.logs import Log
+from runtime.settings import Common
+from services.watcher.formats import FORMATS, identify
+from services.watcher.reading import HEAD, KEEP, LINE_LIMIT
+from services.watcher.segments import Place, Unit, batches, parse
+from services.watcher.shrink import TooLarge, shrink
+
+log = Log("mnemo.reparse")
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """Environment: the address of the operator of the bus."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the output, JSON."""
+
+    done: int
+    total: int
+    reparsed: int = 0
+    """Generations that were parsed anew."""
+    records: int = 0
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Reparses what an older parser has read. Raises Transient when the bus fails; say it again then."""
+    async with bus.connect(settings.nats_url, name="reparse") as connection:
+        names = await _subjects(connection)
+        reparsed = records = 0
+        for number, subject in enumerate(names, start=1):
+            if stop.is_set():
+                raise Transient("stopped before all was parsed; say it again")
+            made = await _transcript(connection, subject)
+            reparsed += len({(event.transcript, event.generation) for event in made})
+            records += sum(len(event.records) for event in made)
+            await connection.publish_all([_message(event) for event in made])
+            _say(Line(number, len(names), reparsed, records))
+        if not names:
+            _say(Line(0, 0))
+
+
+def _say(line: Line) -> None:
+    sys.stdout.write(codec.encode(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _message(event: RecordsReparsed) -> Message:
+    subject = subjects.reparsed(event.source, event.transcript)
+    return Message(subject, codec.encode(event), codec.reparsed_message_id(event))
+
+
+async def _subjects(connection: Bus) -> list[str]:
+    try:
+        info = await connection.stream.stream_info(topology.TRANSCRIPTS.name, subjects_filter=subjects.CHANGED)
+    except (nats.errors.Error, APIError, TimeoutError) as error:
+        raise Transient(f"the log cannot be read: {error}") from error
+    return sorted(info.state.subjects or {})
+
+
+async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
+    """The events for one transcript: one or more for each generation that an older parser has read."""
+    source, name = subjects.source_and_transcript(subject)
+    version = FORMATS[source].version if source in FORMATS else 0
+    generations: dict[int, list[TranscriptChanged]] = {}
+    upto: dict[int, int] = {}
+    async for event in _events(connection, [subject, subjects.reparsed(source, name)]):
+        if isinstance(event, RecordsReparsed) and event.parser >= version:
+            upto[event.generation] = max(upto.get(event.generation, 0), event.end)
+        elif isinstance(event, TranscriptChanged) and event.end > event.start:
+            generations.setdefault(event.generation, []).append(event)
+    made: list[RecordsReparsed] = []
+    for generation, segments in generations.items():
+        old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
+        if old:
+            records, end = await asyncio.to_thread(_parsed, segments)
+            common = (name, source, generation, end, version)
+            made += [RecordsReparsed(*common, part, batch) for part, batch in enumerate(list(batches(records)) or [[]])]
+    return made
+
+
+async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
+    try:
+        info = await connection.stream.add_consumer(
+            topology.TRANSCRIPTS.name,
+            api.ConsumerConfig(
+                name=f"reparse-{uuid.uuid4().hex[:12]}",
+                filter_subjects=filters,
+                ack_policy=api.AckPolicy.NONE,
+                mem_storage=True,
+                inactive_threshold=60.0,
+            ),
+        )
+        left = info.num_pending or 0
+        subscription = await connection.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
+        while left > 0:
+            for message in await subscription.fetch(min(left, 50), timeout=20):
+                left -= 1
+                try:
+                    yield codec.decode(message.data)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    log.warning("message not understood", subject=message.subject)
+        await subscription.unsubscribe()
+        await connection.stream.delete_consumer(topology.TRANSCRIPTS.name, info.name)
+    except (nats.errors.Error, APIError, TimeoutError) as error:
+        raise Transient(f"the log cannot be read: {error or type(error).__name__}") from error
+
+
+def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
+    """All records of one generation by the present parser, and the offset up to which its bytes are whole."""
+    end = _reach(segments)
+    first = segments[0]
+    head = b""
+    for piece in _chain(segments):
+        head += piece
+        if len(head) >= HEAD:
+            break
+    head = head[:HEAD]
+    found = identify(first.path, head, first.source, complete=end <= HEAD)
+    if found is None:
+        return [], end
+    context = found.format.context(first.path, found.first)
+    place = Place(first.transcript, first.host, first.root, first.path, found.format, context, found.whole)
+    state = found.format.state()
+    records: list[Record] = []
+    for unit in _units(_chain(segments), whole=found.whole):
+        records += parse([unit], place, state)[0]
+    return records, end
+
+
+def _reach(segments: list[TranscriptChanged]) -> int:
+    """Where the bytes from 0 on end: at the first gap."""
+    end = 0
+    for segment in sorted(segments, key=lambda s: s.start):
+        if segment.start > end:
+            break
+        end = max(end, segment.end)
+    return end
+
+
+def _chain(segments: list[TranscriptChanged]) -> Iterator[bytes]:
+    """The bytes from 0 to the first gap."""
+    end = 0
+    for segment in sorted(segments, key=lambda s: (s.start, -s.end)):
+        if segment.end <= end:
+            continue
+        if segment.start > end:
+            log.warning("bytes are missing in the log", transcript=segment.transcript, start=end, end=segment.start)
+            return
+        size = segment.end - segment.start
+        yield zstandard.decompress(segment.data, max_output_size=size)[end - segment.start :]
+        end = segment.end
+
+
+def _units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
+    """Lines, or the document, in pieces that can be parsed; the texts of what is too large are cut."""
+    at = 0
+    pending: list[bytes] = []
+    for piece in chain:
+        lines, newline, rest = (b"", b"", piece) if whole else piece.rpartition(b"\n")
+        if newline:
+            first, _, others = lines.partition(b"\n")
+            unit = _unit(at, [*pending, first, b"\n"])
+            yield unit
+            at += sum(map(len, pending)) + len(first) + 1
+            if others or len(lines) > len(first):
+                yield Unit(at, others + newline)
+                at += len(others) + 1
+            pending = []
+        if rest:
+            pending.append(rest)
+    if pending:
+        yield _unit(at, pending)
+
+
+def _unit(at: int, pieces: list[bytes]) -> Unit:
+    if sum(map(len, pieces)) <= LINE_LIMIT:
+        return Unit(at, b"".join(pieces))
+    try:
+        return Unit(at, shrink(pieces, KEEP, LINE_LIMIT), cut=True)
+    except TooLarge:
+        return Unit(at, b"\n", cut=True)
+
+
+if __name__ == "__main__":
+    lifecycle.run(main, Settings, None)

@@ -1,0 +1,205 @@
+"""Rebuilds the database from the log in a schema of its own, compares, swaps it in.
+
+    python -m services.writer.replay
+
+    log ──all of it──▶ schema `replay` ──compare──▶ lock ──what came meanwhile──▶ swap ──▶ drop the old tables
+
+The log is the truth: what the live tables hold otherwise is a damage, which the swap repairs. The writer may
+run on: the last messages are read while its tables are locked, and it goes on with the new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js.errors import APIError
+from pgvector.asyncpg import register_vector
+
+from contracts import codec, topology
+from contracts.events import Event, RecordsEmbedded
+from runtime import bus, lifecycle
+from runtime.bus import Bus
+from runtime.errors import Permanent, Transient
+from runtime.logs import Log
+from services.writer import migrate, queries
+from services.writer.database import store, store_vectors
+
+log = Log("mnemo.replay")
+
+SCHEMA = "replay"
+TABLES = ("transcripts", "segments", "records", "models", "chunks", "reparsed", "forgotten")
+VIEWS = ("exchange_copies", "conversations", "coverage")
+BATCH = 100
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Rows and the sum of their hashes, before and after."""
+
+    name: str
+    live_rows: int
+    replayed_rows: int
+    equal: bool
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the output, JSON: progress, then the outcome."""
+
+    done: int = 0
+    total: int = 0
+    skipped: int = 0
+    """Messages that are in the dead letters and give no rows."""
+    tables: list[Table] = []
+    swapped: bool = False
+
+
+class Settings(migrate.Settings, frozen=True, kw_only=True):
+    """Environment: the addresses of the owner of the database and of the operator of the bus."""
+
+
+def say(line: Line) -> None:
+    """One line of JSON for `mnemo replay`."""
+    sys.stdout.write(codec.encode(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Rebuilds and swaps. Raises Transient when the log or the database fails meanwhile; nothing is changed then."""
+    async with (
+        bus.connect(settings.nats_url, name="replay") as connection,
+        _fresh(settings.postgres_dsn) as database,
+    ):
+        replay = Replay(connection, database)
+        for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
+            await replay.read(stream, say)
+        async with database.transaction():
+            # No row is added from here on; what the writer commits before the lock is in the log and read now.
+            await database.execute(queries.read("replay_lock"))
+            for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
+                await replay.read(stream, lambda _: None)
+            tables = [await _compared(database, name) for name in TABLES]
+            await _swap(database)
+        say(Line(replay.done, replay.done, replay.skipped, tables, True))
+
+
+class Replay:
+    """Where each stream was read up to."""
+
+    def __init__(self, connection: Bus, database: asyncpg.Connection) -> None:
+        self.bus = connection
+        self.database = database
+        self.reached: dict[str, int] = {}
+        self.done = 0
+        self.skipped = 0
+
+    async def read(self, stream: str, tell: Callable[[Line], None]) -> None:
+        """Stores what the stream holds beyond what was read."""
+        batch: list[Event] = []
+        async for message, left in _messages(self.bus, stream, self.reached.get(stream, 0) + 1):
+            self.reached[stream] = message.metadata.sequence.stream
+            self.done += 1
+            try:
+                batch.append(codec.decode(message.data))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self.skipped += 1
+            if len(batch) >= BATCH or not left:
+                await self._store(batch)
+                batch = []
+                tell(Line(self.done, self.done + left))
+
+    async def _store(self, batch: list[Event]) -> None:
+        """One batch; a message that the database refuses is left out, as the writer does."""
+        try:
+            async with self.database.transaction():
+                vectors = [event for event in batch if isinstance(event, RecordsEmbedded)]
+                others = [event for event in batch if not isinstance(event, RecordsEmbedded)]
+                if others:
+                    await store(self.database, others)
+                if vectors:
+                    await store_vectors(self.database, vectors)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            if len(batch) == 1:
+                self.skipped += 1
+                log.warning("left out", error=str(error))
+                return
+            for event in batch:
+                await self._store([event])
+
+
+@asynccontextmanager
+async def _fresh(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection whose unqualified tables are new and empty. They are dropped again if the swap fails."""
+    connection = await migrate.connected(dsn)
+    try:
+        await connection.execute(f"drop schema if exists {SCHEMA} cascade")
+        await connection.execute(f"create schema {SCHEMA}")
+        await connection.execute(f"set search_path to {SCHEMA}, public")
+        await register_vector(connection, schema="public")
+        for _, text in migrate.schema_files():
+            await connection.execute(text)
+        yield connection
+    except asyncpg.PostgresError as error:
+        raise Permanent(f"PostgreSQL: {error}") from error
+    finally:
+        if not connection.is_closed():
+            await connection.execute(f"drop schema if exists {SCHEMA} cascade")
+            await connection.close(timeout=10)
+
+
+async def _messages(connection: Bus, stream: str, first: int) -> AsyncIterator[tuple[Msg, int]]:
+    """Messages from a sequence on that are there now, and how many are left after each."""
+    try:
+        info = await connection.stream.add_consumer(
+            stream,
+            api.ConsumerConfig(
+                name=f"replay-{uuid.uuid4().hex[:12]}",
+                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=first,
+                ack_policy=api.AckPolicy.NONE,
+                mem_storage=True,
+                inactive_threshold=600.0,
+            ),
+        )
+        left = info.num_pending or 0
+        subscription = await connection.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
+        while left > 0:
+            for message in await subscription.fetch(min(left, BATCH), timeout=20):
+                left -= 1
+                yield message, left
+        await subscription.unsubscribe()
+    except (nats.errors.Error, APIError, TimeoutError) as error:
+        raise Transient(f"the log cannot be read: {error or type(error).__name__}") from error
+
+
+async def _compared(connection: asyncpg.Connection, name: str) -> Table:
+    """Live against replayed: number of rows and the sum of the hashes of all rows."""
+    skipped = " - 'first_seen'" if name == "models" else ""  # the moment of the first insert, not of the event
+    query = queries.read("replay_hash").replace("{skipped}", skipped)
+    live = await connection.fetchrow(query.replace("{table}", f"public.{name}"))
+    replayed = await connection.fetchrow(query.replace("{table}", f"{SCHEMA}.{name}"))
+    return Table(name, live["rows"], replayed["rows"], tuple(live) == tuple(replayed))
+
+
+async def _swap(connection: asyncpg.Connection) -> None:
+    """The new tables take the place of the old ones, which are dropped; roles keep their grants."""
+    for view in reversed(VIEWS):
+        await connection.execute(f"drop view public.{view}")
+    for table in reversed(TABLES):
+        await connection.execute(f"drop table public.{table}")
+    for table in TABLES:
+        await connection.execute(f"alter table {SCHEMA}.{table} set schema public")
+    for view in VIEWS:
+        await connection.execute(f"alter view {SCHEMA}.{view} set schema public")
+    await connection.execute(queries.read("replay_grants"))
+
+
+if __name__ == "__main__":
+    lifecycle.run(main, Settings, None)
