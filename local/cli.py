@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import click
 import httpx
 import msgspec
 from rich.table import Table
 
 from contracts import sources
-from local import cli_archive, endpoints, progress, system
+from local import cli_archive, endpoints, progress, retention, system
 from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE, data_option, err, json_option, out
 from local.search import CannotSearch, search
 from runtime.files import walk
@@ -127,9 +128,52 @@ def status(data: str | None, as_json: bool) -> None:
         out.print(_table(stages))
         for issue in answer["issues"]:
             out.print(f"  ! {issue}", markup=False, soft_wrap=True)
+        for line in _ledger_lines(url) + asyncio.run(_guard_lines(data)):
+            out.print(line, soft_wrap=True)
         colour = COLOURS.get(answer["status"], "magenta")
         out.print(f"overall [{colour}]{answer['status']}[/]")
     sys.exit(STATUS_CODES.get(answer["status"], EX_UNKNOWN))
+
+
+def _ledger_lines(url: str) -> list[str]:
+    """The ledger in words: each equality, or its gap."""
+    try:
+        ledger = httpx.get(f"{url}/v1/autosave/ledger", timeout=5).json()
+        total, gaps = ledger["total"], ledger["total"]["gaps"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return ["[yellow]ledger  not known yet[/]"]
+    told = [
+        (f"on disk {total['disk_bytes']:,} bytes in {total['files']:,} files", "captured", "uncaptured_bytes"),
+        ("captured", "in the log", "unpublished_bytes"),
+        (f"in the log {total['log_bytes']:,} bytes", "stored", "unstored_bytes"),
+        (f"texts {total['texts']:,}", "embedded", "unembedded_texts"),
+    ]
+    lines = [
+        f"ledger  {left} = {right}"
+        if not gaps[gap]
+        else f"ledger  {left} ≠ {right}: [yellow]{gaps[gap]:,} missing yet[/]"
+        for left, right, gap in told
+    ]
+    if ledger["absent_backlog_bytes"]:
+        lines.append(f"[red]ledger  {ledger['absent_backlog_bytes']:,} bytes of absent files were never read[/]")
+    return lines
+
+
+async def _guard_lines(data: str | None) -> list[str]:
+    """The retention guard in words; nothing where there is no Claude Code."""
+    try:
+        where = endpoints.read(endpoints.data_folder(data))
+        database = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
+    except (endpoints.NotRunning, OSError, TimeoutError, asyncpg.PostgresError):
+        return []
+    try:
+        found = await retention.guard(database, os.environ, Path.home())
+    finally:
+        await database.close(timeout=5)
+    if found is None:
+        return []
+    words = f"Claude Code deletes after {found.cleanup_days:.0f} days: {found.words()}"
+    return [f"guard   {words}" if found.safe else f"[bold red]guard   {words}[/]"]
 
 
 def _table(stages: dict[str, Any]) -> Table:

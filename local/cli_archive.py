@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from local import archive, endpoints, forget, oneshot, restore, verify
+from local import archive, doctor, endpoints, forget, oneshot, restore, verify
 from local.cli_common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out
 from local.endpoints import Endpoints
 from runtime.errors import Misconfigured, Transient
@@ -231,4 +232,28 @@ def _print_replay(result: dict[str, Any]) -> None:
     out.print(f"{result['replay']['done']} messages replayed; the new tables are in use")
 
 
-COMMANDS = (verify_command, restore_command, replay_command, forget_command)
+@click.command("doctor")
+@data_option
+@json_option
+def doctor_command(data: str | None, as_json: bool) -> None:
+    """Which assistants' folders are there and watched, what is wrong, and how to mend it."""
+    places, found = _run(doctor.checks(endpoints.data_folder(data), os.environ, Path.home()))
+    if as_json:
+        _print_json({"folders": places, "checks": found})
+    else:
+        table = Table(box=None, pad_edge=False)
+        for name in ("assistant", "folder", "files", "MB", ""):
+            table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
+        for place in places:
+            state = "watched" if place.watched else "not there" if not place.exists else "[yellow]not watched[/]"
+            table.add_row(place.title, place.folder, str(place.files), f"{place.bytes / 1e6:.1f}", state)
+        out.print(table)
+        for check in found:
+            mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
+            out.print(f"{mark} {check.name}: {escape(check.words)}", soft_wrap=True)
+            if check.remedy:
+                out.print(f"    {check.remedy}", markup=False, soft_wrap=True)
+    sys.exit(EX_FALSE if any(check.state == "wrong" for check in found) else 0)
+
+
+COMMANDS = (verify_command, restore_command, replay_command, forget_command, doctor_command)

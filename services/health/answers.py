@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.events import Stage
+from services.health import ledger as ledgers
 from services.health.rules import Status, eta, trend
 from services.health.snapshot import Snapshot, StageState
 
@@ -41,20 +42,30 @@ def http_status(snapshot: Snapshot) -> int:
 
 def stats(snapshot: Snapshot) -> dict[str, Any]:
     """Counts, coverage by model, and the bytes from disk to database."""
-    gauges: dict[str, float] = {}
-    for one in snapshot.stages[Stage.WATCHER].window.alive.values():
-        for name, value in one.beat.gauges.items():
-            gauges[name] = gauges.get(name, 0) + value
     return {
         "timestamp": _iso(snapshot.at),
         **snapshot.figures,
         "coverage": snapshot.coverage,
-        "watcher": gauges,
+        "watcher": _gauges(snapshot),
         "streams": {
             name: {"messages": count, "bytes": snapshot.bus.bytes.get(name, 0)}
             for name, count in snapshot.bus.messages.items()
         },
     }
+
+
+def ledger(snapshot: Snapshot) -> dict[str, Any]:
+    """Continuous loss accounting, per source and in total."""
+    return {"timestamp": _iso(snapshot.at), **ledgers.ledger(_gauges(snapshot), snapshot.ledger)}
+
+
+def _gauges(snapshot: Snapshot) -> dict[str, float]:
+    """The watchers' gauges, added up."""
+    gauges: dict[str, float] = {}
+    for one in snapshot.stages[Stage.WATCHER].window.alive.values():
+        for name, value in one.beat.gauges.items():
+            gauges[name] = gauges.get(name, 0) + value
+    return gauges
 
 
 def _stage(state: StageState, now: float) -> dict[str, Any]:

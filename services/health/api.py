@@ -65,6 +65,11 @@ def build(settings: Settings, latest: Callable[[], Snapshot | None]) -> Litestar
         """Counts and coverage."""
         return answers.stats(current())
 
+    @get("/v1/autosave/ledger", sync_to_thread=False)
+    def ledger() -> dict[str, Any]:
+        """On disk = captured = published = stored; texts = embedded: each step with its gap."""
+        return answers.ledger(current())
+
     @get("/v1/autosave/recent", sync_to_thread=False)
     def recent(
         request: Request[Any, Any, Any], limit: Annotated[int, Parameter(ge=1, le=RECENT_LIMIT)] = 20
@@ -75,7 +80,7 @@ def build(settings: Settings, latest: Callable[[], Snapshot | None]) -> Litestar
         return {"conversations": found, "count": len(found)}
 
     return Litestar(
-        [livez, readyz, health, stats, recent],
+        [livez, readyz, health, stats, ledger, recent],
         openapi_config=OpenAPIConfig(
             title="Mnemostream", version=service_version(), path="/schema", render_plugins=[SwaggerRenderPlugin()]
         ),

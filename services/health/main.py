@@ -157,6 +157,7 @@ async def _probe(
 async def _count(store: Store, observer: Observer) -> None:
     observer.figures = (await store.ask("figures"))[0]
     observer.coverage = await store.ask("coverage")
+    observer.ledger = await store.ask("ledger")
     observer.recent = await store.ask("recent", api.RECENT_LIMIT)
 
 

@@ -68,6 +68,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     figures: dict[str, Any]
     coverage: list[dict[str, Any]]
     recent: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
     issues: list[str]
 
 
@@ -86,6 +87,7 @@ class Observer:
         self.figures: dict[str, Any] = {}
         self.coverage: list[dict[str, Any]] = []
         self.recent: list[dict[str, Any]] = []
+        self.ledger: list[dict[str, Any]] = []
 
     def beat(self, beat: Heartbeat) -> None:
         """One heartbeat, in stream order."""
@@ -155,6 +157,7 @@ class Observer:
             figures=self.figures,
             coverage=self.coverage,
             recent=self.recent,
+            ledger=self.ledger,
             issues=_issues(self, stages),
         )
 
@@ -170,6 +173,8 @@ def _issues(observer: Observer, stages: dict[Stage, StageState]) -> list[str]:
         if state.verdict.status is not Status.HEALTHY and state.verdict.rule not in ("1 bus", "2 database"):
             found.append(f"{stage}: {state.verdict.cause}")
         for name, one in state.window.alive.items():
+            if paused := one.beat.notes.get("paused"):
+                found.append(f"{stage} {name}: capture pauses, {paused}")
             if files := int(one.beat.gauges.get("unreadable_files", 0)):
                 found.append(f"{stage} {name}: {files} files cannot be read: {one.beat.notes.get('unreadable', '')}")
             if lines := int(one.beat.gauges.get("damaged", 0)):

@@ -338,7 +338,7 @@ class Capture:
             return
         self._reported = moment
         known = (k for table in self.known.values() for k in table.values())
-        gauges = figures(known, self.sweeps, self.unreadable, self.published, waiting=self._bytes)
+        gauges = figures(known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self._bytes)
         self.beat.gauges = {
             **gauges,
             "sweeps": self.sweeps,

@@ -9,11 +9,18 @@ from services.watcher.reading import Known
 
 
 def figures(
-    known: Iterable[Known], sweep: int, unreadable: Mapping[str, str], published: Mapping[str, int], *, waiting: int
+    known: Iterable[Known],
+    sweep: int,
+    unreadable: Mapping[str, str],
+    published: Mapping[str, int],
+    ends: Mapping[str, tuple[int, int]],
+    *,
+    waiting: int,
 ) -> dict[str, float]:
     """Gauges of a heartbeat; bytes and files, in total and as `<name>.<source>`.
 
-    A file counts while the last sweep saw it. `waiting` are bytes of messages that are not acknowledged yet.
+    A file counts while the last sweep saw it. `ends` are generation and end of what the log has acknowledged,
+    `published` its bytes by source, also of files that are gone. `waiting` are bytes not acknowledged yet.
     """
     total: Counter[str] = Counter()
     for one in known:
@@ -32,6 +39,9 @@ def figures(
         total[f"files.{source}"] += 1
         total[f"discovered_bytes.{source}"] += one.size
         total[f"captured_bytes.{source}"] += captured
+        generation, end = ends.get(one.transcript, (0, 0))
+        if generation == one.generation:
+            total[f"present_published_bytes.{source}"] += min(end, captured)
         total["files_behind"] += one.captured < one.size and one.full not in unreadable
     for source, size in published.items():
         total[f"published_bytes.{source}"] += size

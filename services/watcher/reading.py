@@ -61,6 +61,7 @@ class Known:
         "stamp",
         "suspicious",
         "sweep",
+        "transcript",
         "unproven",
     )
 
@@ -73,6 +74,8 @@ class Known:
         self.checkpoint = last
         """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
         self.place: Place | None = None
+        self.transcript = last.transcript if last else ""
+        """Its id, "" while the source is not known."""
         self.cursor: Cursor | None = None
         self.stamp = Stamp("", 0)
         self.seen: Stat | None = Stat(last.end, last.mtime_ns, last.ctime_ns) if last else None
@@ -244,6 +247,7 @@ def _place(known: Known, file: io.FileIO, files: Files, now: Stat) -> bool:
     known.ignored = ""
     known.source = found.format.name
     known.place = place_of(known, found, files.host)
+    known.transcript = known.place.transcript
     return True
 
 
