@@ -178,6 +178,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hex SHA-256 of the last min(end, 4096) bytes before `end`."""
     mtime_ns: int
     ctime_ns: int = 0
+    unproven: bool = False
+    """True if the content must be compared once more when the file has rested."""
 
 
 class Chunk(msgspec.Struct, frozen=True):

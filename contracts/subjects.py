@@ -45,6 +45,11 @@ def forgotten(source: str, transcript: str) -> str:
     return f"transcripts.forgotten.{token(source)}.{token(transcript)}"
 
 
+def of_transcript(transcript: str) -> tuple[str, str]:
+    """Filters of all segments and records of one transcript, whatever its source."""
+    return f"transcripts.changed.*.{token(transcript)}", f"transcripts.reparsed.*.{token(transcript)}"
+
+
 def source_and_transcript(subject: str) -> tuple[str, str]:
     """The last two tokens of a subject of a transcript.
 

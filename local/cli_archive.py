@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +92,16 @@ def _print_summary(report: verify.Report) -> None:
         out.print(f"{report.archived_only} transcripts whose file is gone: compared between database and log")
     if report.ignored or report.forgotten:
         out.print(f"{report.ignored} files are no transcripts, empty or excluded; {report.forgotten} were forgotten")
+    if report.damaged:
+        kinds: Counter[str] = Counter()
+        for one in report.damaged:
+            kinds[one.kind] += one.lines
+        words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        files = len({one.file for one in report.damaged})
+        out.print(f"damaged lines in {files} files, archived as they are: {words} (--json names the files)")
+    if report.unknown:
+        words = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
+        out.print(f"lines of unknown types, archived as they are: {words}", markup=False)
     left = report.texts_without_vector
     out.print(f"{report.texts} texts, " + (f"{left} wait for their vectors" if left else "all with vectors"))
 

@@ -63,7 +63,8 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     found: list[Check] = []
     try:
         where = endpoints.read(data)
-        answer = httpx.get(f"{where.health_url}/readyz", timeout=3)
+        async with httpx.AsyncClient(timeout=3) as client:
+            answer = await client.get(f"{where.health_url}/readyz")
         running = True
         state = "ok" if answer.status_code == 200 else "wrong"
         words = answer.text if state == "wrong" else f"answers at {where.health_url}"

@@ -26,6 +26,14 @@ RECENT_SECONDS = 60.0
 """A file changed so recently may still be on its way: it gets a second look before it counts as a gap."""
 
 
+class Damage(msgspec.Struct, frozen=True):
+    """Lines of one transcript that are damaged in one way."""
+
+    file: str
+    kind: str
+    lines: int
+
+
 class Report(msgspec.Struct):
     """What was compared. `equal` is the proof."""
 
@@ -36,6 +44,10 @@ class Report(msgspec.Struct):
     ignored: int = 0
     forgotten: int = 0
     gaps: list[Gap] = []
+    damaged: list[Damage] = []
+    """Damaged lines of the present generations; their bytes are archived as they are."""
+    unknown: dict[str, int] = {}
+    """Lines of types that no parser knows, by type."""
     texts: int = 0
     texts_without_vector: int = 0
     seconds: float = 0.0
@@ -82,6 +94,12 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
     report.texts, report.texts_without_vector = coverage["texts"], coverage["missing"]
+    for row in await archive.database.fetch(queries.read("odd_lines")):
+        what, _, kind = row["name"].partition(":")
+        if what == "damaged":
+            report.damaged.append(Damage(row["file"], kind, row["lines"]))
+        else:
+            report.unknown[kind] = report.unknown.get(kind, 0) + row["lines"]
     report.seconds = time.monotonic() - began
     return report
 
@@ -208,7 +226,7 @@ def _filters(known: Iterable[str]) -> list[str]:
     names = list(known)
     if len(names) > 50:
         return [subjects.CHANGED, subjects.REPARSED]
-    return [f"transcripts.{what}.*.{name}" for name in names for what in ("changed", "reparsed")]
+    return [subject for name in names for subject in subjects.of_transcript(name)]
 
 
 class Wanted:

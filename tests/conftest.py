@@ -16,9 +16,10 @@ import pytest
 
 from local import system
 from local.child import Child
-from local.servers import Nats, Secrets
+from local.servers import Nats, Postgres, Secrets
 from runtime import bus, provision
 from runtime.bus import Bus
+from services.writer import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "projects"
@@ -49,7 +50,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 async def nats(folder: Path) -> AsyncIterator[Nats]:
     """A provisioned nats-server of its own; `nats.child` to harm it."""
-    (folder / "logs").mkdir()
+    (folder / "logs").mkdir(exist_ok=True)
     server = Nats(folder, system._port("nats", 0, print), Secrets.of(folder).nats)
     child = server.child = Child(server.spec(), print)  # type: ignore[attr-defined]
     await child.start()
@@ -66,6 +67,22 @@ async def operator(nats: Nats) -> AsyncIterator[Bus]:
     """A connection that may do everything."""
     async with bus.connect(nats.url("operator"), "test") as connection:
         yield connection
+
+
+@pytest.fixture
+async def database(folder: Path) -> AsyncIterator[str]:
+    """The owner's DSN of a migrated PostgreSQL of its own."""
+    (folder / "logs").mkdir(exist_ok=True)
+    secrets = Secrets.of(folder)
+    server = Postgres(folder, system._port("PostgreSQL", 0, print), secrets)
+    child = Child(await asyncio.to_thread(server.prepare), print)
+    await child.start()
+    try:
+        await server.ready()
+        await migrate.main(migrate.Settings(postgres_dsn=server.dsn()), asyncio.Event())
+        yield server.dsn()
+    finally:
+        await child.stop()
 
 
 def prompt(text: str, name: str | None = None, **extra: Any) -> dict[str, Any]:

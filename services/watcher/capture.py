@@ -15,7 +15,7 @@ from typing import Protocol
 
 from contracts.sources import Root
 from runtime.bus import Message
-from runtime.clock import Clock, iso
+from runtime.clock import Clock
 from runtime.errors import NoSpace, Transient
 from runtime.files import stat_of, walk
 from runtime.filestat import Stat
@@ -203,7 +203,7 @@ class Capture:
         while True:
             rested = self._rested(known)
             try:
-                piece = await asyncio.to_thread(step, known, self.files, iso(self.clock.now()), rested=rested)
+                piece = await asyncio.to_thread(step, known, self.files, self.clock.now(), rested=rested)
             except OSError as error:
                 self._cannot_read(known, error)
                 return

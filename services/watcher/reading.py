@@ -12,6 +12,7 @@ from contracts import codec, sources
 from contracts.events import Checkpoint
 from contracts.projects import admitted
 from runtime.bus import Message
+from runtime.clock import iso
 from runtime.files import stat_of
 from runtime.filestat import Stat
 from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
@@ -27,6 +28,10 @@ LINE_LIMIT = 16 << 20
 
 KEEP = 1 << 20
 """Bytes kept of each text of such a line. All of its bytes are in the archive nevertheless."""
+
+RACY_SECONDS = 0.1
+"""A file may change twice within one tick of its file system's clock: what was read so soon after a change is
+compared again when it has rested. https://git-scm.com/docs/racy-git describes the problem."""
 
 HOLDS_FILES = os.name != "nt"
 """An open file survives its deletion; on Windows it would prevent it."""
@@ -93,8 +98,8 @@ class Known:
         """Held open while the file is active, so that its end can be read though it was deleted or replaced."""
         self.suspicious = False
         """True if the path now leads to another file: all of the content must be compared."""
-        self.unproven = False
-        """True if growth was judged by the edges alone."""
+        self.unproven = last.unproven if last else False
+        """True if growth was judged by the edges alone, or the file was read right after a change."""
 
     @property
     def captured(self) -> int:
@@ -130,10 +135,11 @@ class Piece(msgspec.Struct, frozen=True):
     counts: dict[str, int] = {}
 
 
-def step(known: Known, files: Files, captured_at: str, *, rested: bool) -> Piece:
+def step(known: Known, files: Files, moment: float, *, rested: bool) -> Piece:
     """The next piece of a file; moves `known` on. Raises OSError when the file cannot be read.
 
-    If the path leads elsewhere by now, or nowhere, the rest of the file that is held open comes first.
+    `moment` is the Unix time. If the path leads elsewhere by now, or nowhere, the rest of the file that is held
+    open comes first.
     """
     try:
         stat = os.stat(known.full)
@@ -141,7 +147,7 @@ def step(known: Known, files: Files, captured_at: str, *, rested: bool) -> Piece
         stat = None
     held = known.file
     if held and (stat is None or not os.path.samestat(os.fstat(held.fileno()), stat)):
-        piece = _read(known, held, files, captured_at, rested=True)
+        piece = _read(known, held, files, moment, rested=True)
         if piece.messages:
             return msgspec.structs.replace(piece, more=True)
         known.release()
@@ -149,10 +155,10 @@ def step(known: Known, files: Files, captured_at: str, *, rested: bool) -> Piece
     if stat is None:
         return Piece(gone=True)
     if known.file:
-        return _read(known, known.file, files, captured_at, rested=rested)
+        return _read(known, known.file, files, moment, rested=rested)
     file = io.FileIO(known.full)
     try:
-        return _read(known, file, files, captured_at, rested=rested)
+        return _read(known, file, files, moment, rested=rested)
     finally:
         if HOLDS_FILES and not known.ignored:
             known.file = file
@@ -160,12 +166,12 @@ def step(known: Known, files: Files, captured_at: str, *, rested: bool) -> Piece
             file.close()
 
 
-def _read(known: Known, file: io.FileIO, files: Files, captured_at: str, *, rested: bool) -> Piece:
+def _read(known: Known, file: io.FileIO, files: Files, moment: float, *, rested: bool) -> Piece:
     now = stat_of(os.fstat(file.fileno()))  # before reading: what is written later differs from it
     known.size = now.size
-    if known.place is None and not _place(known, file, files, now):
+    if known.place is None and not _place(known, file, files, now, rested=rested):
         known.seen = now
-        return Piece()
+        return Piece(torn=0 if known.ignored else now.size)
     place = known.place
     if place is None:
         raise AssertionError("an identified file has a place")
@@ -177,7 +183,9 @@ def _read(known: Known, file: io.FileIO, files: Files, captured_at: str, *, rest
     if cursor is None:
         raise AssertionError("a compared file has a cursor")
     known.seen, known.partial = now, None
-    known.stamp = stamp = Stamp(captured_at, now.mtime_ns, now.ctime_ns)
+    if moment - max(now.mtime_ns, now.ctime_ns) / 1e9 < RACY_SECONDS:
+        known.unproven = True
+    known.stamp = stamp = Stamp(iso(moment), now.mtime_ns, now.ctime_ns, known.unproven)
     left = now.size - cursor.end
     data = _at(file, cursor.end, min(files.segment, max(0, left)))
     if not data:
@@ -210,7 +218,7 @@ def _cut(
     if not rested:
         return 0, False
     line = now.size - cursor.line_start
-    return len(data), line <= LINE_LIMIT and _parses(_at(file, cursor.line_start, line))
+    return len(data), line <= LINE_LIMIT and _holds_objects(_at(file, cursor.line_start, line))
 
 
 def _units(data: bytes, cursor: Cursor, place: Place, file: io.FileIO) -> Iterator[Unit]:
@@ -232,14 +240,15 @@ def _units(data: bytes, cursor: Cursor, place: Place, file: io.FileIO) -> Iterat
         yield Unit(cursor.end + first, data[first:])
 
 
-def _place(known: Known, file: io.FileIO, files: Files, now: Stat) -> bool:
+def _place(known: Known, file: io.FileIO, files: Files, now: Stat, *, rested: bool) -> bool:
     """Finds out what the file is; False while that is not known, or if it is not to be captured."""
     head = _at(file, 0, HEAD)
     if not head and not known.checkpoint:
         return False
-    found = identify(known.path, head, known.source or known.root.source, complete=now.size <= len(head))
+    complete = now.size <= len(head)
+    found = identify(known.path, head, known.source or known.root.source, complete=complete, rested=rested)
     if found is None:
-        known.ignored = "no transcript of a known assistant"
+        known.ignored = "no transcript of a known assistant" if rested else ""
         return False
     if not admitted(known.path, head, files.include, files.exclude):
         known.ignored = "excluded by settings"
@@ -323,7 +332,7 @@ def _restore(cursor: Cursor, place: Place, file: io.FileIO) -> None:
             at += len(line)
         rest = after
     torn = cursor.end - cursor.line_start
-    cursor.counted = 0 < torn <= LINE_LIMIT and _parses(_at(file, cursor.line_start, torn))
+    cursor.counted = 0 < torn <= LINE_LIMIT and _holds_objects(_at(file, cursor.line_start, torn))
 
 
 def _pieces(file: io.FileIO, start: int, length: int) -> Iterator[bytes]:
@@ -336,12 +345,13 @@ def _pieces(file: io.FileIO, start: int, length: int) -> Iterator[bytes]:
 
 def _readable(file: io.FileIO, size: int) -> bool:
     """True if a document is complete; one too large to look at is read when it has rested."""
-    return size <= LINE_LIMIT and _parses(_at(file, 0, size), document=True)
+    return size <= LINE_LIMIT and bool(lines.read(_at(file, 0, size), document=True).objects)
 
 
-def _parses(data: bytes, *, document: bool = False) -> bool:
-    found = lines.read(data, document=document)
-    return bool(found.objects) and not found.damage
+def _holds_objects(data: bytes) -> bool:
+    """True if a line without its newline gives records; when more of it comes they are read again, with the same
+    ids."""
+    return bool(lines.read(data).objects)
 
 
 def _at(file: io.FileIO, offset: int, length: int) -> bytes:

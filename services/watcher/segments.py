@@ -17,6 +17,9 @@ from services.watcher.changes import EDGE, edge_hash
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context, Format, State
 
+NAMELESS = "line-?"
+"""Stands for the id of a line that has none, until it is known that the line makes records."""
+
 TEXT_PART_CHARS = 128 * 1024
 """Characters of one record's text in one event; longer texts travel in parts."""
 
@@ -94,17 +97,33 @@ def _line(line: bytes, offset: int, place: Place, state: State) -> tuple[list[Re
     named = [f"damaged:{read.damage}"] if read.damage else []
     found: list[Record] = []
     for at, obj in read.objects:
-        digest = hashlib.sha256(line.strip() + at.to_bytes(8, "big")).digest()
-        short = int.from_bytes(digest[:8], "big")
-        ordinal = state.ordinals.get(short, 0)
-        line_id = f"line-{digest[:16].hex()}" + (f"-{ordinal}" if ordinal else "")
-        records, name = place.format.records(obj, line_id, offset + at, place.file, state)
+        records, name = place.format.records(obj, NAMELESS, offset + at, place.file, state)
         named.append(name)
-        if any(record.id == line_id for record in records):
-            state.ordinals[short] = ordinal + 1
+        if any(record.id == NAMELESS for record in records):
+            records = _named(records, obj, state)
         for record in records:
             found.extend(_parts(record))
     return found, named
+
+
+def _named(records: list[Record], obj: lines.Object, state: State) -> list[Record]:
+    """Gives a line without an id of its own the hash of its object, and its ordinal among identical ones. What
+    else stands on a damaged line must not change the id."""
+    digest = hashlib.sha256(msgspec.json.encode(obj)).digest()
+    short = int.from_bytes(digest[:8], "big")
+    ordinal = state.ordinals.get(short, 0)
+    state.ordinals[short] = ordinal + 1
+    name = f"line-{digest[:16].hex()}" + (f"-{ordinal}" if ordinal else "")
+    if state.exchange == NAMELESS:
+        state.exchange = name
+    return [
+        msgspec.structs.replace(
+            record,
+            id=name if record.id == NAMELESS else record.id,
+            exchange_id=name if record.exchange_id == NAMELESS else record.exchange_id,
+        )
+        for record in records
+    ]
 
 
 def split(data: bytes) -> list[bytes]:
@@ -135,6 +154,7 @@ class Stamp(msgspec.Struct, frozen=True):
     captured_at: str
     mtime_ns: int
     ctime_ns: int = 0
+    unproven: bool = False
 
 
 def events(
@@ -225,6 +245,7 @@ def checkpoint(cursor: Cursor, place: Place, stamp: Stamp) -> Checkpoint:
         tail=edge_hash(cursor.tail),
         mtime_ns=stamp.mtime_ns,
         ctime_ns=stamp.ctime_ns,
+        unproven=stamp.unproven,
     )
 
 

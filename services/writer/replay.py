@@ -37,7 +37,7 @@ log = Log("mnemo.replay")
 
 SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "reparsed", "forgotten")
-VIEWS = ("exchange_copies", "conversations", "coverage")
+VIEWS = ("exchange_copies", "conversations", "coverage", "line_counts")
 BATCH = 100
 
 

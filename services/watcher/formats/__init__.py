@@ -28,11 +28,11 @@ class Identity(msgspec.Struct, frozen=True):
     first: lines.Object = {}
 
 
-def identify(path: str, head: bytes, source: str, *, complete: bool) -> Identity | None:
+def identify(path: str, head: bytes, source: str, *, complete: bool, rested: bool = True) -> Identity | None:
     """The format of a file from its first bytes; None while they do not tell, or for a file of no assistant.
 
-    `complete` says that `head` is the whole file. Lines that nobody claims are Claude Code's: its files may
-    begin with any bookkeeping record.
+    `complete` says that `head` is the whole file, `rested` that no more of it is expected soon. Lines that
+    nobody claims are Claude Code's: its files may begin with any bookkeeping record.
     """
     objects = [obj for line in head.split(b"\n", 8)[:8] for _, obj in lines.read(line).objects]
     document = head.lstrip()[:1] == b"{" and not lines.read(head.split(b"\n", 1)[0]).objects
@@ -44,7 +44,7 @@ def identify(path: str, head: bytes, source: str, *, complete: bool) -> Identity
     else:
         found = next(((made, obj) for obj in objects for made in FORMATS.values() if made.sniff(obj)), None)
         guess = _of_document(head) if document and not found else None
-        if found is None and guess is None and path.endswith(".json"):
+        if found is None and guess is None and (path.endswith(".json") or not (rested or b"\n" in head)):
             return None
         made, first = found or (guess or FORMATS["claude-code"], {})
     whole = made.documents and (document or "messages" in first or path.endswith(".json"))

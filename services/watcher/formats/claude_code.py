@@ -99,7 +99,11 @@ class ClaudeCode(Format):
     def sniff(self, first: Object) -> bool:
         if "parentUuid" in first and "message" in first:
             return "parts" not in dict_of(first.get("message"))
-        return ("sessionId" in first and first.get("type") in BOOKKEEPING) or "leafUuid" in first or "snapshot" in first
+        return (
+            ("sessionId" in first and text_of(first.get("type")) in BOOKKEEPING)
+            or "leafUuid" in first
+            or "snapshot" in first
+        )
 
     def state(self) -> State:
         return ClaudeState()
@@ -108,7 +112,7 @@ class ClaudeCode(Format):
         return b'"user"' in line or b"queue" in line or b'"uuid"' not in line
 
     def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
-        kind = obj.get("type")
+        kind = text_of(obj.get("type"))
         aside = file.subagent or obj.get("isSidechain") is True
         queue = state.queue if isinstance(state, ClaudeState) else Queue()
         if kind == "assistant":
@@ -124,12 +128,12 @@ class ClaudeCode(Format):
         else:
             items = []
         return Reading(
-            text_of(kind) if kind in ("assistant", "user") or kind in BOOKKEEPING else unknown(kind),
+            kind if kind in ("assistant", "user") or kind in BOOKKEEPING else unknown(kind),
             items,
             text_of(obj.get("uuid")),
             text_of(obj.get("timestamp")),
             text_of(obj.get("cwd")),
-            text_of(kind),
+            kind,
         )
 
 

@@ -38,14 +38,15 @@ def read(line: bytes, *, document: bool = False) -> Line:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Line([], "invalid_json") if document else _recover(line)
     if isinstance(value, dict):
-        return Line([(0, value)])
+        return Line([(0, value)], "crlf" if line.endswith(b"\r\n") and not document else "")
     return Line([], "not_an_object")
 
 
 def _recover(line: bytes) -> Line:
     """The complete objects in a line that is not one JSON object."""
     text = line.decode("utf-8", "replace")
-    found = [(len(text[:at].encode("utf-8", "surrogatepass")), _clean(value)) for at, value in _objects(text)]
+    pieces = list(_objects(text))
+    found = [(len(text[:at].encode("utf-8", "surrogatepass")), _clean(value)) for at, _, value in pieces]
     if b"\0" in line:
         damage = "nul"
     elif "\ufffd" in text and b"\xef\xbf\xbd" not in line:
@@ -55,14 +56,17 @@ def _recover(line: bytes) -> Line:
     elif len(found) > 1:
         damage = "splice"
     elif found:
-        damage = "garbage_beside_object"
+        at, end, _ = pieces[0]
+        alone = not text[:at].strip() and not text[end:].strip()
+        damage = "lone_surrogate" if alone else "garbage_beside_object"
     else:
         damage = "invalid_json"
     return Line(found, damage)
 
 
-def _objects(text: str) -> Iterator[tuple[int, Object]]:
-    """Outermost complete objects, left to right. Objects without a "type" are pieces of a broken one."""
+def _objects(text: str) -> Iterator[tuple[int, int, Object]]:
+    """Outermost complete objects with their places, left to right. Objects without a "type" are pieces of a
+    broken one, unless they are the whole line."""
     at = text.find("{")
     failures = 0
     while at >= 0:
@@ -77,8 +81,10 @@ def _objects(text: str) -> Iterator[tuple[int, Object]]:
             following = text.find('{"', at + 1) if failures < 8 else _next_record(text, at + 1)
             at = following
             continue
-        if isinstance(value, dict) and "type" in value and ("uuid" in value or failures == 0):
-            yield at, value
+        whole = not text[:at].strip() and not text[end:].strip()
+        known = isinstance(value, dict) and "type" in value and ("uuid" in value or failures == 0)
+        if known or (whole and isinstance(value, dict)):
+            yield at, end, value
         at = text.find("{", end)
 
 

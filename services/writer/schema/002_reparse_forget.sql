@@ -21,5 +21,11 @@ create table forgotten (
     forgotten_at  timestamptz not null
 );
 
+-- Lines of each generation by record type; damaged ones as `damaged:<how>`, unknown ones as `unknown:<type>`.
+create view line_counts as
+select transcript_id, generation, key as name, sum(value::bigint)::bigint as lines
+from segments, jsonb_each_text(counts)
+group by transcript_id, generation, key;
+
 grant select, insert, update, delete on all tables in schema public to mnemo_writer;
 grant select on all tables in schema public to mnemo_reader;
