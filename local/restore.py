@@ -47,11 +47,13 @@ async def find(archive: Archive, name: str) -> list[Transcript]:
     return sorted(found, key=lambda row: (row.subagent, row.full))
 
 
-async def generations(archive: Archive, row: Transcript) -> list[int]:
-    """The generations that either copy holds, oldest first."""
-    found = {segment.generation async for segment in archive.segments(row.transcript_id)}
-    found |= {segment.generation async for segment in logged(archive, row)}
-    return sorted(found)
+async def generations(archive: Archive, row: Transcript) -> dict[int, int]:
+    """The generations that either copy holds, oldest first, and where each ends."""
+    found: dict[int, int] = {}
+    for segments in (archive.segments(row.transcript_id), logged(archive, row)):
+        async for segment in segments:
+            found[segment.generation] = max(found.get(segment.generation, 0), segment.end)
+    return dict(sorted(found.items()))
 
 
 async def restore(
@@ -59,15 +61,17 @@ async def restore(
 ) -> Restored:
     """Writes one transcript. Raises Damaged (nothing is written), InTheWay (unless `force`), OSError."""
     known = await generations(archive, row)
-    chosen = known[-1] if generation is None and known else generation
-    if chosen not in known:
-        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (there: {known})")
+    chosen = max(known, default=None) if generation is None else generation
+    if chosen is None or chosen not in known:
+        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (there: {list(known)})")
     problems = []
     for copy, segments in (("database", archive.segments(row.transcript_id)), ("log", logged(archive, row))):
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             size, digest = await _write(part, segments, chosen)
+            if size < known[chosen]:
+                raise ValueError(f"bytes {size} to {known[chosen]} are missing")
             same = target.exists() and _sha(target) == digest
             if not same and target.exists() and not force:
                 raise InTheWay(f"{target} is there with other bytes; name another file with -o, or --force")

@@ -49,7 +49,7 @@ async def archived(connection: asyncpg.Connection, path: str) -> bytes:
 
 async def complete(connection: asyncpg.Connection, root: Path) -> None:
     """Every file is archived byte for byte and every text has a vector."""
-    for file in root.rglob("*.jsonl"):  # noqa: ASYNC240 - a test waits for nothing else
+    for file in root.rglob("*.jsonl"):
         path = str(file.relative_to(root))
         assert await archived(connection, path) == file.read_bytes(), f"{path} differs"
     texts = await connection.fetchval("select count(distinct text_sha) from records where text_sha is not null")

@@ -3,6 +3,7 @@
 alter table segments add column parser int not null default 1;
 alter table records add column revision int not null default 0;
 alter table records add column parser int not null default 1;
+alter table records drop constraint records_transcript_id_fkey;  -- a newer parser's records may come first
 
 -- Up to where a generation was parsed anew, and by which parser: older records before that offset do not hold.
 create table reparsed (

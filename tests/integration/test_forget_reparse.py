@@ -1,0 +1,176 @@
+"""Tombstones and newer parsers: facts in the log, applied in any order, kept by a replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import pytest
+
+from contracts import codec, subjects, topology
+from contracts.events import DeadLetter, Event, Kind, Stage, TranscriptChanged, TranscriptForgotten
+from contracts.sources import Root
+from local.archive import Archive, decoded
+from local.forget import forget, survey
+from local.restore import find
+from local.servers import Nats
+from local.verify import Scope, verify
+from runtime.bus import Bus, Message
+from services.watcher import reparse
+from services.watcher.formats import FORMATS
+from services.writer.database import connect
+from tests.conftest import answer, jsonl, prompt
+from tests.integration.conftest import Fill, captured, replayed
+from tests.integration.test_proof import write
+
+
+async def test_a_forgotten_session_leaves_everywhere_and_never_comes_back(
+    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
+) -> None:
+    write(transcripts / "secret.jsonl", "secret")
+    write(transcripts / "other.jsonl", "other")
+    shared = jsonl(prompt("shared words", "shared"))
+    for name in ("secret", "other"):
+        with (transcripts / f"{name}.jsonl").open("ab") as handle:
+            handle.write(shared)
+    await fill()
+    rows = await find(kept, "secret")
+    letter = DeadLetter(
+        Stage.WRITER,
+        "w",
+        subjects.changed("claude-code", rows[0].transcript_id),
+        "TRANSCRIPTS",
+        1,
+        6,
+        "e",
+        "",
+        b"x",
+        1.0,
+    )
+    for name, letter_ in (("a", letter), ("b", msgspec.structs.replace(letter, subject="transcripts.changed.x.y"))):
+        await kept.nats.publish(Message(subjects.deadletter(Stage.WRITER), codec.encode(letter_), name))
+    before = await survey(kept, rows)
+    assert (before.dead_letters, before.shared_exchanges, before.done) == (1, 1, False)
+    assert before.messages == before.segments > 4
+    applied = asyncio.create_task(_apply_tombstones(kept.nats, database))
+    done = await forget(kept, rows)
+    await applied
+    assert done.done
+    assert [row.session_id for row in await kept.transcripts()] == ["other"]
+    for table in ("segments", "records"):
+        assert not await kept.database.fetchval(
+            f"select count(*) from {table} where transcript_id = $1", rows[0].transcript_id
+        )
+    assert await kept.database.fetchval("select count(*) from records where record_id = 'shared'") == 1
+    letters = await kept.nats.stream.stream_info(topology.DEADLETTERS.name)
+    assert letters.state.messages == 1
+    with (transcripts / "secret.jsonl").open("ab") as handle:
+        handle.write(jsonl(prompt("more secrets")))
+    capture = await captured(kept.nats, transcripts)
+    assert capture.beat.gauges["forgotten_files"] == 1
+    outcome = await replayed(nats, database)
+    assert all(table.equal for table in outcome.tables)
+    assert [row.session_id for row in await kept.transcripts()] == ["other"]
+    report = await verify(kept, Scope([Root(str(transcripts), "claude-code")], True), lambda *_: None)
+    assert (report.equal, report.forgotten, report.files) == (True, 1, 1)
+
+
+async def _apply_tombstones(bus: Bus, dsn: str) -> None:
+    """What the writer does with a tombstone."""
+    subscription = await bus.client.subscribe(subjects.FORGOTTEN)
+    message = await subscription.next_msg(30)
+    async with connect(dsn) as store:
+        event = codec.decode(message.data)
+        await store.store_transcripts([event])
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_whatever_the_order_a_tombstone_wins(
+    transcripts: Path, operator: Bus, kept: Archive, database: str, late: bool
+) -> None:
+    write(transcripts / "secret.jsonl", "secret")
+    await captured(operator, transcripts)
+    events = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
+    first = events[0]
+    assert isinstance(first, TranscriptChanged)
+    tombstone = TranscriptForgotten(first.transcript, first.source, first.session_id, "2026-08-02T10:00:00.000Z")
+    batches: Sequence[Sequence[Event]] = [events, [tombstone]] if late else [[tombstone], events, events[:1]]
+    async with connect(database) as store:
+        for batch in batches:
+            await store.store_transcripts(batch)
+    counts = (
+        "select (select count(*) from transcripts) + (select count(*) from segments) + (select count(*) from records)"
+    )
+    assert await kept.database.fetchval(counts) == 0
+    assert await kept.forgotten() == {first.transcript}
+
+
+async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = transcripts / "session.jsonl"
+    lines = [{"type": "queue-operation", "operation": "enqueue", "content": "stop"}, prompt("q", "p1"), answer("a")]
+    file.write_bytes(jsonl(*lines) * 3 + jsonl(prompt("last")))
+    form = FORMATS["claude-code"]
+    monkeypatch.setattr(type(form), "version", 1)
+    real = type(form).records
+
+    def older(*args):  # type: ignore[no-untyped-def]
+        """A parser that knows no queue and gives another kind to prompts."""
+        found, name = real(form, *args)
+        return [
+            msgspec.structs.replace(record, kind=Kind.INJECTED if record.kind is Kind.PROMPT else record.kind)
+            for record in found
+            if record.kind is not Kind.QUEUED
+        ], name
+
+    monkeypatch.setattr(form, "records", older, raising=False)
+    await captured(operator, transcripts, segment=150)
+    await replayed(nats, database)
+    assert await _kinds(kept.database) == {"injected", "answer"}
+    monkeypatch.undo()
+    file.unlink()
+    assert form.version > 1
+    settings = reparse.Settings(nats_url=nats.url("operator"))
+    told: list[reparse.Line] = []
+    monkeypatch.setattr(reparse, "_say", told.append)
+    await reparse.main(settings, asyncio.Event())
+    assert (told[-1].done, told[-1].reparsed) == (1, 1)
+    await replayed(nats, database)
+    assert await _kinds(kept.database) == {"prompt", "queued", "answer"}
+    reparsed = await _rows(kept.database)
+    file.write_bytes(jsonl(*lines) * 3 + jsonl(prompt("last")))
+    assert {row["parser"] for row in reparsed} == {form.version}
+    assert len(reparsed) == 3 + 1 + 2  # three queued lines without an id; lines with one are one record each
+    info = await operator.stream.stream_info(topology.TRANSCRIPTS.name)
+    await reparse.main(settings, asyncio.Event())
+    assert (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).state.last_seq == info.state.last_seq
+    report = await verify(kept, Scope([], True), lambda *_: None)
+    assert report.equal, report.gaps
+
+
+async def test_records_of_an_older_parser_that_come_late_do_not_return(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str
+) -> None:
+    write(transcripts / "s.jsonl", "s")
+    await captured(operator, transcripts)
+    events = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
+    old = [msgspec.structs.replace(event, parser=0) for event in events if isinstance(event, TranscriptChanged)]
+    made = reparse._parsed(old)
+    newer = reparse.RecordsReparsed(old[0].transcript, old[0].source, 0, made[1], 2, 0, made[0][:1])
+    async with connect(database) as store:
+        await store.store_transcripts([newer])
+        await store.store_transcripts(old)
+        await store.store_transcripts(old[2:])
+    assert [row["record_id"] for row in await _rows(kept.database)] == [made[0][0].id]
+
+
+async def _kinds(database: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await database.fetch("select kind from records")}
+
+
+async def _rows(database: asyncpg.Connection) -> list[asyncpg.Record]:
+    return await database.fetch("select * from records order by byte_offset, record_id")

@@ -1,0 +1,303 @@
+"""The proof: green when all is there, red and naming the right bytes for each kind of damage in either copy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import zstandard
+
+from contracts import codec, subjects, topology
+from contracts.events import TranscriptChanged
+from contracts.sources import Root
+from local.archive import Archive, Segment, decoded
+from local.restore import Damaged, InTheWay, find, restore
+from local.servers import Nats
+from local.verify import Report, Scope, verify
+from runtime.bus import Message
+from tests.conftest import answer, jsonl, prompt
+from tests.integration.conftest import Fill, captured, replayed
+
+Range = tuple[int, int]
+
+
+class Victim:
+    """One transcript with five segments, about to be harmed."""
+
+    def __init__(self, archive: Archive, file: Path, transcript: str, segments: list[Segment]) -> None:
+        self.archive = archive
+        self.file = file
+        self.id = transcript
+        self.segments = segments
+        self.size = file.stat().st_size
+
+    async def sql(self, statement: str, *args: object) -> None:
+        await self.archive.database.execute(statement, self.id, *args)
+
+    async def messages(self) -> list[tuple[int, TranscriptChanged]]:
+        """Sequences and events of this transcript in the log."""
+        filters = [subjects.changed("claude-code", self.id)]
+        found = []
+        async for message in self.archive.messages(filters):
+            event = decoded(message)
+            assert isinstance(event, TranscriptChanged)
+            found.append((message.metadata.sequence.stream, event))
+        return found
+
+    async def set_data(self, number: int, data: bytes) -> None:
+        start = self.segments[number].start
+        await self.sql("update segments set data = $2 where transcript_id = $1 and start_offset = $3", data, start)
+
+
+DELETE = "delete from segments where transcript_id = $1 and start_offset = $2"
+
+
+async def a_segment_is_deleted(v: Victim) -> tuple[str, Range]:
+    await v.sql(DELETE, v.segments[2].start)
+    return "database", (v.segments[2].start, v.segments[2].end)
+
+
+async def the_last_segment_is_deleted(v: Victim) -> tuple[str, Range]:
+    await v.sql(DELETE, v.segments[-1].start)
+    return "database", (v.segments[-1].start, v.size)
+
+
+async def one_byte_is_another(v: Victim) -> tuple[str, Range]:
+    data = bytearray(v.segments[1].bytes())
+    data[17] ^= 1
+    await v.set_data(1, zstandard.compress(bytes(data)))
+    at = v.segments[1].start + 17
+    return "database", (at, at + 1)
+
+
+async def a_segment_cannot_be_decompressed(v: Victim) -> tuple[str, Range]:
+    await v.set_data(3, b"\x28\xb5\x2f\xfdnonsense")
+    return "database", (v.segments[3].start, v.segments[3].end)
+
+
+async def a_segment_is_cut_short(v: Victim) -> tuple[str, Range]:
+    await v.set_data(1, zstandard.compress(v.segments[1].bytes()[:-5]))
+    return "database", (v.segments[1].start, v.segments[1].end)
+
+
+async def two_segments_are_exchanged(v: Victim) -> tuple[str, Range]:
+    await v.set_data(1, v.segments[2].data)
+    await v.set_data(2, v.segments[1].data)
+    return "database", (v.segments[1].start, v.segments[2].end)
+
+
+async def an_offset_is_wrong(v: Victim) -> tuple[str, Range]:
+    await v.sql(
+        "update segments set end_offset = end_offset - 3 where transcript_id = $1 and start_offset = $2",
+        v.segments[2].start,
+    )
+    return "database", (v.segments[2].start, v.segments[2].end)
+
+
+async def a_checksum_is_wrong(v: Victim) -> tuple[str, Range]:
+    await v.sql("update segments set sha256 = sha256('') where transcript_id = $1 and start_offset = $2",
+                v.segments[1].start)  # fmt: skip
+    return "database", (v.segments[1].start, v.segments[1].end)
+
+
+async def all_of_it_is_gone(v: Victim) -> tuple[str, Range]:
+    for table in ("segments", "records", "transcripts"):
+        await v.sql(f"delete from {table} where transcript_id = $1")
+    return "database", (0, v.size)
+
+
+async def a_record_is_gone(v: Victim) -> tuple[str, Range]:
+    await v.sql("delete from records where transcript_id = $1 and byte_offset = $2", v.segments[2].start)
+    return "records", (v.segments[2].start, v.segments[2].start)
+
+
+async def a_record_says_something_else(v: Victim) -> tuple[str, Range]:
+    await v.sql("update records set body = 'never' where transcript_id = $1 and byte_offset = $2", v.segments[1].start)
+    return "records", (v.segments[1].start, v.segments[1].start)
+
+
+async def a_record_was_invented(v: Victim) -> tuple[str, Range]:
+    await v.sql(
+        "insert into records select transcript_id, generation, 'forged', block, part, byte_offset, kind, role, "
+        "exchange_id, occurred_at, cwd, body, text_sha, tool, tool_input from records "
+        "where transcript_id = $1 and byte_offset = $2",
+        v.segments[3].start,
+    )
+    return "records", (v.segments[3].start, v.segments[3].start)
+
+
+async def a_message_is_deleted(v: Victim) -> tuple[str, Range]:
+    sequence, event = (await v.messages())[2]
+    await v.archive.nats.stream.delete_msg(topology.TRANSCRIPTS.name, sequence)
+    return "log", (event.start, event.end)
+
+
+async def the_last_message_is_deleted(v: Victim) -> tuple[str, Range]:
+    sequence, event = (await v.messages())[-1]
+    await v.archive.nats.stream.delete_msg(topology.TRANSCRIPTS.name, sequence)
+    return "log", (event.start, v.size)
+
+
+async def the_subject_is_purged(v: Victim) -> tuple[str, Range]:
+    subject = subjects.changed("claude-code", v.id)
+    await v.archive.nats.stream.purge_stream(topology.TRANSCRIPTS.name, subject=subject)
+    return "log", (0, v.size)
+
+
+async def a_message_was_forged(v: Victim) -> tuple[str, Range]:
+    _, event = (await v.messages())[2]
+    data = bytearray(zstandard.decompress(event.data))
+    data[5] ^= 1
+    forged = msgspec.structs.replace(event, data=zstandard.compress(bytes(data)), sha256="0" * 64)
+    subject = subjects.changed("claude-code", v.id)
+    await v.archive.nats.publish(Message(subject, codec.encode(forged), "forged"))
+    return "log", (event.start + 5, event.start + 6)
+
+
+DAMAGES: list[Callable[[Victim], Awaitable[tuple[str, Range]]]] = [
+    a_segment_is_deleted,
+    the_last_segment_is_deleted,
+    one_byte_is_another,
+    a_segment_cannot_be_decompressed,
+    a_segment_is_cut_short,
+    two_segments_are_exchanged,
+    an_offset_is_wrong,
+    a_checksum_is_wrong,
+    all_of_it_is_gone,
+    a_record_is_gone,
+    a_record_says_something_else,
+    a_record_was_invented,
+    a_message_is_deleted,
+    the_last_message_is_deleted,
+    the_subject_is_purged,
+    a_message_was_forged,
+]
+
+
+def write(file: Path, seed: str, exchanges: int = 5) -> None:
+    """A transcript with one exchange a segment."""
+    pairs = [(prompt(f"{seed} {n} " + "why " * 30, f"{seed}-{n}"), answer("x" * 60)) for n in range(exchanges)]
+    file.write_bytes(b"".join(jsonl(*pair) for pair in pairs))
+
+
+async def proof(kept: Archive, root: Path, *, archived: bool = False) -> Report:
+    return await verify(kept, Scope([Root(str(root), "claude-code")], archived), lambda *_: None)
+
+
+async def test_verify_is_green_and_red_with_the_right_bytes_for_each_damage(
+    transcripts: Path, fill: Fill, kept: Archive
+) -> None:
+    names = [damage.__name__ for damage in DAMAGES]
+    for name in [*names, "unharmed"]:
+        write(transcripts / f"{name}.jsonl", name)
+    await fill()
+    report = await proof(kept, transcripts)
+    assert (report.equal, report.files, report.bytes) == (
+        True,
+        len(names) + 1,
+        sum(file.stat().st_size for file in transcripts.iterdir()),
+    )
+    rows = {row.path: row.transcript_id for row in await kept.transcripts()}
+    wanted = {}
+    for damage in DAMAGES:
+        file = transcripts / f"{damage.__name__}.jsonl"
+        segments = [segment async for segment in kept.segments(rows[file.name])]
+        assert len(segments) >= 5
+        wanted[str(file)] = await damage(Victim(kept, file, rows[file.name], segments))
+    found = await proof(kept, transcripts)
+    assert not found.equal
+    assert {gap.file for gap in found.gaps} == set(wanted)
+    for file, (copy, (start, end)) in wanted.items():
+        gaps = [gap for gap in found.gaps if gap.file == file]
+        first = [gap for gap in gaps if gap.copy == copy]
+        assert first, (file, gaps)
+        assert min(gap.start for gap in first) == start, gaps
+        assert max(gap.end for gap in first) == end, gaps
+        others = {gap.copy for gap in gaps} - {copy}
+        assert others <= ({"records"} if copy == "log" else set()), gaps  # a record that the log lost
+
+
+async def test_files_that_change_or_vanish_are_told_apart(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    for name in ("grown", "new", "gone", "cut"):
+        write(transcripts / f"{name}.jsonl", name)
+    (transcripts / "new.jsonl").rename(transcripts.parent / "new.jsonl")
+    await fill()
+    (transcripts.parent / "new.jsonl").rename(transcripts / "new.jsonl")
+    (transcripts / "gone.jsonl").unlink()
+    size = (transcripts / "grown.jsonl").stat().st_size
+    with (transcripts / "grown.jsonl").open("ab") as handle:
+        handle.write(b"more\n")
+    with (transcripts / "cut.jsonl").open("r+b") as handle:
+        handle.truncate(100)
+    report = await proof(kept, transcripts, archived=True)
+    gaps = {(Path(gap.file).stem, gap.copy, gap.start, gap.end) for gap in report.gaps if gap.copy != "log"}
+    new = (transcripts / "new.jsonl").stat().st_size
+    assert ("grown", "database", size, size + 5) in gaps
+    assert ("new", "database", 0, new) in gaps
+    assert {name for name, *_ in gaps} == {"grown", "new", "cut"}
+    assert report.archived_only == 1
+
+
+async def test_a_deleted_transcript_is_restored_and_a_damaged_copy_is_no_source(
+    transcripts: Path, fill: Fill, kept: Archive
+) -> None:
+    file = transcripts / "session.jsonl"
+    write(file, "s")
+    data = file.read_bytes()
+    await fill()
+    file.unlink()
+    [row] = await find(kept, "session")
+    done = await restore(kept, row, file)
+    assert (file.read_bytes(), done.copy, done.same) == (data, "database", False)
+    assert (await restore(kept, row, file)).same
+    file.write_bytes(b"mine\n")
+    with pytest.raises(InTheWay):
+        await restore(kept, row, file)
+    assert file.read_bytes() == b"mine\n"
+    segments = [segment async for segment in kept.segments(row.transcript_id)]
+    await kept.database.execute(DELETE, row.transcript_id, segments[1].start)
+    done = await restore(kept, row, file, force=True)
+    assert (file.read_bytes(), done.copy) == (data, "log")
+    subject = subjects.changed(row.source, row.transcript_id)
+    await kept.nats.stream.purge_stream(topology.TRANSCRIPTS.name, subject=subject)
+    with pytest.raises(Damaged):
+        await restore(kept, row, transcripts / "again.jsonl")
+    assert [path.name for path in transcripts.iterdir()] == ["session.jsonl"]
+
+
+async def test_earlier_generations_stay_and_can_be_restored(
+    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
+) -> None:
+    file = transcripts / "session.jsonl"
+    write(file, "first")
+    first = file.read_bytes()
+    await fill()
+    write(file, "second", 3)
+    await captured(kept.nats, transcripts)
+    await replayed(nats, database)
+    assert (await proof(kept, transcripts)).equal
+    [row] = await find(kept, "session")
+    await restore(kept, row, transcripts.parent / "old", 0)
+    assert (transcripts.parent / "old").read_bytes() == first
+
+
+async def test_replay_repairs_the_database_and_says_what_differed(
+    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
+) -> None:
+    for number in range(4):
+        write(transcripts / f"{number}.jsonl", str(number))
+    await fill()
+    again = await replayed(nats, database)
+    assert again.swapped
+    assert all(table.equal for table in again.tables), again.tables
+    assert {table.name: table.live_rows for table in again.tables}["transcripts"] == 4
+    await kept.database.execute("delete from records where byte_offset > 500")
+    await kept.database.execute("update segments set captured_at = now() where start_offset = 0")
+    repaired = await replayed(nats, database)
+    assert {table.name for table in repaired.tables if not table.equal} == {"records", "segments"}
+    assert (await proof(kept, transcripts)).equal
+    reader = await kept.database.fetchval("select has_table_privilege('mnemo_reader', 'records', 'select')")
+    writer = await kept.database.fetchval("select has_table_privilege('mnemo_writer', 'chunks', 'insert')")
+    assert (reader, writer) == (True, True)
