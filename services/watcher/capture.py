@@ -90,6 +90,10 @@ class Capture:
         self._bytes = 0
         self._storing: asyncio.Task[None] | None = None
         self._reported = 0.0
+        self._figures: dict[str, float] = {}
+        self._dirty = True
+        """True if the figures may have changed: counting 25,000 idle files again would cost more than seeing them."""
+        self._walked = 0
 
     def notified(self, paths: Iterable[str]) -> None:
         """Hints that these files changed."""
@@ -109,6 +113,7 @@ class Capture:
 
     def _forgotten(self, transcript: str) -> None:
         self.positions.forgotten.add(transcript)
+        self._dirty = True
         for known in [k for table in self.known.values() for k in table.values()]:
             if known.place and known.place.transcript == transcript:
                 known.ignored = "forgotten"
@@ -126,7 +131,8 @@ class Capture:
             log.warning("cannot list", problem=problem)
         self.counts["unlistable"] = len(problems)
         self.changed, self.heard, self.hints = len(changed), self.hints, 0
-        self.unannounced = sum(1 for k, _ in changed if k.seen is not None and not k.partial and not k.unproven)
+        self.unannounced = sum(1 for known, stat in changed if known.seen not in (None, stat))
+        news = self._dirty
         self.report(now=True)
         for known, _ in changed:
             if stop.is_set():
@@ -136,6 +142,7 @@ class Capture:
         await self._leave_absent(stop)
         await self.flush()
         self.sweeps += 1
+        self._dirty = self._dirty or news
         self.beat.polled()
         self.report(now=True)
 
@@ -145,9 +152,11 @@ class Capture:
         changed: list[tuple[Known, Stat]] = []
         number = self.sweeps + 1
         now = self.clock.now()
+        walked = 0
         for root in self.roots:
             table = self.known[root]
             for path, stat in walk(root.folder, root.owns, problems):
+                walked += 1
                 known = table.get(path) or self._file(root, path)
                 known.sweep = number
                 known.size = stat.size
@@ -156,6 +165,8 @@ class Capture:
                         changed.append((known, stat))
                 elif known.unproven and now - stat.mtime_ns / 1e9 > rest_needed(stat.size):
                     changed.append((known, stat))
+        self._dirty = self._dirty or bool(changed) or walked != self._walked
+        self._walked = walked
         changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return changed, problems
 
@@ -215,6 +226,7 @@ class Capture:
                 await self.drain_hot(stop)
 
     def _cannot_read(self, known: Known, error: OSError) -> None:
+        self._dirty = True
         known.release()
         reason = error.strerror or str(error)
         if known.full not in self.unreadable:
@@ -223,6 +235,7 @@ class Capture:
 
     async def _took(self, known: Known, piece: Piece, *, rested: bool) -> None:
         """Books one reading and hands its messages on."""
+        self._dirty = True
         if piece.rewritten:
             self.counts["rewritten"] += 1
             log.info("rewritten: a new generation", file=known.full, generation=known.generation)
@@ -321,6 +334,7 @@ class Capture:
 
     def _stored(self, transcript: str, source: str, generation: int, end: int) -> None:
         """Books the position that the log has acknowledged."""
+        self._dirty = True
         self.published[source] += end - self._ends.get(transcript, (0, 0))[1]
         self._ends[transcript] = (generation, end)
 
@@ -337,10 +351,14 @@ class Capture:
         if not now and moment - self._reported < REPORT_SECONDS:
             return
         self._reported = moment
-        known = (k for table in self.known.values() for k in table.values())
-        gauges = figures(known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self._bytes)
+        if self._dirty:
+            known = (k for table in self.known.values() for k in table.values())
+            self._figures = figures(
+                known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self._bytes
+            )
+            self._dirty = False
         self.beat.gauges = {
-            **gauges,
+            **self._figures,
             "sweeps": self.sweeps,
             "unannounced": self.unannounced,
             **{name: float(value) for name, value in self.counts.items()},

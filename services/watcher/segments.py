@@ -97,7 +97,10 @@ def _line(line: bytes, offset: int, place: Place, state: State) -> tuple[list[Re
     named = [f"damaged:{read.damage}"] if read.damage else []
     found: list[Record] = []
     for at, obj in read.objects:
-        records, name = place.format.records(obj, NAMELESS, offset + at, place.file, state)
+        try:
+            records, name = place.format.records(obj, NAMELESS, offset + at, place.file, state)
+        except RecursionError:
+            records, name = [], "damaged:too_deep"
         named.append(name)
         if any(record.id == NAMELESS for record in records):
             records = _named(records, obj, state)

@@ -190,6 +190,11 @@ DAMAGED = [
     ("bom", b"\xef\xbb\xbf" + ONE, ["u1"]),
     ("blank", b"", []),
     ("not_an_object", b"[1]", []),
+    ("crlf", ONE + b"\r", ["u1"]),
+    ("lone_surrogate", ONE.replace(b'"a"', b'"\\ud800"'), ["u1"]),
+    ("too_deep", b'{"a":' * 5000 + b"1" + b"}" * 5000, []),
+    ("splice", ONE + b"  " + TWO, ["u1", "u2"]),
+    ("garbage_beside_object", ONE + b" trailing", ["u1"]),
 ]
 
 
@@ -198,6 +203,28 @@ def test_a_damaged_line_gives_up_its_complete_objects(how: str, line: bytes, ids
     found = lines.read(line + b"\n")
     assert found.damage == how
     assert [obj["uuid"] for _, obj in found.objects] == ids
+
+
+def test_a_copy_inside_a_broken_record_is_no_record() -> None:
+    """Progress records hold whole copies of sub-agents' messages."""
+    nested = b'{"type":"progress","data":{"message":' + ONE
+    assert [lines.read(nested + b"\n").objects, lines.read(nested + b"}").objects] == [
+        [(len(nested) - len(ONE), json.loads(ONE))],
+        [],
+    ]
+    assert lines.read(nested + b',"more"\n').objects == []
+    assert len(lines.read(nested[:-3] + TWO + b"\n").objects) == 1
+
+
+def test_a_torn_line_gives_up_only_what_is_complete_from_its_beginning() -> None:
+    assert [at for at, _ in lines.read(ONE + b'{"type":').objects] == [0]
+    assert lines.read(b'{"type":"user"' + ONE).objects == []
+    assert len(lines.read(b'{"type":"user"' + ONE + b"\n").objects) == 1
+
+
+def test_a_hostile_line_costs_no_quadratic_time() -> None:
+    for line in (b'{"type":1}' * 50_000, b"{" * 500_000, b'{"a":' * 100_000, b'"{' * 300_000, b'{"uuid":1' * 50_000):
+        lines.read(line + b"\n")
 
 
 def test_a_lone_surrogate_escape_is_readable_text() -> None:

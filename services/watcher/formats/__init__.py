@@ -54,7 +54,7 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
 def _decoded(data: bytes) -> object:
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

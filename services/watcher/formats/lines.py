@@ -26,15 +26,18 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def read(line: bytes, *, document: bool = False) -> Line:
-    """The objects of one line; `line` may end in a newline or not. Never raises.
+    """The objects of one line. Never raises.
 
-    A `document` is one object as a whole: the pieces of a broken one mean nothing.
+    A `document` is one object as a whole: the pieces of a broken one mean nothing. A line without its newline may
+    be one that is being written: only what is complete from its beginning counts.
     """
     text = line.strip()
     if not text:
         return Line([], "blank" if line.strip(b"\r\n") or line in (b"\n", b"\r\n") else "")
     try:
         value = _decoder.decode(text)
+    except RecursionError:
+        return Line([], "too_deep")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Line([], "invalid_json") if document else _recover(line)
     if isinstance(value, dict):
@@ -45,8 +48,16 @@ def read(line: bytes, *, document: bool = False) -> Line:
 def _recover(line: bytes) -> Line:
     """The complete objects in a line that is not one JSON object."""
     text = line.decode("utf-8", "replace")
-    pieces = list(_objects(text))
-    found = [(len(text[:at].encode("utf-8", "surrogatepass")), _clean(value)) for at, _, value in pieces]
+    pieces = list(_objects(text, torn=not line.endswith(b"\n")))
+    found = []
+    characters = offset = 0
+    for at, _, value in pieces:
+        offset += len(text[characters:at].encode("utf-8", "surrogatepass"))
+        characters = at
+        try:
+            found.append((offset, _clean(value)))
+        except RecursionError:
+            return Line(found, "too_deep")
     if b"\0" in line:
         damage = "nul"
     elif "\ufffd" in text and b"\xef\xbf\xbd" not in line:
@@ -64,9 +75,10 @@ def _recover(line: bytes) -> Line:
     return Line(found, damage)
 
 
-def _objects(text: str) -> Iterator[tuple[int, int, Object]]:
+def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:
     """Outermost complete objects with their places, left to right. Objects without a "type" are pieces of a
     broken one, unless they are the whole line."""
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
     at = text.find("{")
     failures = 0
     while at >= 0:
@@ -76,13 +88,15 @@ def _objects(text: str) -> Iterator[tuple[int, int, Object]]:
             # A broken head is left behind at the next place where a record can start; the bound keeps
             # a hostile line (a million braces) from costing quadratic time.
             failures += 1
-            if failures > 64:
+            if failures > 64 or torn:
                 return
             following = text.find('{"', at + 1) if failures < 8 else _next_record(text, at + 1)
             at = following
             continue
-        whole = not text[:at].strip() and not text[end:].strip()
-        known = isinstance(value, dict) and "type" in value and ("uuid" in value or failures == 0)
+        whole = at <= first and end >= last
+        # A record inside a broken one (a copy in a progress record) is followed by the rest of that one.
+        outermost = failures == 0 or ("uuid" in value and text[end : end + 1].strip() in ("", "{", "\0"))
+        known = isinstance(value, dict) and "type" in value and outermost
         if known or (whole and isinstance(value, dict)):
             yield at, end, value
         at = text.find("{", end)
