@@ -46,7 +46,7 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
     known = {os.path.realpath(root.folder): root for root in sources.defaults(environ, home)}
     extra = {os.path.realpath(root.folder): root for root in watched or []}
     found = []
-    for folder, root in {**known, **extra}.items():
+    for folder, root in {**known, **{f: root for f, root in extra.items() if f not in known}}.items():
         problems: list[str] = []
         exists = os.path.isdir(folder)
         stats = [stat for _, stat in walk(folder, root.owns, problems)] if exists else []

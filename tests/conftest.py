@@ -8,12 +8,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.sources import Root
 from local import system
 from local.child import Child
 from local.servers import Nats, Postgres, Secrets
@@ -124,7 +125,7 @@ def jsonl(*objects: Any) -> bytes:
     return b"".join(json.dumps(o, separators=(",", ":")).encode() + b"\n" for o in objects)
 
 
-def quick(roots: list[Path], data: Path, **more: Any) -> system.Plan:
+def quick(roots: Sequence[Path | Root], data: Path, **more: Any) -> system.Plan:
     """A plan with fast beats and random ports."""
     settings = {
         "MNEMO_HEARTBEAT_SECONDS": "0.5",
