@@ -30,8 +30,8 @@ run: $(STAMP) ## run it all here: NATS, PostgreSQL, the four services (ARGS="--o
 test: $(STAMP) ## all tests but the minutes-long ones
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: $(STAMP) ## all tests
-	$(BIN)/python -m pytest
+test-all: $(STAMP) ## all tests, and the model-based one with 10,000 cases
+	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} $(BIN)/python -m pytest
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -46,7 +46,7 @@ generate: $(STAMP) ## files that are made from the code
 	$(BIN)/python -m contracts.asyncapi > contracts/asyncapi.json
 	$(BIN)/python -m local.nats_conf > ops/nats.conf
 
-bench: $(STAMP) ## measure the import (ARGS="--corpus …")
+bench: $(STAMP) ## measure the import (ARGS="--corpus …"); bench/capture.py measures capture
 	$(BIN)/python bench/import.py $(ARGS)
 
 env: ## .env for compose.yaml, with random passwords, mode 0600

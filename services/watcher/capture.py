@@ -91,8 +91,9 @@ class Capture:
         self._storing: asyncio.Task[None] | None = None
         self._reported = 0.0
         self._figures: dict[str, float] = {}
-        self._dirty = True
-        """True if the figures may have changed: counting 25,000 idle files again would cost more than seeing them."""
+        self.dirty = True
+        """True if the figures may have changed since the last report. Counting 25,000 idle files again would cost
+        more than seeing them."""
         self._walked = 0
 
     def notified(self, paths: Iterable[str]) -> None:
@@ -113,7 +114,7 @@ class Capture:
 
     def _forgotten(self, transcript: str) -> None:
         self.positions.forgotten.add(transcript)
-        self._dirty = True
+        self.dirty = True
         for known in [k for table in self.known.values() for k in table.values()]:
             if known.place and known.place.transcript == transcript:
                 known.ignored = "forgotten"
@@ -132,7 +133,7 @@ class Capture:
         self.counts["unlistable"] = len(problems)
         self.changed, self.heard, self.hints = len(changed), self.hints, 0
         self.unannounced = sum(1 for known, stat in changed if known.seen not in (None, stat))
-        news = self._dirty
+        news = self.dirty
         self.report(now=True)
         for known, _ in changed:
             if stop.is_set():
@@ -142,7 +143,7 @@ class Capture:
         await self._leave_absent(stop)
         await self.flush()
         self.sweeps += 1
-        self._dirty = self._dirty or news
+        self.dirty = self.dirty or news
         self.beat.polled()
         self.report(now=True)
 
@@ -165,7 +166,7 @@ class Capture:
                         changed.append((known, stat))
                 elif known.unproven and now - stat.mtime_ns / 1e9 > rest_needed(stat.size):
                     changed.append((known, stat))
-        self._dirty = self._dirty or bool(changed) or walked != self._walked
+        self.dirty = self.dirty or bool(changed) or walked != self._walked
         self._walked = walked
         changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return changed, problems
@@ -226,7 +227,7 @@ class Capture:
                 await self.drain_hot(stop)
 
     def _cannot_read(self, known: Known, error: OSError) -> None:
-        self._dirty = True
+        self.dirty = True
         known.release()
         reason = error.strerror or str(error)
         if known.full not in self.unreadable:
@@ -235,7 +236,7 @@ class Capture:
 
     async def _took(self, known: Known, piece: Piece, *, rested: bool) -> None:
         """Books one reading and hands its messages on."""
-        self._dirty = True
+        self.dirty = True
         if piece.rewritten:
             self.counts["rewritten"] += 1
             log.info("rewritten: a new generation", file=known.full, generation=known.generation)
@@ -334,7 +335,7 @@ class Capture:
 
     def _stored(self, transcript: str, source: str, generation: int, end: int) -> None:
         """Books the position that the log has acknowledged."""
-        self._dirty = True
+        self.dirty = True
         self.published[source] += end - self._ends.get(transcript, (0, 0))[1]
         self._ends[transcript] = (generation, end)
 
@@ -351,12 +352,12 @@ class Capture:
         if not now and moment - self._reported < REPORT_SECONDS:
             return
         self._reported = moment
-        if self._dirty:
+        if self.dirty:
             known = (k for table in self.known.values() for k in table.values())
             self._figures = figures(
                 known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self._bytes
             )
-            self._dirty = False
+            self.dirty = False
         self.beat.gauges = {
             **self._figures,
             "sweeps": self.sweeps,

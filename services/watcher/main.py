@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from nats.aio.msg import Msg
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from contracts import subjects
 from contracts.events import Phase, Stage
 from runtime import bus, heartbeat, lifecycle
 from runtime.clock import SystemClock
+from runtime.files import walk
 from runtime.logs import Log
 from services.watcher import catalog
-from services.watcher.capture import Capture
+from services.watcher.capture import REPORT_SECONDS, Capture
 from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
@@ -79,7 +80,7 @@ async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio
             rest = await capture.rest(stop)
             capture.wake.clear()
             if not capture.hot:
-                await _first(capture.wake, stop, min(left, rest, 60.0))
+                await _first(capture.wake, stop, min(left, rest, REPORT_SECONDS if capture.dirty else 60.0))
             await capture.drain_hot(stop)
             await capture.flush()
             capture.report()
@@ -163,7 +164,7 @@ class Watch:
                         watch_filter=_transcripts,
                         recursive=True,
                     ):
-                        self.capture.notified(path for _, path in changes)
+                        self.capture.notified(found for _, path in changes for found in _files(path))
             except (OSError, RuntimeError) as error:
                 self.refused = str(error)
                 self._tell()
@@ -174,8 +175,17 @@ class Watch:
         self._tell()
 
 
-def _transcripts(change: object, path: str) -> bool:
-    return path.endswith((".jsonl", ".json"))
+def _transcripts(change: Change, path: str) -> bool:
+    return path.endswith((".jsonl", ".json")) or (change is Change.added and os.path.isdir(path))
+
+
+def _files(path: str) -> Iterator[str]:
+    """The path, or the files in a new folder: they may be older than the watch on it."""
+    if not os.path.isdir(path):
+        yield path
+        return
+    for found, _ in walk(path, lambda name: name.endswith((".jsonl", ".json")), []):
+        yield os.path.join(path, *found.split("/"))
 
 
 if __name__ == "__main__":

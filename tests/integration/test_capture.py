@@ -242,6 +242,15 @@ async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
         assert capture.beat.gauges.get("captured_bytes", 0) > 0
 
     await eventually(seen, 20)
+    for number in range(5):
+        inside = transcripts / str(number) / "deep" / "s.jsonl"
+        inside.parent.mkdir(parents=True)
+        inside.write_bytes(jsonl(prompt("in a folder that is newer than the watch")))
+
+    async def all_seen() -> None:
+        assert capture.beat.gauges["files"] == 6
+
+    await eventually(all_seen, 20)
     assert capture.sweeps == 1
     stop.set()
     await asyncio.gather(*tasks)
