@@ -110,10 +110,15 @@ def _painter(bars: Progress) -> Callable[[Figures], None]:
     loop = asyncio.get_running_loop()
     began = loop.time()
     base: list[int] = []
+    first: list[int] = []
 
     def show(figures: Figures) -> None:
         megabytes = f"{figures.captured / 1e6:.1f} of {figures.discovered / 1e6:.1f} MB"
-        words = f"{figures.files} files, {megabytes}, {figures.conversations} exchanges"
+        first[:] = first or ([figures.captured] if figures.discovered else [])
+        pace = (figures.captured - first[0]) / max(1.0, loop.time() - began) if first else 0.0
+        missing = figures.discovered - figures.captured
+        left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
+        words = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
         bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=words)
         base[:] = base or ([figures.chunks] if figures.model else [])
         speed = (figures.chunks - base[0]) / max(1.0, loop.time() - began) if base else 0.0

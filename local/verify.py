@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from contracts import codec, projects, sources, subjects
-from contracts.events import Checkpoint, Record, RecordsReparsed, TranscriptChanged
+from contracts.events import Checkpoint, RecordsReparsed, TranscriptChanged
 from contracts.sources import Root
 from local import queries
 from local.archive import Archive, Segment, Transcript, decoded
 from local.proof import Comparison, Gap, OnDisk
+from local.proof_records import Wanted, compare_records
 from local.restore import logged
 from runtime.files import walk
 
@@ -217,7 +217,7 @@ async def _against_log(
             progress(done)
     for name, comparison in comparisons.items():
         gaps += comparison.finish(known[name][1])
-        gaps += await _records(archive, known[name][0], name, wanted.of(name))
+        gaps += await compare_records(archive, known[name][0], name, wanted.of(name))
     return gaps
 
 
@@ -227,57 +227,6 @@ def _filters(known: Iterable[str]) -> list[str]:
     if len(names) > 50:
         return [subjects.CHANGED, subjects.REPARSED]
     return [subject for name in names for subject in subjects.of_transcript(name)]
-
-
-class Wanted:
-    """The records that the log says the database must hold, by the writer's order of precedence."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[tuple[int, str, int, int], tuple[tuple[int, int, int], int, bytes]]] = {}
-        self._reparsed: dict[tuple[str, int], tuple[int, int]] = {}
-
-    def take(self, event: TranscriptChanged | RecordsReparsed) -> None:
-        """Adds the records of one event."""
-        if isinstance(event, RecordsReparsed):
-            key = (event.transcript, event.generation)
-            self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
-        table = self._found.setdefault(event.transcript, {})
-        for record in event.records:
-            place = (event.generation, record.id, record.block, record.part)
-            rank = (event.parser, record.revision, -record.offset)
-            if place not in table or rank > table[place][0]:
-                table[place] = (rank, record.offset, _digest(record))
-
-    def of(self, transcript: str) -> dict[tuple[int, str, int, int], tuple[int, bytes]]:
-        """Offset and digest by generation, id, block and part."""
-        found = {}
-        for place, (rank, offset, digest) in self._found.get(transcript, {}).items():
-            parser, end = self._reparsed.get((transcript, place[0]), (0, 0))
-            if not (rank[0] < parser and offset < end):
-                found[place] = (offset, digest)
-        return found
-
-
-def _digest(record: Record) -> bytes:
-    body = codec.storable(record.text)
-    return hashlib.md5(f"{record.kind}\0{body}".encode(), usedforsecurity=False).digest()
-
-
-async def _records(
-    archive: Archive, full: str, name: str, wanted: dict[tuple[int, str, int, int], tuple[int, bytes]]
-) -> list[Gap]:
-    """Records that the database lacks, holds otherwise, or holds beyond the log's."""
-    rows = await archive.database.fetch(queries.read("record_digests"), name)
-    found = {tuple(row[:4]): (row["byte_offset"], row["digest"]) for row in rows}
-    gaps = []
-    for place, (offset, digest) in wanted.items():
-        if place not in found:
-            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} is missing", name))
-        elif found[place][1] != digest:
-            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has another text", name))
-    for place in found.keys() - wanted.keys():
-        gaps.append(Gap(full, "records", found[place][0], found[place][0], f"record {place[1]} is in no segment", name))
-    return gaps
 
 
 class Kept:

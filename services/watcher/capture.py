@@ -10,44 +10,29 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from contracts.sources import Root
-from runtime.bus import Message
 from runtime.clock import Clock
-from runtime.errors import NoSpace, Transient
 from runtime.files import stat_of, walk
 from runtime.filestat import Stat
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from services.watcher.catalog import Positions
 from services.watcher.changes import rest_needed
+from services.watcher.known import Files, Known, Piece
 from services.watcher.ledger import figures
-from services.watcher.reading import Files, Known, Piece, step
+from services.watcher.outbox import Outbox, Position, Sink
+from services.watcher.reading import step
 from services.watcher.settings import Settings
 
 log = Log("mnemo.capture")
 
-BATCH_MESSAGES = 64
-BATCH_BYTES = 6 * 1024 * 1024
-BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 ACTIVE = 128
 """Files whose cursor stays in memory."""
 HOLD_SECONDS = 30.0
 """A file that rested so long is closed: an open file would keep its folder from being unmounted."""
 REPORT_SECONDS = 0.5
-
-
-Position = tuple[str, str, int, int]
-"""Transcript, source, generation and end: where the log stands after a message."""
-
-
-class Sink(Protocol):
-    """Where segments go: `runtime.bus.Bus`, or a double of it in tests."""
-
-    async def publish_all(self, messages: Sequence[Message]) -> None:
-        """Stores all messages in their order. Raises Transient."""
 
 
 class Capture:
@@ -66,7 +51,7 @@ class Capture:
         """Files with a cursor in memory, the least recently read one first."""
         self.resting: dict[str, Known] = {}
         """Files with an unterminated last line."""
-        self.hot: deque[str] = deque()
+        self.hot: OrderedDict[str, None] = OrderedDict()
         """Full paths that were notified and not looked at yet."""
         self.tombstones: deque[str] = deque()
         self.wake = asyncio.Event()
@@ -85,10 +70,8 @@ class Capture:
         """Files in which the last sweep found something to look at."""
         self._ends: dict[str, tuple[int, int]] = {}
         for name, last in positions.checkpoints.items():
-            self._stored(name, positions.sources[name], last.generation, last.end)
-        self._batch: list[tuple[Message, Position | None]] = []
-        self._bytes = 0
-        self._storing: asyncio.Task[None] | None = None
+            self._stored((name, positions.sources[name], last.generation, last.end))
+        self.outbox = Outbox(bus, beat, self._stored)
         self._reported = 0.0
         self._figures: dict[str, float] = {}
         self.dirty = True
@@ -98,9 +81,9 @@ class Capture:
 
     def notified(self, paths: Iterable[str]) -> None:
         """Hints that these files changed."""
-        fresh = [path for path in dict.fromkeys(paths) if path not in self.hot]
-        self.hints += len(fresh)
-        self.hot.extend(fresh)
+        for path in paths:
+            self.hints += path not in self.hot
+            self.hot[path] = None
         self.wake.set()
 
     def forget(self, transcript: str) -> None:
@@ -184,7 +167,7 @@ class Capture:
         """Looks at what was notified."""
         self._bury()
         while self.hot and not stop.is_set():
-            known = self._located(self.hot.popleft())
+            known = self._located(self.hot.popitem(last=False)[0])
             if known and known.ignored != "forgotten":
                 await self.look(known, stop, hot=True)
                 if not self.hot:
@@ -221,6 +204,7 @@ class Capture:
                 return
             self.unreadable.pop(known.full, None)
             await self._took(known, piece, rested=rested)
+            self.report()
             if not piece.more or not piece.messages or stop.is_set():
                 return
             if not hot:
@@ -255,7 +239,7 @@ class Capture:
             if number == len(piece.messages) and known.place and known.cursor:
                 source = self.positions.sources[known.place.transcript] = known.place.format.name
                 position = (known.place.transcript, source, known.cursor.generation, known.cursor.end)
-            await self._add(message, position)
+            await self.outbox.add(message, position)
 
     def _activate(self, known: Known) -> None:
         self.active[known.full] = known
@@ -284,57 +268,13 @@ class Capture:
             known.ignored = "forgotten"
         return known
 
-    async def _add(self, message: Message, position: Position | None) -> None:
-        if self._bytes + len(message.payload) > BATCH_BYTES and self._batch:
-            await self._store()
-        self._batch.append((message, position))
-        self._bytes += len(message.payload)
-        if len(self._batch) >= BATCH_MESSAGES:
-            await self._store()
-
     async def flush(self) -> None:
         """Returns after everything read so far is stored."""
-        await self._store()
-        if self._storing:
-            await self._storing
-            self._storing = None
+        await self.outbox.flush()
 
-    async def _store(self) -> None:
-        if self._storing:
-            await self._storing
-            self._storing = None
-        if self._batch:
-            batch, self._batch, self._bytes = self._batch, [], 0
-            self._storing = asyncio.create_task(self._publish(batch), name="store")
-
-    async def _publish(self, batch: list[tuple[Message, Position | None]]) -> None:
-        """Repeats the very same messages until they are stored: their ids make a repeat harmless."""
-        messages = [message for message, _ in batch]
-        self.beat.began(len(batch))
-        attempt = 0
-        while True:
-            try:
-                await self.bus.publish_all(messages)
-                break
-            except Transient as error:
-                self.beat.failed_with(error)
-                full = isinstance(error, NoSpace)
-                log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
-                self.beat.notes["paused"] = f"{'the log is full' if full else 'the log does not take it'}: {error}"
-                await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
-                self.beat.began(len(batch))
-                attempt += 1
-        self.beat.notes.pop("paused", None)
-        for _, position in batch:
-            if position:
-                self._stored(*position)
-        self.counts["segments"] += len(batch)
-        self.beat.began(0)
-        self.beat.succeeded(len(batch))
-        self.report()
-
-    def _stored(self, transcript: str, source: str, generation: int, end: int) -> None:
+    def _stored(self, position: Position) -> None:
         """Books the position that the log has acknowledged."""
+        transcript, source, generation, end = position
         self.dirty = True
         self.published[source] += end - self._ends.get(transcript, (0, 0))[1]
         self._ends[transcript] = (generation, end)
@@ -355,12 +295,13 @@ class Capture:
         if self.dirty:
             known = (k for table in self.known.values() for k in table.values())
             self._figures = figures(
-                known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self._bytes
+                known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self.outbox.waiting_bytes
             )
             self.dirty = False
         self.beat.gauges = {
             **self._figures,
             "sweeps": self.sweeps,
+            "segments": self.outbox.sent,
             "unannounced": self.unannounced,
             **{name: float(value) for name, value in self.counts.items()},
         }

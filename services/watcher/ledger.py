@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from services.watcher.reading import Known
+from services.watcher.known import Known
 
 
 def figures(

@@ -21,6 +21,7 @@ from runtime.errors import NoSpace
 from runtime.heartbeat import Beat
 from services.watcher import capture as capturing
 from services.watcher import main as watching
+from services.watcher import outbox
 from services.watcher.capture import Capture
 from services.watcher.catalog import Positions
 from services.watcher.settings import Settings
@@ -46,7 +47,7 @@ def close(capture: Capture) -> None:
 async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(
     transcripts: Path, operator: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capturing, "BACKOFF", (0.05,))
+    monkeypatch.setattr(outbox, "BACKOFF", (0.05,))
     config = (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).config
     config.max_bytes = 60_000
     await operator.stream.update_stream(config)

@@ -18,7 +18,8 @@ from contracts.events import Checkpoint, TranscriptChanged
 from contracts.sources import Root
 from runtime.filestat import Stat
 from services.watcher.changes import Verdict, judge
-from services.watcher.reading import Files, Known, step
+from services.watcher.known import Files, Known
+from services.watcher.reading import step
 from services.watcher.segments import checkpoint
 from tests.conftest import answer, jsonl, prompt
 

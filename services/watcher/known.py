@@ -1,0 +1,112 @@
+"""What is known of one file, between one look and the next."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import msgspec
+
+from contracts import sources
+from contracts.events import Checkpoint
+from runtime.bus import Message
+from runtime.filestat import Stat
+from services.watcher.segments import Cursor, Place, Stamp, checkpoint
+
+
+class Files(msgspec.Struct, frozen=True):
+    """What the reading of every file needs."""
+
+    host: str
+    segment: int
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Known:
+    """What is known of one file."""
+
+    __slots__ = (
+        "checkpoint",
+        "cursor",
+        "file",
+        "full",
+        "ignored",
+        "partial",
+        "path",
+        "place",
+        "rest_until",
+        "root",
+        "seen",
+        "size",
+        "source",
+        "stamp",
+        "suspicious",
+        "sweep",
+        "transcript",
+        "unproven",
+    )
+
+    def __init__(self, root: sources.Root, path: str, source: str = "", last: Checkpoint | None = None) -> None:
+        self.root = root
+        self.path = path
+        self.full = os.path.join(root.folder, *path.split("/"))
+        self.source = source
+        """Name of the format, "" while the content did not tell."""
+        self.checkpoint = last
+        """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
+        self.place: Place | None = None
+        self.transcript = last.transcript if last else ""
+        """Its id, "" while the source is not known."""
+        self.cursor: Cursor | None = None
+        self.stamp = Stamp("", 0)
+        self.seen: Stat | None = Stat(last.end, last.mtime_ns, last.ctime_ns) if last else None
+        """The stat at which everything was captured."""
+        self.partial: Stat | None = None
+        """The stat at which a part was captured: nothing happened to the file while it is read on."""
+        self.size = last.end if last else 0
+        self.rest_until = 0.0
+        """Monotonic time at which an unterminated last line counts as finished; 0 = there is none."""
+        self.sweep = -1
+        """Number of the sweep that saw the file last."""
+        self.ignored = ""
+        """Why the file is not captured; "" = it is."""
+        self.file: io.FileIO | None = None
+        """Held open while the file is active, so that its end can be read though it was deleted or replaced."""
+        self.suspicious = False
+        """True if the path now leads to another file: all of the content must be compared."""
+        self.unproven = last.unproven if last else False
+        """True if growth was judged by the edges alone, or the file was read right after a change."""
+
+    @property
+    def captured(self) -> int:
+        return self.cursor.end if self.cursor else self.checkpoint.end if self.checkpoint else 0
+
+    @property
+    def generation(self) -> int:
+        return self.cursor.generation if self.cursor else self.checkpoint.generation if self.checkpoint else 0
+
+    def put_away(self) -> None:
+        """Frees the memory and the handle of a file at rest; the next change compares its content anew."""
+        self.release()
+        if self.cursor and self.place:
+            self.checkpoint = checkpoint(self.cursor, self.place, self.stamp) if self.cursor.end else self.checkpoint
+            if self.checkpoint and self.checkpoint.generation == self.cursor.generation:
+                self.cursor = None
+
+    def release(self) -> None:
+        """Closes the handle."""
+        if self.file:
+            self.file.close()
+            self.file = None
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The outcome of one reading: messages, whether more can be read at once, torn bytes left."""
+
+    messages: list[Message] = []
+    more: bool = False
+    torn: int = 0
+    rewritten: bool = False
+    gone: bool = False
+    counts: dict[str, int] = {}

@@ -1,0 +1,92 @@
+"""What is read and not stored yet: batches on their way to the log, repeated until they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from runtime.bus import Message
+from runtime.errors import NoSpace, Transient
+from runtime.heartbeat import Beat
+from runtime.logs import Log
+
+log = Log("mnemo.outbox")
+
+BATCH_MESSAGES = 64
+BATCH_BYTES = 6 * 1024 * 1024
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+Position = tuple[str, str, int, int]
+"""Transcript, source, generation and end: where the log stands after a message."""
+
+
+class Sink(Protocol):
+    """Where segments go: `runtime.bus.Bus`, or a double of it in tests."""
+
+    async def publish_all(self, messages: Sequence[Message]) -> None:
+        """Stores all messages in their order. Raises Transient."""
+
+
+class Outbox:
+    """One batch is being stored while the next one fills. `stored` is called with each position that the log holds."""
+
+    def __init__(self, sink: Sink, beat: Beat, stored: Callable[[Position], None]) -> None:
+        self.sink = sink
+        self.beat = beat
+        self.stored = stored
+        self.waiting_bytes = 0
+        """Of messages in the batch that fills."""
+        self.sent = 0
+        """Messages stored so far."""
+        self._batch: list[tuple[Message, Position | None]] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    async def add(self, message: Message, position: Position | None) -> None:
+        """Takes a message; waits while the batch before is still being stored and this one is full."""
+        if self.waiting_bytes + len(message.payload) > BATCH_BYTES and self._batch:
+            await self._store()
+        self._batch.append((message, position))
+        self.waiting_bytes += len(message.payload)
+        if len(self._batch) >= BATCH_MESSAGES:
+            await self._store()
+
+    async def flush(self) -> None:
+        """Returns after everything is stored."""
+        await self._store()
+        if self._storing:
+            await self._storing
+            self._storing = None
+
+    async def _store(self) -> None:
+        if self._storing:
+            await self._storing
+            self._storing = None
+        if self._batch:
+            batch, self._batch, self.waiting_bytes = self._batch, [], 0
+            self._storing = asyncio.create_task(self._publish(batch), name="store")
+
+    async def _publish(self, batch: list[tuple[Message, Position | None]]) -> None:
+        """Repeats the very same messages until they are stored: their ids make a repeat harmless."""
+        messages = [message for message, _ in batch]
+        self.beat.began(len(batch))
+        attempt = 0
+        while True:
+            try:
+                await self.sink.publish_all(messages)
+                break
+            except Transient as error:
+                self.beat.failed_with(error)
+                full = isinstance(error, NoSpace)
+                log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
+                self.beat.notes["paused"] = f"{'the log is full' if full else 'the log does not take it'}: {error}"
+                await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                self.beat.began(len(batch))
+                attempt += 1
+        self.beat.notes.pop("paused", None)
+        self.sent += len(batch)
+        self.beat.began(0)
+        self.beat.succeeded(len(batch))
+        for _, position in batch:
+            if position:
+                self.stored(position)
