@@ -38,8 +38,13 @@ def shrink(pieces: Iterable[bytes], keep: int, budget: int) -> bytes:
             found = _SPECIAL.search(data, at)
             stop = found.start() if found else len(data)
             if kept < keep and stop > at:
-                run = _whole_characters(data[at : min(stop, at + keep - kept)])
+                limit = min(stop, at + keep - kept)
+                run = _whole_characters(data[at:limit])
                 out += run
+                if limit == len(data) and limit < at + keep - kept and len(run) < limit - at:
+                    rest = data[at + len(run) :]  # the character goes on in the next piece
+                    kept += len(run)
+                    break
                 kept = keep if len(run) < stop - at else kept + len(run)
             at = stop
             if found is None:

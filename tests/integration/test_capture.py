@@ -167,14 +167,29 @@ async def test_a_folder_that_goes_away_and_returns_is_neither_forgotten_nor_doub
     close(capture)
 
 
-async def test_twenty_thousand_files_at_once_are_found_by_the_sweep_alone(transcripts: Path) -> None:
+async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found(transcripts: Path) -> None:
+    """More events than the kernel's queue holds (16,384 by default), in one folder, while the watcher runs."""
+    capture = watcher(transcripts, sweep_seconds=1.0)
+    stop = asyncio.Event()
+    watch = watching.Watch(capture, capture.settings, stop)
+    tasks = [asyncio.create_task(watching._run(capture, watch, capture.settings, stop))]
+    tasks.append(asyncio.create_task(watch.run()))
+
+    async def watching_now() -> None:
+        assert capture.beat.notes["mode"] == "notify"
+        assert capture.sweeps
+
+    await eventually(watching_now, 20)
     for number in range(20_000):
-        if not number % 1000:
-            (transcripts / str(number // 1000)).mkdir()
-        (transcripts / str(number // 1000) / f"{number}.jsonl").write_bytes(b'{"type":"mode","uuid":"%d"}\n' % number)
-    capture = watcher(transcripts)
-    await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["files"] == 20_000
+        (transcripts / f"{number}.jsonl").write_bytes(b'{"type":"mode","uuid":"%d"}\n' % number)
+
+    async def all_seen() -> None:
+        assert capture.beat.gauges["files"] == 20_000
+        assert not capture.beat.gauges["files_behind"]
+
+    await eventually(all_seen, 120)
+    stop.set()
+    await asyncio.gather(*tasks)
     assert len({event.path for event in capture.bus.events()}) == 20_000  # type: ignore[attr-defined]
     assert len(capture.active) <= capturing.ACTIVE
     await capture.sweep(asyncio.Event())

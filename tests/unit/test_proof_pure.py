@@ -1,0 +1,180 @@
+"""The pure parts of capture's proof: cutting texts, comparing copies, the ledger, roots, the retention guard."""
+
+from __future__ import annotations
+
+import doctest
+import hashlib
+import importlib
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts import sources
+from contracts.sources import Root
+from local.archive import Segment
+from local.proof import Comparison, difference
+from local.retention import DEFAULT_DAYS, Guard, cleanup_days
+from local.verify import Kept
+from services.health.ledger import ledger
+from services.watcher.shrink import TooLarge, shrink
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values, st.integers(1, 30), st.integers(1, 9), st.booleans())
+def test_a_shrunk_json_text_is_well_formed_and_keeps_the_beginning_of_every_text(
+    value: object, keep: int, step: int, ascii_only: bool
+) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    pieces = [text[at : at + step] for at in range(0, len(text), step)]
+    _same(json.loads(shrink(pieces, keep, 1 << 20).decode("utf-8", "surrogatepass")), value, keep)
+
+
+def _same(found: object, given_: object, keep: int) -> None:
+    if isinstance(given_, str):
+        assert isinstance(found, str)
+        assert given_.startswith(found) or "\ud800" <= found[-1:] <= "\udfff"  # half of an escaped pair
+        assert len(found.encode("utf-8", "surrogatepass")) <= keep + 6
+        assert found == given_ or len(json.dumps(found)) + 6 > keep
+    elif isinstance(given_, list):
+        assert isinstance(found, list)
+        assert len(found) == len(given_)
+        for one, other in zip(found, given_, strict=True):
+            _same(one, other, keep)
+    elif isinstance(given_, dict):
+        assert isinstance(found, dict)
+        if all(len(key.encode("utf-8", "surrogatepass")) * 6 < keep for key in given_):
+            for key, other in given_.items():
+                _same(found[key], other, keep)
+    else:
+        assert found == given_
+
+
+def test_what_stays_too_large_is_refused() -> None:
+    with pytest.raises(TooLarge):
+        shrink([b"[" + b"1," * 1000 + b"1]"], 10, 100)
+
+
+def segments(data: bytes, cuts: list[int]) -> list[Segment]:
+    bounds = sorted({0, *cuts, len(data)})
+    return [
+        Segment(0, a, b, zstandard.compress(data[a:b]), hashlib.sha256(data[:b]).digest())
+        for a, b in itertools.pairwise(bounds)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=1, max_size=60), st.lists(st.integers(0, 60), max_size=5), st.randoms())
+def test_a_copy_is_equal_in_any_order_and_every_changed_byte_is_inside_a_gap(
+    data: bytes, cuts: list[int], rng: object
+) -> None:
+    parts = segments(data, [cut for cut in cuts if cut <= len(data)])
+    rng.shuffle(parts)  # type: ignore[attr-defined]
+    assert _gaps(parts, data) == []
+    for lost in range(len(parts)):
+        gaps = _gaps(parts[:lost] + parts[lost + 1 :], data)
+        assert [(gap.start, gap.end) for gap in gaps if gap.start <= parts[lost].start < gap.end]
+    for at in range(len(data)):
+        other = bytes([*data[:at], data[at] ^ 1, *data[at + 1 :]])
+        assert any(gap.start <= at < gap.end for gap in _gaps(parts, other))
+    assert [(g.start, g.end) for g in _gaps(parts, data + b"more")] == [(len(data), len(data) + 4)]
+    assert _gaps(parts, data[:-1])
+
+
+def _gaps(parts: list[Segment], data: bytes):  # type: ignore[no-untyped-def]
+    comparison = Comparison("f", "log", "t")
+    for part in parts:
+        comparison.take(part, Kept(data))
+    return comparison.finish(len(data))
+
+
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_the_difference_of_two_texts_holds_all_of_it(one: bytes, other: bytes) -> None:
+    begin, stop = difference(one, other)
+    if one != other:
+        assert one[:begin] == other[:begin]
+        assert begin < stop <= max(len(one), len(other))
+        if len(one) == len(other):
+            assert one[stop:] == other[stop:]
+
+
+def test_the_ledger_names_each_gap_by_source() -> None:
+    gauges = {
+        "files.codex": 2, "discovered_bytes.codex": 100, "captured_bytes.codex": 90,
+        "present_published_bytes.codex": 80, "published_bytes.codex": 180, "published_bytes": 180, "absent_files": 1, "discovered_bytes": 100,
+    }  # fmt: skip
+    found = ledger(gauges, [{"source": "codex", "stored_bytes": 170, "texts": 9, "embedded": 7},
+                            {"source": "pi", "stored_bytes": 5, "texts": 0, "embedded": 0}])  # fmt: skip
+    gaps = {"uncaptured_bytes": 10, "unpublished_bytes": 10, "unstored_bytes": 10, "unembedded_texts": 2}
+    assert (found["balanced"], found["sources"]["codex"]["gaps"], found["absent_files"]) == (False, gaps, 1)
+    assert found["total"]["stored_bytes"] == 175
+    assert found["sources"]["pi"]["gaps"]["unstored_bytes"] == 0
+    assert ledger({}, [])["balanced"]
+
+
+def test_a_gap_of_one_source_is_not_hidden_by_another() -> None:
+    gauges = {"published_bytes.codex": 10, "published_bytes.pi": 10}
+    stored = {"codex": 0, "pi": 20}
+    rows = [{"source": name, "stored_bytes": size, "texts": 0, "embedded": 0} for name, size in stored.items()]
+    assert not ledger(gauges, rows)["balanced"]
+
+
+def test_roots_are_distinct_and_named_sources_win() -> None:
+    found = sources.distinct([Root("/a/b"), Root("/a", "codex"), Root("/c"), Root("/c", "pi"), Root("/ab")])
+    assert found == [Root("/a", "codex"), Root("/ab"), Root("/c", "pi")]
+    homes = {root.source: root for root in sources.defaults({"CODEX_HOME": "/x"}, Path("/home/d"))}
+    assert homes["codex"].folder == "/x/archived_sessions"
+    assert homes["claude-code"].folder == "/home/d/.claude/projects"
+    assert homes["gemini"].owns("0ab/chats/session-1.json")
+    assert not homes["gemini"].owns("0ab/logs.json")
+    assert str(sources.parse("pi=/p")) == "pi=/p"
+    assert sources.parse("/odd=/p").folder == "/odd=/p"
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "wrong"),
+    [
+        (None, DEFAULT_DAYS, False),
+        ("{}", DEFAULT_DAYS, False),
+        ('{"cleanupPeriodDays": 90}', 90.0, False),
+        ('{"cleanupPeriodDays": 0}', 0.0, False),
+        ('{"cleanupPeriodDays": "long"}', DEFAULT_DAYS, True),
+        ('{"cleanupPeriodDays": true}', DEFAULT_DAYS, True),
+        ("[]", DEFAULT_DAYS, False),
+        ("nonsense", DEFAULT_DAYS, True),
+    ],
+)
+def test_the_days_come_from_claude_codes_settings(tmp_path: Path, text: str | None, days: float, wrong: bool) -> None:
+    if text is not None:
+        (tmp_path / "settings.json").write_text(text)
+    found, problem = cleanup_days({"CLAUDE_CONFIG_DIR": str(tmp_path)}, Path("/nowhere"))
+    assert (found, bool(problem)) == (days, wrong)
+
+
+def test_the_guard_says_what_is_not_archived() -> None:
+    guard = Guard("/f", 30, 7, due=3, archived=2, missing=["a.jsonl"])
+    assert not guard.safe
+    assert "3 transcripts will be deleted within 7 days; 1 of them are NOT archived: a.jsonl" in guard.words()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "contracts.projects", "contracts.sources", "contracts.subjects", "local.proof", "services.watcher.shrink",
+        "services.watcher.formats.claude_code", "services.watcher.formats.codex",
+    ],
+)  # fmt: skip
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted
+    assert not result.failed
