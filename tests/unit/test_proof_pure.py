@@ -111,7 +111,8 @@ def test_the_difference_of_two_texts_holds_all_of_it(one: bytes, other: bytes) -
 def test_the_ledger_names_each_gap_by_source() -> None:
     gauges = {
         "files.codex": 2, "discovered_bytes.codex": 100, "captured_bytes.codex": 90,
-        "present_published_bytes.codex": 80, "published_bytes.codex": 180, "published_bytes": 180, "absent_files": 1, "discovered_bytes": 100,
+        "present_published_bytes.codex": 80, "published_bytes.codex": 180,
+        "published_bytes": 180, "absent_files": 1, "discovered_bytes": 100,
     }  # fmt: skip
     found = ledger(gauges, [{"source": "codex", "stored_bytes": 170, "texts": 9, "embedded": 7},
                             {"source": "pi", "stored_bytes": 5, "texts": 0, "embedded": 0}])  # fmt: skip
