@@ -128,11 +128,27 @@ def status(data: str | None, as_json: bool) -> None:
         out.print(_table(stages))
         for issue in answer["issues"]:
             out.print(f"  ! {issue}", markup=False, soft_wrap=True)
+        for line in _mode_lines(stages["watcher"]):
+            out.print(line, markup=False, soft_wrap=True)
         for line in _ledger_lines(url) + asyncio.run(_guard_lines(data)):
             out.print(line, soft_wrap=True)
         colour = COLOURS.get(answer["status"], "magenta")
         out.print(f"overall [{colour}]{answer['status']}[/]")
     sys.exit(STATUS_CODES.get(answer["status"], EX_UNKNOWN))
+
+
+def _mode_lines(watcher: dict[str, Any]) -> list[str]:
+    """How each watcher notices changes."""
+    found = []
+    for name, one in watcher["instances"].items():
+        notes, gauges = one["notes"], one["gauges"]
+        if mode := notes.get("mode"):
+            reason = f" ({notes['mode_reason']})" if "mode_reason" in notes else ""
+            every = (
+                f", a sweep every {gauges['sweep_period_seconds']:.0f} s" if "sweep_period_seconds" in gauges else ""
+            )
+            found.append(f"watch   {name}: {mode}{reason}{every}")
+    return found
 
 
 def _ledger_lines(url: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -105,6 +106,11 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
 
 
 File = tuple[str, int, Transcript | None]
+Known = dict[str, tuple[str, int, Transcript]]
+"""By transcript: its file, the file's size, its row."""
+Advance = Callable[[str, int], None]
+"""Called with a copy and the bytes of it that were compared just now."""
+MOST_OPEN = 100
 
 
 async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
@@ -151,48 +157,53 @@ async def _compare(archive: Archive, found: list[File], progress: Progress) -> l
     checkpoints = await archive.checkpoints()
     expected = await _generations(archive, known, checkpoints)
     total = 2 * sum(size for _, size, _ in known.values())
-    done = 0
-    for name, (full, size, _) in known.items():
-        try:
-            gaps += await _against_database(archive, name, full, size, expected[name])
-        except OSError as error:
-            gaps.append(Gap(full, "file", 0, size, f"cannot be read: {error.strerror}", name))
-        done += size
-        progress("database", done, total)
-    gaps += await _against_log(archive, known, expected, lambda more: progress("log", done + more, total))
+    done = Counter[str]()
+
+    def advance(copy: str, count: int) -> None:
+        done[copy] += count
+        progress(f"{len(known)} files", done.total(), total)
+
+    wanted = Wanted()
+    for found_gaps in await asyncio.gather(  # two connections, and threads that decompress, hash and compare
+        _against_database(archive, known, expected, advance),
+        _against_log(archive, known, expected, wanted, advance),
+    ):
+        gaps += found_gaps
+    for name, (full, _, _) in known.items():
+        gaps += await compare_records(archive, full, name, wanted.of(name))
     return gaps
 
 
-async def _generations(
-    archive: Archive, known: dict[str, tuple[str, int, Transcript]], checkpoints: dict[str, Checkpoint]
-) -> dict[str, int]:
+async def _generations(archive: Archive, known: Known, checkpoints: dict[str, Checkpoint]) -> dict[str, int]:
     """The generation that is the file now: the newest one of either copy."""
     rows = await archive.database.fetch(queries.read("generations"), list(known))
     found = {row[0]: row[1] for row in rows}
     return {name: max(found.get(name, 0), checkpoints[name].generation if name in checkpoints else 0) for name in known}
 
 
-async def _against_database(archive: Archive, name: str, full: str, size: int, generation: int) -> list[Gap]:
-    comparison = Comparison(full, "database", name)
-    with open(full, "rb") as handle:
-        disk = OnDisk(handle, size)
-        async for segment in archive.segments(name):
-            if segment.generation == generation:
-                comparison.take(segment, disk)
-    return comparison.finish(size)
+async def _against_database(archive: Archive, known: Known, expected: dict[str, int], advance: Advance) -> list[Gap]:
+    """File by file, each with its segments in their order."""
+    gaps: list[Gap] = []
+    for name, (full, size, _) in known.items():
+        comparison = Comparison(full, "database", name)
+        try:
+            with open(full, "rb") as handle:
+                disk = OnDisk(handle, size)
+                async for segment in archive.segments(name):
+                    if segment.generation == expected[name]:
+                        await asyncio.to_thread(comparison.take, segment, disk)
+                        advance("database", segment.end - segment.start)
+            gaps += comparison.finish(size)
+        except OSError as error:
+            gaps.append(Gap(full, "file", 0, size, f"cannot be read: {error.strerror}", name))
+    return gaps
 
 
 async def _against_log(
-    archive: Archive,
-    known: dict[str, tuple[str, int, Transcript]],
-    expected: dict[str, int],
-    progress: Callable[[int], None],
+    archive: Archive, known: Known, expected: dict[str, int], wanted: Wanted, advance: Advance
 ) -> list[Gap]:
-    """One pass over the log: bytes against the files, records against the database."""
-    gaps: list[Gap] = []
+    """One pass over the log in its order: bytes against the files; the records go to `wanted`."""
     comparisons = {name: Comparison(full, "log", name) for name, (full, _, _) in known.items()}
-    wanted = Wanted()
-    done = 0
     with ExitStack() as stack:
         opened: dict[str, OnDisk] = {}
         async for message in archive.messages(_filters(known)):
@@ -207,18 +218,18 @@ async def _against_log(
             if event.generation != expected[name]:
                 continue
             if name not in opened:
-                if len(opened) >= 100:
+                if len(opened) >= MOST_OPEN:
                     stack.pop_all().close()
                     opened.clear()
-                opened[name] = OnDisk(stack.enter_context(open(known[name][0], "rb")), known[name][1])
-            sha = bytes.fromhex(event.sha256)
-            comparisons[name].take(Segment(event.generation, event.start, event.end, event.data, sha), opened[name])
-            done += event.end - event.start
-            progress(done)
-    for name, comparison in comparisons.items():
-        gaps += comparison.finish(known[name][1])
-        gaps += await compare_records(archive, known[name][0], name, wanted.of(name))
-    return gaps
+                try:
+                    handle = stack.enter_context(open(known[name][0], "rb"))
+                except OSError:
+                    continue  # said by the other copy's comparison
+                opened[name] = OnDisk(handle, known[name][1])
+            segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+            await asyncio.to_thread(comparisons[name].take, segment, opened[name])
+            advance("log", event.end - event.start)
+    return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]
 
 
 def _filters(known: Iterable[str]) -> list[str]:

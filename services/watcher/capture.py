@@ -60,6 +60,8 @@ class Capture:
         self.published: Counter[str] = Counter()
         """Bytes of the current generations that the log holds, by source."""
         self.sweeps = 0
+        self.sweep_period = settings.sweep_seconds
+        """Time from one sweep to the next, seconds."""
         self.hints = 0
         """Notifications since the last sweep."""
         self.unannounced = 0
@@ -302,6 +304,7 @@ class Capture:
             **self._figures,
             "sweeps": self.sweeps,
             "segments": self.outbox.sent,
+            "sweep_period_seconds": self.sweep_period,
             "unannounced": self.unannounced,
             **{name: float(value) for name, value in self.counts.items()},
         }

@@ -74,7 +74,8 @@ async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio
         period = settings.sweep_seconds
         if not capture.changed:
             period = min(max(period, DUTY * (loop.time() - began)), 4 * period)
-        capture.beat.gauges["sweep_period_seconds"] = period
+        capture.sweep_period = period
+        capture.report(now=True)
         due = began + period
         while not stop.is_set() and (left := due - loop.time()) > 0:
             rest = await capture.rest(stop)

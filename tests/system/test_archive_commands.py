@@ -90,7 +90,10 @@ async def _guard(claude: Path, data: list[str], env: dict[str, str]) -> None:
         moment = time.time() - 15 * DAY  # noqa: TID251 - a file's age
         os.utime(file, (moment, moment))
     words = "Claude Code deletes after 20 days: 2 transcripts will be deleted within 7 days; all 2 are archived"
-    assert words in " ".join(mnemo("status", *data, **env).stdout.split())
+    status = " ".join(mnemo("status", *data, **env).stdout.split())
+    assert words in status
+    assert "watch watcher: notify, a sweep every" in status
+    assert "ledger on disk" in status
 
 
 async def _restore(claude: Path, data: list[str], folder: Path) -> None:
