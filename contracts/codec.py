@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import msgspec
 
@@ -43,6 +44,15 @@ def storable(value: str) -> str:
     except UnicodeEncodeError:
         value = "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in value)
     return value
+
+
+def printable(path: str) -> str:
+    """A path as text that can be sent and stored: bytes of a name that are not UTF-8 become %XX.
+
+    >>> printable("caf\\udce9.jsonl")
+    'caf%E9.jsonl'
+    """
+    return re.sub("[\ud800-\udfff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", path)
 
 
 def text_sha(text: str) -> str:

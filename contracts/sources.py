@@ -72,6 +72,13 @@ SOURCES = (
 BY_NAME = {source.name: source for source in SOURCES}
 
 
+def of_document(head: bytes) -> str:
+    """The source of a JSON document of which only the beginning is known; "" = of no known assistant."""
+    if b'"projectHash"' in head and b'"sessionId"' in head:
+        return "gemini"
+    return "opencode" if b'"info"' in head and b'"ses_' in head else ""
+
+
 class Root(msgspec.Struct, frozen=True, order=True):
     """A folder to watch and the source of its files, or `AUTO`."""
 

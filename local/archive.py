@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
@@ -115,12 +115,16 @@ class Archive:
             )
             left = info.num_pending or 0
             subscription = await self.nats.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
-            while left > 0:
-                batch = await subscription.fetch(min(left, FETCH if not last else 500), timeout=20)
-                left -= len(batch)
-                for message in batch:
-                    yield message
-            await subscription.unsubscribe()
+            try:
+                while left > 0:
+                    batch = await subscription.fetch(min(left, FETCH if not last else 500), timeout=20)
+                    left -= len(batch)
+                    for message in batch:
+                        yield message
+            finally:
+                await subscription.unsubscribe()
+                with suppress(nats.errors.Error, APIError, TimeoutError):
+                    await self.nats.stream.delete_consumer(stream, info.name)
         except (nats.errors.Error, TimeoutError, APIError) as error:
             raise Unreachable(f"the log cannot be read: {error or type(error).__name__}") from error
 

@@ -20,6 +20,9 @@ QUIET_SECONDS = 2.0
 """How long nothing of a session may arrive any more before it counts as gone."""
 
 
+MOST_PURGES = 30
+
+
 class Forgotten(msgspec.Struct):
     """What is, or was, kept of a session."""
 
@@ -62,8 +65,13 @@ async def forget(archive: Archive, rows: Sequence[Transcript]) -> Forgotten:
         for sequence in await _letters(archive, names):
             await archive.nats.stream.delete_msg(topology.DEADLETTERS.name, sequence)
         await _written(archive, names)
-        await asyncio.sleep(QUIET_SECONDS)  # what was on its way when the tombstone was laid
-        await _purge(archive, rows)
+        for _ in range(MOST_PURGES):  # what was on its way when the tombstone was laid
+            await asyncio.sleep(QUIET_SECONDS)
+            if not await _kept(archive, rows):
+                break
+            await _purge(archive, rows)
+        else:
+            raise Unreachable("segments still arrive; say it again")
     except (nats.errors.Error, APIError, TimeoutError) as error:
         raise Unreachable(f"not finished, say it again: {error or type(error).__name__}") from error
     found.done = True

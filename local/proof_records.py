@@ -25,7 +25,7 @@ class Wanted:
             self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
         table = self._found.setdefault(event.transcript, {})
         for record in event.records:
-            place = (event.generation, record.id, record.block, record.part)
+            place = (event.generation, codec.storable(record.id), record.block, record.part)
             rank = (event.parser, record.revision, -record.offset)
             if place not in table or rank > table[place][0]:
                 table[place] = (rank, record.offset, _digest(record))

@@ -20,6 +20,8 @@ from runtime.files import walk
 
 DEFAULT_DAYS = 30.0
 SOON_DAYS = 7.0
+CLOCK_SECONDS = 2.0
+"""How far the clocks of file systems and processes may lie apart."""
 
 
 class Guard(msgspec.Struct):
@@ -75,12 +77,14 @@ async def guard(
     moment = time.time() if now is None else now  # noqa: TID251 - a file's age is wall time
     folder = os.path.realpath(roots[0].folder)
     found = Guard(folder, days, SOON_DAYS, settings_error=problem)
-    stored = {f"{row[0]}/{row[1]}": row[2] for row in await database.fetch(queries.read("stored_ends"), folder)}
+    rows = await database.fetch(queries.read("stored_ends"), folder)
+    stored = {row["full_path"]: (row["stored"], row["captured_at"]) for row in rows}
     for path, stat in walk(folder, roots[0].owns, []):
         if moment - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
             continue
         found.due += 1
-        if stored.get(f"{folder}/{path}", 0) >= stat.size:
+        end, captured = stored.get(f"{folder}/{path}", (0, 0.0))
+        if not stat.size or (end >= stat.size and captured >= stat.mtime_ns / 1e9 - CLOCK_SECONDS):
             found.archived += 1
         else:
             found.missing.append(path)

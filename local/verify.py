@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ from local import queries
 from local.archive import Archive, Segment, Transcript, decoded
 from local.proof import Comparison, Gap, OnDisk
 from local.proof_records import Wanted, compare_records
-from local.restore import logged
+from local.verify_kept import compare_kept, only_logged
 from runtime.files import walk
 
 HEAD = 64 * 1024
@@ -44,6 +45,8 @@ class Report(msgspec.Struct):
     """Transcripts whose file is gone: database and log were compared with each other and their checksums."""
     ignored: int = 0
     forgotten: int = 0
+    problems: list[str] = []
+    """Folders that cannot be listed."""
     gaps: list[Gap] = []
     damaged: list[Damage] = []
     """Damaged lines of the present generations; their bytes are archived as they are."""
@@ -79,19 +82,17 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     found = await _files(archive, scope, report)
     report.files, report.bytes = len(found), sum(size for _, size, _ in found)
     gaps = await _compare(archive, found, progress)
-    recent = [f for f in found if _recent(f[0]) and any(gap.file == f[0] for gap in gaps)]
+    recent = [f for f in found if _recent(f[0]) and any(gap.file == codec.printable(f[0]) for gap in gaps)]
     if recent:
         await asyncio.sleep(4)
         again = [(full, os.stat(full).st_size, row) for full, _, row in recent if os.path.exists(full)]
         rows = {row.full: row for row in await archive.transcripts()}
-        again = [(full, size, row or rows.get(full)) for full, size, row in again]
-        names = {full for full, _, _ in again}
+        again = [(full, size, row or rows.get(codec.printable(full))) for full, size, row in again]
+        names = {codec.printable(full) for full, _, _ in again}
         gaps = [gap for gap in gaps if gap.file not in names] + await _compare(archive, again, lambda *_: None)
     if scope.archived:
-        present = {full for full, _, _ in found}
-        gone = [row for row in await archive.transcripts() if row.full not in present]
-        report.archived_only = len(gone)
-        gaps += await _compare_gone(archive, gone, progress)
+        gaps += await _without_file(archive, {row.transcript_id for _, _, row in found if row}, report, progress)
+    gaps += [Gap(problem, "file", 0, 0, "cannot be listed") for problem in report.problems]
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
     report.texts, report.texts_without_vector = coverage["texts"], coverage["missing"]
@@ -113,34 +114,58 @@ Advance = Callable[[str, int], None]
 MOST_OPEN = 100
 
 
+async def _without_file(archive: Archive, present: set[str], report: Report, progress: Progress) -> list[Gap]:
+    """Transcripts whose file is gone, known to either copy, and earlier generations of those that are there."""
+    rows = {row.transcript_id: row for row in await archive.transcripts()}
+    checkpoints = await archive.checkpoints()
+    unknown = checkpoints.keys() - rows.keys() - await archive.forgotten()
+    gaps = []
+    for name in sorted(unknown):
+        if row := await only_logged(archive, name):
+            rows[name] = row
+            gaps.append(Gap(row.full, "database", 0, checkpoints[name].end, "not in the archive", name))
+    rewritten = {name for name in present if name in checkpoints and checkpoints[name].generation}
+    gone = rows.keys() - present
+    report.archived_only = len(gone)
+    for number, name in enumerate(sorted(gone | rewritten), start=1):
+        gaps += await compare_kept(archive, rows[name], file_gone=name in gone)
+        progress("without file", number, len(gone | rewritten))
+    return gaps
+
+
 async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     """Files in scope with their size and their transcript, if the archive knows one."""
-    rows = {row.full: row for row in await archive.transcripts()}
+    known = await archive.transcripts()
     forgotten = await archive.forgotten()
-    hosts = {row.host for row in rows.values()}
+    own = os.environ.get("MNEMO_HOST") or socket.gethostname()
+    hosts = {row.host for row in known} | {own}
     found: list[File] = []
     for root in sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in scope.roots):
-        for path, stat in walk(root.folder, root.owns, []):
-            full = f"{root.folder}/{path}"
-            row = rows.get(full)
+        # The same path may be known twice, from another host or below another root: its own row comes last.
+        ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
+        rows = {row.full: row for row in ranked}
+        for path, stat in walk(root.folder, root.owns, report.problems):
+            full = os.path.join(root.folder, *path.split("/"))
+            row = rows.get(codec.printable(f"{root.folder}/{path}"))
             names = {codec.transcript_id(s, h, root.folder, path) for s in sources.BY_NAME for h in hosts}
             if row is None and names & forgotten:
                 report.forgotten += 1
-            elif row is None and (not stat.size or not _wanted(full, path, scope)):
+            elif row is None and (not stat.size or not _wanted(full, path, root, scope)):
                 report.ignored += 1
             else:
                 found.append((full, stat.size, row))
     return found
 
 
-def _wanted(full: str, path: str, scope: Scope) -> bool:
+def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:
     """False for a file that is rightly not captured: excluded, or JSON that is no transcript."""
     try:
         with open(full, "rb") as handle:
             head = handle.read(HEAD)
     except OSError:
         return True
-    return path.endswith(".jsonl") and projects.admitted(path, head, scope.include, scope.exclude)
+    transcript = root.source != sources.AUTO or path.endswith(".jsonl") or bool(sources.of_document(head))
+    return transcript and projects.admitted(path, head, scope.include, scope.exclude)
 
 
 def _recent(full: str) -> bool:
@@ -152,7 +177,11 @@ def _recent(full: str) -> bool:
 
 async def _compare(archive: Archive, found: list[File], progress: Progress) -> list[Gap]:
     """Gaps of files in both copies and in the records."""
-    gaps = [Gap(full, "database", 0, size, "not in the archive") for full, size, row in found if row is None and size]
+    gaps = [
+        Gap(codec.printable(full), "database", 0, size, "not in the archive")
+        for full, size, row in found
+        if row is None and size
+    ]
     known = {row.transcript_id: (full, size, row) for full, size, row in found if row is not None and size}
     checkpoints = await archive.checkpoints()
     expected = await _generations(archive, known, checkpoints)
@@ -170,7 +199,7 @@ async def _compare(archive: Archive, found: list[File], progress: Progress) -> l
     ):
         gaps += found_gaps
     for name, (full, _, _) in known.items():
-        gaps += await compare_records(archive, full, name, wanted.of(name))
+        gaps += await compare_records(archive, codec.printable(full), name, wanted.of(name))
     return gaps
 
 
@@ -185,7 +214,7 @@ async def _against_database(archive: Archive, known: Known, expected: dict[str, 
     """File by file, each with its segments in their order."""
     gaps: list[Gap] = []
     for name, (full, size, _) in known.items():
-        comparison = Comparison(full, "database", name)
+        comparison = Comparison(codec.printable(full), "database", name)
         try:
             with open(full, "rb") as handle:
                 disk = OnDisk(handle, size)
@@ -195,7 +224,7 @@ async def _against_database(archive: Archive, known: Known, expected: dict[str, 
                         advance("database", segment.end - segment.start)
             gaps += comparison.finish(size)
         except OSError as error:
-            gaps.append(Gap(full, "file", 0, size, f"cannot be read: {error.strerror}", name))
+            gaps.append(Gap(codec.printable(full), "file", 0, size, f"cannot be read: {error.strerror}", name))
     return gaps
 
 
@@ -203,7 +232,7 @@ async def _against_log(
     archive: Archive, known: Known, expected: dict[str, int], wanted: Wanted, advance: Advance
 ) -> list[Gap]:
     """One pass over the log in its order: bytes against the files; the records go to `wanted`."""
-    comparisons = {name: Comparison(full, "log", name) for name, (full, _, _) in known.items()}
+    comparisons = {name: Comparison(codec.printable(full), "log", name) for name, (full, _, _) in known.items()}
     with ExitStack() as stack:
         opened: dict[str, OnDisk] = {}
         async for message in archive.messages(_filters(known)):
@@ -238,51 +267,6 @@ def _filters(known: Iterable[str]) -> list[str]:
     if len(names) > 50:
         return [subjects.CHANGED, subjects.REPARSED]
     return [subject for name in names for subject in subjects.of_transcript(name)]
-
-
-class Kept:
-    """Bytes of the copy in the database, as what the copy in the log is compared with when the file is gone."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, start: int, end: int) -> bytes:
-        return self._data[start:end]
-
-
-async def _compare_gone(archive: Archive, gone: list[Transcript], progress: Progress) -> list[Gap]:
-    """Archived transcripts without a file: the two copies against each other and their checksums."""
-    gaps = []
-    checkpoints = await archive.checkpoints()
-    for number, row in enumerate(gone, start=1):
-        generation = checkpoints[row.transcript_id].generation if row.transcript_id in checkpoints else 0
-        data = await joined(archive, row.transcript_id, generation)
-        for copy in ("database", "log"):
-            comparison = Comparison(row.full, copy, row.transcript_id)
-            segments = archive.segments(row.transcript_id) if copy == "database" else logged(archive, row)
-            async for segment in segments:
-                if segment.generation == generation:
-                    comparison.take(segment, Kept(data))
-            end = checkpoints[row.transcript_id].end if row.transcript_id in checkpoints else len(data)
-            gaps += comparison.finish(max(end, len(data)))
-        progress("archived only", number, len(gone))
-    return gaps
-
-
-async def joined(archive: Archive, transcript: str, generation: int) -> bytes:
-    """The bytes of one generation from the database, up to the first gap."""
-    data = bytearray()
-    async for segment in archive.segments(transcript):
-        if segment.generation != generation or segment.end <= len(data):
-            continue
-        if segment.start > len(data):
-            break
-        try:
-            data += segment.bytes()[len(data) - segment.start :]
-        except ValueError:
-            break
-    return bytes(data)
 
 
 def roots_of(given: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:

@@ -28,6 +28,10 @@ def walk(root: str, wanted: Callable[[str], bool], problems: list[str]) -> Itera
                         elif wanted(path) and entry.is_file():
                             yield path, stat_of(entry.stat())
                     except OSError as error:
-                        problems.append(f"{path}: {error.strerror}")
+                        problems.append(_told(path, error))
         except OSError as error:
-            problems.append(f"{os.path.join(root, below)}: {error.strerror}")
+            problems.append(_told(os.path.join(root, below), error))
+
+
+def _told(path: str, error: OSError) -> str:
+    return f"{os.fsencode(path).decode('utf-8', 'replace')}: {error.strerror}"

@@ -12,6 +12,7 @@ import os
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 
+from contracts import codec
 from contracts.sources import Root
 from runtime.clock import Clock
 from runtime.files import stat_of, walk
@@ -33,6 +34,8 @@ ACTIVE = 128
 HOLD_SECONDS = 30.0
 """A file that rested so long is closed: an open file would keep its folder from being unmounted."""
 REPORT_SECONDS = 0.5
+MOST_COUNTS = 60
+"""Kinds of damaged and unknown lines that are counted by name; the others are in the sums."""
 
 
 class Capture:
@@ -101,10 +104,11 @@ class Capture:
         self.positions.forgotten.add(transcript)
         self.dirty = True
         for known in [k for table in self.known.values() for k in table.values()]:
-            if known.place and known.place.transcript == transcript:
+            if known.transcript == transcript:
                 known.ignored = "forgotten"
                 known.put_away()
                 known.cursor = known.checkpoint = None
+        self.outbox.drop(transcript)
         generation, end = self._ends.pop(transcript, (0, 0))
         self.published[self.positions.sources.get(transcript, "")] -= end
         log.info("forgotten", transcript=transcript, generation=generation)
@@ -138,6 +142,7 @@ class Capture:
         changed: list[tuple[Known, Stat]] = []
         number = self.sweeps + 1
         now = self.clock.now()
+        unreadable: dict[str, str] = {}
         walked = 0
         for root in self.roots:
             table = self.known[root]
@@ -146,6 +151,8 @@ class Capture:
                 known = table.get(path) or self._file(root, path)
                 known.sweep = number
                 known.size = stat.size
+                if known.full in self.unreadable:
+                    unreadable[known.full] = self.unreadable[known.full]
                 if known.seen != stat or known.full in self.unreadable:
                     if known.ignored != "forgotten":
                         changed.append((known, stat))
@@ -153,6 +160,7 @@ class Capture:
                     changed.append((known, stat))
         self.dirty = self.dirty or bool(changed) or walked != self._walked
         self._walked = walked
+        self.unreadable = unreadable  # what is gone is no problem any more
         changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return changed, problems
 
@@ -179,7 +187,7 @@ class Capture:
         for root in self.roots:
             if full.startswith(root.folder + os.sep):
                 path = os.path.relpath(full, root.folder).replace(os.sep, "/")
-                if root.owns(path):
+                if root.owns(path) and (path in self.known[root] or os.path.isfile(full)):
                     return self.known[root].get(path) or self._file(root, path)
         return None
 
@@ -197,7 +205,7 @@ class Capture:
 
     async def look(self, known: Known, stop: asyncio.Event, *, hot: bool = False) -> None:
         """Captures what is new in one file. A file that cannot be read is counted and left for the next look."""
-        while True:
+        while known.ignored != "forgotten":
             rested = self._rested(known)
             try:
                 piece = await asyncio.to_thread(step, known, self.files, self.clock.now(), rested=rested)
@@ -215,9 +223,10 @@ class Capture:
     def _cannot_read(self, known: Known, error: OSError) -> None:
         self.dirty = True
         known.release()
+        self.resting.pop(known.full, None)
         reason = error.strerror or str(error)
         if known.full not in self.unreadable:
-            log.warning("cannot read, will try again", file=known.full, error=reason)
+            log.warning("cannot read, will try again", file=known.name, error=reason)
         self.unreadable[known.full] = reason
 
     async def _took(self, known: Known, piece: Piece, *, rested: bool) -> None:
@@ -225,7 +234,7 @@ class Capture:
         self.dirty = True
         if piece.rewritten:
             self.counts["rewritten"] += 1
-            log.info("rewritten: a new generation", file=known.full, generation=known.generation)
+            log.info("rewritten: a new generation", file=known.name, generation=known.generation)
         if piece.torn:
             known.rest_until = known.rest_until if rested else self._rest_until(known)
             self.resting[known.full] = known
@@ -236,6 +245,9 @@ class Capture:
         if known.cursor:
             self._activate(known)
         known.sweep = -1 if piece.gone else max(known.sweep, self.sweeps)
+        if known.transcript in self.positions.forgotten:
+            known.ignored = "forgotten"
+            return
         for number, message in enumerate(piece.messages, start=1):
             position: Position | None = None
             if number == len(piece.messages) and known.place and known.cursor:
@@ -246,9 +258,12 @@ class Capture:
     def _activate(self, known: Known) -> None:
         self.active[known.full] = known
         self.active.move_to_end(known.full)
-        while len(self.active) > ACTIVE:
-            _, oldest = self.active.popitem(last=False)
-            oldest.put_away()
+        for _ in range(len(self.active) - ACTIVE):
+            name, oldest = self.active.popitem(last=False)
+            if oldest.captured < oldest.size and not oldest.ignored:
+                self.active[name] = oldest  # its handle is all that is left of it if it is deleted now
+            else:
+                oldest.put_away()
 
     def _rested(self, known: Known) -> bool:
         """True when an unterminated last line can be taken as finished."""
@@ -286,7 +301,8 @@ class Capture:
             kind = name.partition(":")[0]
             if kind in ("damaged", "unknown"):
                 self.counts[kind] += count
-                self.counts[name] += count
+                if name in self.counts or len(self.counts) < MOST_COUNTS:
+                    self.counts[name] += count
 
     def report(self, *, now: bool = False) -> None:
         """The numbers for the next heartbeat."""
@@ -309,7 +325,8 @@ class Capture:
             **{name: float(value) for name, value in self.counts.items()},
         }
         if self.unreadable:
-            some = [f"{os.path.basename(name)}: {why}" for name, why in list(self.unreadable.items())[:3]]
+            worst = list(self.unreadable.items())[:3]
+            some = [f"{codec.printable(os.path.basename(name))}: {why}" for name, why in worst]
             self.beat.notes["unreadable"] = "; ".join(some)
         else:
             self.beat.notes.pop("unreadable", None)

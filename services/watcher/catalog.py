@@ -60,9 +60,13 @@ async def load(bus: Bus) -> Positions:
             continue
         positions.checkpoints[checkpoint.transcript] = checkpoint
         positions.sources[checkpoint.transcript] = source
-    for message in await _last(bus, subjects.FORGOTTEN):
-        positions.forgotten.add(subjects.source_and_transcript(message.subject)[1])
+    positions.forgotten = await forgotten(bus)
     return positions
+
+
+async def forgotten(bus: Bus) -> set[str]:
+    """Transcripts with a tombstone. Raises Transient when the bus fails meanwhile."""
+    return {subjects.source_and_transcript(message.subject)[1] for message in await _last(bus, subjects.FORGOTTEN)}
 
 
 async def _last(bus: Bus, subject: str) -> list[Msg]:

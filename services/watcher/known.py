@@ -7,7 +7,7 @@ import os
 
 import msgspec
 
-from contracts import sources
+from contracts import codec, sources
 from contracts.events import Checkpoint
 from runtime.bus import Message
 from runtime.filestat import Stat
@@ -77,6 +77,11 @@ class Known:
         """True if the path now leads to another file: all of the content must be compared."""
         self.unproven = last.unproven if last else False
         """True if growth was judged by the edges alone, or the file was read right after a change."""
+
+    @property
+    def name(self) -> str:
+        """The full path for people and logs."""
+        return codec.printable(self.full)
 
     @property
     def captured(self) -> int:

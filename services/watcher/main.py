@@ -21,7 +21,9 @@ from watchfiles import Change, awatch
 from contracts import subjects
 from contracts.events import Phase, Stage
 from runtime import bus, heartbeat, lifecycle
+from runtime.bus import Bus
 from runtime.clock import SystemClock
+from runtime.errors import Transient
 from runtime.files import walk
 from runtime.logs import Log
 from services.watcher import catalog
@@ -29,6 +31,9 @@ from services.watcher.capture import REPORT_SECONDS, Capture
 from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
+
+GRAVES_EVERY = 150
+"""Looks of 0.2 s between two readings of all tombstones."""
 
 DUTY = 60.0
 """A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
@@ -43,25 +48,45 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         heartbeat.beating(nats, beat),
         asyncio.TaskGroup() as tasks,
     ):
+        heard: list[str] = []
+        await nats.client.subscribe(subjects.FORGOTTEN, cb=_tombstones(heard))  # first: none may slip in between
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
-        await nats.client.subscribe(subjects.FORGOTTEN, cb=_tombstones(capture))
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
         watch = Watch(capture, settings, stop)
         hints = tasks.create_task(watch.run(), name="hints")
+        graves = tasks.create_task(_graves(nats, capture, heard), name="tombstones")
         await _run(capture, watch, settings, stop)
+        graves.cancel()
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         hints.cancel()
         guard.cancel()
 
 
-def _tombstones(capture: Capture) -> Callable[[Msg], Awaitable[None]]:
+def _tombstones(heard: list[str]) -> Callable[[Msg], Awaitable[None]]:
     async def take(message: Msg) -> None:
-        capture.forget(subjects.source_and_transcript(message.subject)[1])
+        heard.append(subjects.source_and_transcript(message.subject)[1])
 
     return take
+
+
+async def _graves(nats: Bus, capture: Capture, heard: list[str]) -> None:
+    """Hands tombstones on: those heard at once, and all of the log's now and then, for those that were laid
+    while this process was disconnected."""
+    looks = 0
+    while True:
+        while heard:
+            capture.forget(heard.pop())
+        await asyncio.sleep(0.2)
+        looks += 1
+        if looks % GRAVES_EVERY == 0:
+            try:
+                for transcript in await catalog.forgotten(nats) - capture.positions.forgotten:
+                    capture.forget(transcript)
+            except Transient as error:
+                log.debug("tombstones not read", error=str(error))
 
 
 async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio.Event) -> None:

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
+from contracts import codec, subjects
+from contracts.events import TranscriptChanged
 from runtime.bus import Message
-from runtime.errors import NoSpace, Transient
+from runtime.errors import NoSpace, Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 
@@ -51,6 +55,11 @@ class Outbox:
         if len(self._batch) >= BATCH_MESSAGES:
             await self._store()
 
+    def drop(self, transcript: str) -> None:
+        """Leaves out what is not on its way yet of a transcript that was forgotten."""
+        kept = [pair for pair in self._batch if subjects.source_and_transcript(pair[0].subject)[1] != transcript]
+        self._batch, self.waiting_bytes = kept, sum(len(message.payload) for message, _ in kept)
+
     async def flush(self) -> None:
         """Returns after everything is stored."""
         await self._store()
@@ -83,6 +92,13 @@ class Outbox:
                 await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 self.beat.began(len(batch))
                 attempt += 1
+            except Permanent as error:
+                if len(messages) > 1:
+                    for pair in batch:
+                        await self._publish([pair])
+                    return
+                log.error("the log refuses a segment, it goes without its records", error=str(error))
+                messages = [_bare(messages[0], error)]
         self.beat.notes.pop("paused", None)
         self.sent += len(batch)
         self.beat.began(0)
@@ -90,3 +106,12 @@ class Outbox:
         for _, position in batch:
             if position:
                 self.stored(position)
+
+
+def _bare(message: Message, error: Permanent) -> Message:
+    """The bytes of a segment without its records. Raises the error if they were not the reason."""
+    event = codec.decode(message.payload)
+    if not isinstance(event, TranscriptChanged) or not (event.records or event.counts):
+        raise error
+    bare = msgspec.structs.replace(event, records=[], counts={"damaged:records_refused": len(event.records)})
+    return msgspec.structs.replace(message, payload=codec.encode(bare))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from stat import S_ISREG
 
 import msgspec
 
@@ -32,6 +33,9 @@ RACY_SECONDS = 0.1
 """A file may change twice within one tick of its file system's clock: what was read so soon after a change is
 compared again when it has rested. https://git-scm.com/docs/racy-git describes the problem."""
 
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Without blocking: a pipe may have taken the place of a file."""
+
 HOLDS_FILES = os.name != "nt"
 """An open file survives its deletion; on Windows it would prevent it."""
 
@@ -53,11 +57,11 @@ def step(known: Known, files: Files, moment: float, *, rested: bool) -> Piece:
             return msgspec.structs.replace(piece, more=True)
         known.release()
         known.suspicious = True
-    if stat is None:
+    if stat is None or not S_ISREG(stat.st_mode):
         return Piece(gone=True)
     if known.file:
         return _read(known, known.file, files, moment, rested=rested)
-    file = io.FileIO(known.full)
+    file = io.FileIO(os.open(known.full, OPEN_FLAGS))
     try:
         return _read(known, file, files, moment, rested=rested)
     finally:
@@ -164,8 +168,8 @@ def _place(known: Known, file: io.FileIO, files: Files, now: Stat, *, rested: bo
 def place_of(known: Known, found: Identity, host: str) -> Place:
     """The place of a file that was identified."""
     transcript = codec.transcript_id(found.format.name, host, known.root.folder, known.path)
-    file = found.format.context(known.path, found.first)
-    return Place(transcript, host, known.root.folder, known.path, found.format, file, found.whole)
+    root, path = codec.printable(known.root.folder), codec.printable(known.path)
+    return Place(transcript, host, root, path, found.format, found.format.context(path, found.first), found.whole)
 
 
 def _same_content(known: Known, place: Place, file: io.FileIO, now: Stat) -> bool:

@@ -101,6 +101,8 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
         old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
         if old:
             records, end = await asyncio.to_thread(_parsed, segments)
+            if not end:
+                continue
             common = (name, source, generation, end, version)
             made += [RecordsReparsed(*common, part, batch) for part, batch in enumerate(list(batches(records)) or [[]])]
     return made
@@ -145,7 +147,7 @@ def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
     head = head[:HEAD]
     found = identify(first.path, head, first.source, complete=end <= HEAD)
     if found is None:
-        return [], end
+        return [], 0  # what older parsers read stays
     context = found.format.context(first.path, found.first)
     place = Place(first.transcript, first.host, first.root, first.path, found.format, context, found.whole)
     state = found.format.state()

@@ -13,9 +13,12 @@ import zstandard
 from contracts import codec, subjects
 from contracts.events import Checkpoint, Record, TranscriptChanged
 from runtime.bus import Message
+from runtime.logs import Log
 from services.watcher.changes import EDGE, edge_hash
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context, Format, State
+
+log = Log("mnemo.parse")
 
 NAMELESS = "line-?"
 """Stands for the id of a line that has none, until it is known that the line makes records."""
@@ -99,8 +102,9 @@ def _line(line: bytes, offset: int, place: Place, state: State) -> tuple[list[Re
     for at, obj in read.objects:
         try:
             records, name = place.format.records(obj, NAMELESS, offset + at, place.file, state)
-        except RecursionError:
-            records, name = [], "damaged:too_deep"
+        except Exception as error:  # a hostile line must cost its records, never its bytes or other files
+            log.error("a line was not understood", source=place.format.name, error=f"{type(error).__name__}: {error}")
+            records, name = [], "damaged:parser_failed"
         named.append(name)
         if any(record.id == NAMELESS for record in records):
             records = _named(records, obj, state)
@@ -194,7 +198,7 @@ def batches(records: list[Record]) -> Iterator[list[Record]]:
     batch: list[Record] = []
     size = 0
     for record in records:
-        length = len(record.text.encode("utf-8", "replace")) + 512
+        length = len(record.text.encode("utf-8", "replace")) + len(record.cwd) + len(record.tool_input) + 1024
         if batch and size + length > RECORDS_BUDGET:
             yield batch
             batch, size = [], 0

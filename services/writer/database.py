@@ -19,6 +19,9 @@ from services.writer import queries, rows
 COMMAND_TIMEOUT = 60.0
 CONNECT_TIMEOUT = 5.0
 
+REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+"""Errors of rows that PostgreSQL will never take."""
+
 RECORD_COLUMNS = (
     "transcript_id",
     "generation",
@@ -66,6 +69,8 @@ class Database:
 async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
     """One batch of TRANSCRIPTS, in the caller's transaction."""
     columns = rows.of_events(events)
+    # What is removed or replaced must not be added by another transaction at the same moment.
+    await connection.execute(queries.read("gate" if columns.forgotten or columns.reparsed else "gate_shared"))
     gone = [row[0] for row in columns.forgotten]
     if gone:
         await connection.execute(queries.read("forgotten"), *_turned(columns.forgotten))
@@ -78,7 +83,6 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
     if columns.transcripts:
         await connection.execute(queries.read("transcripts"), *_turned(columns.transcripts))
     if columns.reparsed:
-        await connection.execute(queries.read("locked"), names)
         await connection.execute(queries.read("reparsed"), *_turned(columns.reparsed))
     if columns.segments:
         await connection.execute(queries.read("segments"), *_turned(columns.segments))
@@ -93,6 +97,7 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
 
 async def store_vectors(connection: asyncpg.Connection, events: Sequence[RecordsEmbedded]) -> None:
     """One batch of EMBEDDINGS, in the caller's transaction."""
+    await connection.execute(queries.read("gate_shared"))
     names = list({event.transcript for event in events})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
     models, chunks = rows.of_vectors(event for event in events if event.transcript not in dead)
@@ -139,7 +144,7 @@ async def connect(dsn: str) -> AsyncIterator[Database]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
+    except REFUSALS as error:
         raise Permanent(f"PostgreSQL refuses the rows: {error}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error

@@ -31,7 +31,7 @@ from runtime.bus import Bus
 from runtime.errors import Permanent, Transient
 from runtime.logs import Log
 from services.writer import migrate, queries
-from services.writer.database import store, store_vectors
+from services.writer.database import REFUSALS, store, store_vectors
 
 log = Log("mnemo.replay")
 
@@ -39,6 +39,7 @@ SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "reparsed", "forgotten")
 VIEWS = ("exchange_copies", "conversations", "coverage", "line_counts")
 BATCH = 100
+SWAP_ATTEMPTS = 5
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -80,13 +81,15 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         replay = Replay(connection, database)
         for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
             await replay.read(stream, say)
-        async with database.transaction():
-            # No row is added from here on; what the writer commits before the lock is in the log and read now.
-            await database.execute(queries.read("replay_lock"))
-            for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
-                await replay.read(stream, lambda _: None)
-            tables = [await _compared(database, name) for name in TABLES]
-            await _swap(database)
+        for attempt in range(SWAP_ATTEMPTS):
+            reached = dict(replay.reached)
+            try:
+                tables = await replay.swap()
+                break
+            except asyncpg.DeadlockDetectedError:  # readers hold tables in another order; nothing was changed
+                if attempt == SWAP_ATTEMPTS - 1:
+                    raise
+                replay.reached = reached
         say(Line(replay.done, replay.done, replay.skipped, tables, True))
 
 
@@ -115,6 +118,18 @@ class Replay:
                 batch = []
                 tell(Line(self.done, self.done + left))
 
+    async def swap(self) -> list[Table]:
+        """Reads what came meanwhile, compares, and puts the new tables in the place of the old ones."""
+        async with self.database.transaction():
+            # No row is added from here on; what the writer has committed is in the log and read now.
+            await self.database.execute(queries.read("gate"))
+            for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
+                await self.read(stream, lambda _: None)
+            tables = [await _compared(self.database, name) for name in TABLES]
+            await self.database.execute(queries.read("replay_lock"))
+            await _swap(self.database)
+        return tables
+
     async def _store(self, batch: list[Event]) -> None:
         """One batch; a message that the database refuses is left out, as the writer does."""
         try:
@@ -125,7 +140,7 @@ class Replay:
                     await store(self.database, others)
                 if vectors:
                     await store_vectors(self.database, vectors)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except REFUSALS as error:
             if len(batch) == 1:
                 self.skipped += 1
                 log.warning("left out", error=str(error))

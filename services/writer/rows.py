@@ -55,14 +55,17 @@ def of_events(events: Iterable[Event]) -> Columns:
         if not isinstance(change, TranscriptChanged):
             continue
         name = change.transcript
-        transcripts[name] = (
+        transcripts.setdefault(
             name,
-            text(change.source),
-            text(change.host),
-            text(change.root),
-            text(change.path),
-            text(change.session_id),
-            change.subagent,
+            (
+                name,
+                text(change.source),
+                text(change.host),
+                text(change.root),
+                text(change.path),
+                text(change.session_id),
+                change.subagent,
+            ),
         )
         key = (name, change.generation, change.start)
         if change.end > change.start:
@@ -84,7 +87,7 @@ def _segment(change: TranscriptChanged) -> Row:
         change.data,
         bytes.fromhex(change.sha256),
         change.captured_at,
-        text(msgspec.json.encode(change.counts).decode()),
+        msgspec.json.encode({text(name): count for name, count in change.counts.items()}).decode(),
         change.parser,
     )
 
@@ -93,13 +96,13 @@ def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
     return (
         change.transcript,
         change.generation,
-        record.id,
+        text(record.id),
         record.block,
         record.part,
         record.offset,
         str(record.kind),
         text(record.role),
-        record.exchange_id or None,
+        text(record.exchange_id) or None,
         moment(record.timestamp),
         text(record.cwd),
         text(record.text),

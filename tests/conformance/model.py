@@ -100,7 +100,7 @@ class Case:
                 await self.capture.flush()
             else:
                 await self.capture.sweep(asyncio.Event())
-            if self.random.random() < 0.3:
+            if self.random.random() < 0.5:
                 self.clock.ahead += 1
                 await self.capture.rest(asyncio.Event())
         except Killed:
@@ -141,8 +141,10 @@ class Case:
     def _content(self) -> bytes:
         lines = []
         for _ in range(self.random.randrange(5)):
-            name = str(uuid.UUID(int=self.random.getrandbits(128)))
-            text = self.random.choice(["ok", 'é\u20ac\U0001f600 \\ "', "x" * self.random.randrange(300)])
+            bits = self.random.getrandbits(128) if self.random.random() < 0.6 else self.random.randrange(4)
+            name = str(uuid.UUID(int=bits))  # now and then one that was used before: a record is written again
+            long = self.random.randrange(20_000) if self.random.random() < 0.1 else self.random.randrange(300)
+            text = self.random.choice(["ok", 'é\u20ac\U0001f600 \\ "', "x" * long])
             lines.append(
                 self.random.choice(
                     [
@@ -162,7 +164,10 @@ class Case:
 
     def _piece(self) -> bytes:
         data = self._content()
-        return data[: self.random.randrange(len(data) + 1)] if self.random.random() < 0.5 else data
+        how = self.random.random()
+        if how < 0.25:
+            return data.removesuffix(b"\n")
+        return data[: self.random.randrange(len(data) + 1)] if how < 0.55 else data
 
     def create(self) -> None:
         if self.root.exists():

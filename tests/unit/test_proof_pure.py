@@ -19,7 +19,7 @@ from contracts.sources import Root
 from local.archive import Segment
 from local.proof import Comparison, difference
 from local.retention import DEFAULT_DAYS, Guard, cleanup_days
-from local.verify import Kept
+from local.verify_kept import Kept
 from services.health.ledger import ledger
 from services.watcher.shrink import TooLarge, shrink
 

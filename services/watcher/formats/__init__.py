@@ -20,6 +20,10 @@ FORMATS: dict[str, Format] = {
 }
 
 
+FIRST_LINE = 64 * 1024
+"""Bytes after which a first line without its newline says what it can."""
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Which format a file has, whether it is one document instead of lines, and its first object."""
 
@@ -38,13 +42,15 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
     document = head.lstrip()[:1] == b"{" and not lines.read(head.split(b"\n", 1)[0]).objects
     if document and complete:
         objects = [value for value in (_decoded(head),) if isinstance(value, dict)]
+    if not rested and not objects and b"\n" not in head and len(head) < FIRST_LINE:
+        return None  # the first line is being written
     if source != sources.AUTO:
         made = FORMATS[source]
         first = next((obj for obj in objects if made.sniff(obj)), {})
     else:
         found = next(((made, obj) for obj in objects for made in FORMATS.values() if made.sniff(obj)), None)
-        guess = _of_document(head) if document and not found else None
-        if found is None and guess is None and (path.endswith(".json") or not (rested or b"\n" in head)):
+        guess = FORMATS.get(sources.of_document(head)) if document and not found else None
+        if found is None and guess is None and path.endswith(".json"):
             return None
         made, first = found or (guess or FORMATS["claude-code"], {})
     whole = made.documents and (document or "messages" in first or path.endswith(".json"))
@@ -56,12 +62,3 @@ def _decoded(data: bytes) -> object:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _of_document(head: bytes) -> Format | None:
-    """The format of a document whose beginning alone is known."""
-    if b'"projectHash"' in head and b'"sessionId"' in head:
-        return FORMATS["gemini"]
-    if b'"info"' in head and b'"ses_' in head:
-        return FORMATS["opencode"]
-    return None

@@ -6,16 +6,30 @@ the archived bytes again: no byte of it is stored anywhere, so a better parser c
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
 
+from contracts import codec
 from contracts.events import OPENERS, Kind, Record
 
 Object = dict[str, Any]
 
 TOOL_INPUT_CHARS = 400
 """Characters of a tool's input kept for display; the whole input is in the segment's bytes."""
+
+
+FIELD_CHARS = 200
+PATH_CHARS = 4096
+"""Bounds of what is not text: a hostile field must not make an event, or an index entry, too large."""
+
+
+def identifier(given_: str) -> str:
+    """An id as it can be stored: without NUL, and a hash in place of one that is no id but a text."""
+    if len(given_) > FIELD_CHARS:
+        return f"long-{hashlib.sha256(given_.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    return codec.storable(given_)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -98,9 +112,14 @@ class Format:
     def records(self, obj: Object, line_id: str, offset: int, file: Context, state: State) -> tuple[list[Record], str]:
         """The records of one object and the name under which its line is counted; an opener moves the exchange on."""
         reading = self.read(obj, file, state, line_id)
-        made = []
+        made: list[Record] = []
+        used: set[tuple[str, int, int]] = set()
         for item in reading.items:
-            name = item.id or reading.id or line_id
+            name = identifier(item.id or reading.id or line_id)
+            block = item.block
+            while (name, block, item.revision) in used:
+                block += 1
+            used.add((name, block, item.revision))
             if item.kind in OPENERS and not item.revision:
                 state.exchange = name
             made.append(
@@ -108,14 +127,14 @@ class Format:
                     id=name,
                     kind=item.kind,
                     offset=offset if item.offset < 0 else item.offset,
-                    block=item.block,
+                    block=block,
                     text=item.text,
-                    tool=item.tool,
+                    tool=item.tool[:FIELD_CHARS],
                     tool_input=item.tool_input,
-                    timestamp=item.timestamp or reading.timestamp,
-                    exchange_id=item.exchange or state.exchange,
-                    cwd=item.cwd or reading.cwd or state.cwd,
-                    role=item.role or reading.role,
+                    timestamp=(item.timestamp or reading.timestamp)[:FIELD_CHARS],
+                    exchange_id=identifier(item.exchange) if item.exchange else state.exchange,
+                    cwd=(item.cwd or reading.cwd or state.cwd)[:PATH_CHARS],
+                    role=(item.role or reading.role)[:FIELD_CHARS],
                     revision=item.revision,
                 )
             )

@@ -52,6 +52,10 @@ BOOKKEEPING = frozenset(
 )
 
 
+MOST_WAITING = 500
+"""Entries of a queue that are remembered; nobody types more into a running turn."""
+
+
 class Queue:
     """What was typed while the assistant worked. An entry leaves as an ordinary prompt (dequeue), into the
     running turn (remove; newer versions repeat it as an attachment, before or after), or back to the input box."""
@@ -177,6 +181,7 @@ def _queue_operation(obj: Object, queue: Queue) -> list[Item]:
     operation, text = obj.get("operation"), text_of(obj.get("content"))
     if operation == "enqueue":
         queue.waiting.append(text)
+        del queue.waiting[:-MOST_WAITING]
         words = text.strip()
         return [Item(Kind.QUEUED, words)] if words and not user.from_machine(words) else []
     if operation == "popAll":

@@ -33,13 +33,13 @@ def items(obj: Object, aside: bool) -> list[Item]:
     if aside:  # 1
         return [Item(Kind.SUBAGENT_PROMPT, text)] if text else []
     if results and not texts:  # 2
-        return _tool_results(results)
+        return _tool_results(results, len(blocks))
     if obj.get("isCompactSummary") is True or obj.get("isVisibleInTranscriptOnly") is True:  # 3
         return [Item(Kind.SUMMARY, text)]
     if obj.get("isMeta") is True:  # 4
         return [Item(Kind.INJECTED, text)] if text else []
     if results:  # 5: a human's comment typed while approving a tool call
-        return _tool_results(results) + _beside(text, len(blocks))
+        return _tool_results(results, len(blocks) + 1) + _beside(text, len(blocks))
     if head.startswith(MACHINE_HEADS) or dict_of(obj.get("origin")).get("kind") == "task-notification":  # 6
         return [Item(Kind.NOTIFICATION, text)]
     if head.startswith(LOCAL_OUTPUT_HEADS):  # 7
@@ -77,16 +77,17 @@ def _tag(text: str, name: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _tool_results(results: list[Object]) -> list[Item]:
+def _tool_results(results: list[Object], free: int) -> list[Item]:
+    """Results, and the words in them as blocks from `free` on."""
     found = []
     for number, block in enumerate(results):
         found.append(Item(Kind.TOOL_RESULT, "", text_of(block.get("tool_use_id")), block=number))
         text = joined(block.get("content"))
         if block.get("is_error") is True and (said := _rejection(text)):
-            found.append(Item(Kind.COMMENT, said, block=len(results) + number))
+            found.append(Item(Kind.COMMENT, said, block=free + number))
         elif text.startswith(ANSWERS_HEAD):
             answers = text.removeprefix(ANSWERS_HEAD).removesuffix(ANSWERS_TAIL)
-            found.append(Item(Kind.REPLY, answers, block=len(results) + number))
+            found.append(Item(Kind.REPLY, answers, block=free + number))
     return found
 
 

@@ -71,7 +71,7 @@ class Gemini(Format):
         change = dict_of(obj.get("$set"))
         if "messages" in obj or "messages" in change:
             messages = [dict_of(m) for m in list_of(obj.get("messages", change.get("messages")))]
-            items = [i for n, m in enumerate(messages) for i in _revised(m, file, state, places, n)]
+            items = [i for n, m in enumerate(messages) for i in _revised(_with_id(m, n), file, state, places, n)]
             return Reading("document" if "messages" in obj else "$set", items)
         if change:
             return Reading("$set")
@@ -83,6 +83,11 @@ class Gemini(Format):
         if found is None:
             return Reading(unknown(obj.get("type")))
         return Reading(text_of(obj.get("type")), _revised(obj, file, state, places, -1))
+
+
+def _with_id(message: Object, number: int) -> Object:
+    """A message without an id is known by its place."""
+    return message if text_of(message.get("id")) else {**message, "id": f"message-{number}"}
 
 
 def _revised(message: Object, file: Context, state: State, places: dict[str, Place], offset: int) -> list[Item]:

@@ -57,7 +57,7 @@ def _recover(line: bytes) -> Line:
         try:
             found.append((offset, _clean(value)))
         except RecursionError:
-            return Line(found, "too_deep")
+            continue  # what comes after it is sound
     if b"\0" in line:
         damage = "nul"
     elif "\ufffd" in text and b"\xef\xbf\xbd" not in line:
@@ -76,9 +76,7 @@ def _recover(line: bytes) -> Line:
 
 
 def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:
-    """Outermost complete objects with their places, left to right. Objects without a "type" are pieces of a
-    broken one, unless they are the whole line."""
-    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    """Outermost complete objects with their places, left to right; after a broken one only whole records."""
     at = text.find("{")
     failures = 0
     while at >= 0:
@@ -93,13 +91,16 @@ def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:
             following = text.find('{"', at + 1) if failures < 8 else _next_record(text, at + 1)
             at = following
             continue
-        whole = at <= first and end >= last
         # A record inside a broken one (a copy in a progress record) is followed by the rest of that one.
-        outermost = failures == 0 or ("uuid" in value and text[end : end + 1].strip() in ("", "{", "\0"))
-        known = isinstance(value, dict) and "type" in value and outermost
-        if known or (whole and isinstance(value, dict)):
+        known = isinstance(value, dict) and (failures == 0 or _is_record(value, text[end : end + 1]))
+        if known:
             yield at, end, value
         at = text.find("{", end)
+
+
+def _is_record(value: Object, following: str) -> bool:
+    """True for an object after a broken one that is a record of its own."""
+    return "type" in value and "uuid" in value and following.strip() in ("", "{", "\0")
 
 
 def _next_record(text: str, start: int) -> int:

@@ -47,7 +47,7 @@ def _message(message: Object, number: int, file: Context) -> list[Item]:
     info = dict_of(message.get("info"))
     role = text_of(info.get("role"))
     parts = [dict_of(part) for part in list_of(message.get("parts"))]
-    name, when = text_of(info.get("id")), _moment(dict_of(info.get("time")).get("created"))
+    name, when = text_of(info.get("id")) or f"message-{number}", _moment(dict_of(info.get("time")).get("created"))
     cwd = text_of(dict_of(info.get("path")).get("cwd"))
     found: list[tuple[Kind, str, str, str]] = []
     if role == "user":

@@ -68,14 +68,14 @@ def _user(obj: Object, parts: list[Object]) -> list[Item]:
 
 
 def _assistant(parts: list[Object]) -> list[Item]:
-    found = []
-    for number, part in enumerate(parts):
+    found: list[Item] = []
+    for part in parts:
         text = text_of(part.get("text"))
         call = dict_of(part.get("functionCall"))
         if text:
-            found.append(Item(Kind.THINKING if part.get("thought") is True else Kind.ANSWER, text, block=number))
+            found.append(Item(Kind.THINKING if part.get("thought") is True else Kind.ANSWER, text, block=len(found)))
         if call:
-            found.append(Item(Kind.TOOL_CALL, "", text_of(call.get("name")), given(call.get("args")), number))
+            found.append(Item(Kind.TOOL_CALL, "", text_of(call.get("name")), given(call.get("args")), len(found)))
     return found
 
 

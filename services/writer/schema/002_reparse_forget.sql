@@ -22,6 +22,8 @@ create table forgotten (
     forgotten_at  timestamptz not null
 );
 
+create index chunks_text on chunks (text_sha);  -- to forget, and to count what has no vector
+
 -- Lines of each generation by record type; damaged ones as `damaged:<how>`, unknown ones as `unknown:<type>`.
 create view line_counts as
 select transcript_id, generation, key as name, sum(value::bigint)::bigint as lines

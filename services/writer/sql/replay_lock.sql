@@ -1,3 +1,3 @@
--- Waits for the writer's transaction and keeps it from the next one until the swap is done; readers go on.
-lock table public.transcripts, public.segments, public.records, public.models, public.chunks,
-           public.reparsed, public.forgotten in share row exclusive mode
+-- Waits for readers, all tables at once and in the order in which queries name them, for the moment of the swap.
+lock table public.forgotten, public.reparsed, public.models, public.chunks, public.records, public.segments,
+           public.transcripts in access exclusive mode

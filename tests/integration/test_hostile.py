@@ -1,0 +1,335 @@
+"""What a hostile, or only unlucky, disk holds: it costs its own records at most, never its bytes or other files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import codec
+from contracts.events import Kind
+from contracts.sources import Root
+from local.archive import Archive
+from local.retention import guard
+from local.servers import Nats
+from local.verify import Scope, verify
+from runtime.bus import Bus, Message
+from runtime.errors import Permanent
+from services.watcher import capture as capturing
+from services.watcher.formats import identify
+from tests.conftest import answer, jsonl, prompt
+from tests.doubles import MemoryLog
+from tests.integration.conftest import Fill, captured, replayed
+from tests.integration.test_capture import Later, close, watcher
+from tests.integration.test_proof import proof, write
+
+STOP = asyncio.Event
+
+
+def events(capture: Any) -> list[Any]:
+    return list(capture.bus.events())
+
+
+async def test_a_name_that_is_no_utf_8_is_captured_beside_others(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    odd = os.path.join(os.fsencode(transcripts), b"caf\xe9.jsonl")
+    Path(os.fsdecode(odd)).write_bytes(jsonl(prompt("odd")))
+    write(transcripts / "good.jsonl", "good")
+    await fill()
+    assert {row.path for row in await kept.transcripts()} == {"caf%E9.jsonl", "good.jsonl"}
+    assert (await proof(kept, transcripts)).equal
+    Path(os.fsdecode(odd)).write_bytes(jsonl(prompt("odd")) + b"more\n")
+    os.utime(odd, (1, 1))
+    gaps = (await proof(kept, transcripts)).gaps
+    assert {Path(gap.file).name for gap in gaps} == {"caf%E9.jsonl"}
+
+
+async def test_a_pipe_or_a_folder_with_a_transcripts_name_stops_nothing(transcripts: Path) -> None:
+    os.mkfifo(transcripts / "pipe.jsonl")
+    (transcripts / "folder.jsonl").mkdir()
+    write(transcripts / "good.jsonl", "good")
+    capture = watcher(transcripts)
+    capture.notified(str(transcripts / name) for name in ("pipe.jsonl", "folder.jsonl", "nothing.jsonl", "good.jsonl"))
+    await asyncio.wait_for(capture.drain_hot(STOP()), 10)
+    assert {event.path for event in events(capture)} == {"good.jsonl"}
+    assert list(capture.known[capture.roots[0]]) == ["good.jsonl"]
+    (transcripts / "good.jsonl").unlink()
+    os.mkfifo(transcripts / "good.jsonl")
+    await asyncio.wait_for(capture.sweep(STOP()), 10)
+    assert not capture.unreadable
+    close(capture)
+
+
+async def test_what_cannot_be_read_is_tried_again_without_haste_and_forgotten_when_gone(
+    transcripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (transcripts / "s.jsonl").write_bytes(jsonl(prompt("x")) + b"torn")
+    capture = watcher(transcripts)
+    capture.settings = capture.settings.__class__(host="laptop", settle_seconds=60.0)
+    await capture.sweep(STOP())
+    assert capture.resting
+
+    def broken(*args: Any, **more: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(capturing, "step", broken)
+    capture.clock = Later()
+    await capture.rest(STOP())
+    assert await capture.rest(STOP()) == float("inf")
+    capture.report(now=True)
+    assert capture.beat.gauges["unreadable_files"] == 1
+    close(capture)
+    (transcripts / "s.jsonl").unlink()
+    await capture.sweep(STOP())
+    assert capture.beat.gauges["unreadable_files"] == 0
+
+
+HUGE = [
+    prompt("x", cwd="/" + "x" * 3_000_000),
+    prompt("x", "u" * 9000),
+    answer({"type": "tool_use", "name": "n" * 3_000_000, "input": {}}),
+    prompt("x", timestamp="9" * 100_000),
+    {"type": "t" * 1_000_000},
+    {"type": "nul\0type", "uuid": "1"},
+    prompt("with NUL in its id", "a\0b"),
+    prompt("\0" * 300_000, "nuls"),
+    {"type": ["list"], "uuid": {"a": 1}, "message": 7},
+]
+
+
+async def test_hostile_fields_cost_no_bytes_and_no_other_records(
+    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
+) -> None:
+    write(transcripts / "innocent.jsonl", "innocent")
+    os.utime(transcripts / "innocent.jsonl", (1, 1))
+    for number, line in enumerate(HUGE):
+        (transcripts / f"{number}.jsonl").write_bytes(jsonl(line, prompt(f"after {number}", f"after-{number}")) * 3)
+    await fill()
+    report = await proof(kept, transcripts)
+    assert report.equal, report.gaps[:5]
+    found = {row[0] for row in await kept.database.fetch("select record_id from records")}
+    assert found >= {f"after-{number}" for number in range(len(HUGE))} | {"innocent-0", "a\ufffdb"}
+    assert all(len(name) <= 200 for name in found)
+    assert all(table.equal for table in (await replayed(nats, database)).tables)
+
+
+async def test_a_segment_that_the_log_refuses_goes_without_its_records(transcripts: Path) -> None:
+    class Log(MemoryLog):
+        async def publish_all(self, messages: Any) -> None:
+            if any(len(message.payload) > 3000 for message in messages):
+                raise Permanent("larger than the server's max_payload")
+            await super().publish_all(messages)
+
+    (transcripts / "large.jsonl").write_bytes(jsonl(prompt("y" * 5000)))
+    write(transcripts / "s.jsonl", "s", 1)
+    capture = watcher(transcripts, Log())
+    await capture.sweep(STOP())
+    found = {event.path: event for event in events(capture)}
+    assert (found["large.jsonl"].records, found["large.jsonl"].counts) == ([], {"damaged:records_refused": 1})
+    assert found["s.jsonl"].records
+    close(capture)
+
+
+async def test_a_session_that_is_forgotten_at_rest_or_while_it_is_read_is_not_read_again(transcripts: Path) -> None:
+    file = transcripts / "s.jsonl"
+    write(file, "s", 60)
+    log = MemoryLog()
+    capture = watcher(transcripts, log)
+    await capture.sweep(STOP())
+    close(capture)
+    name = events(capture)[0].transcript
+    before = len(log.messages)
+    again = watcher(transcripts, log)
+    again.positions = log.positions()
+    await again.sweep(STOP())
+    again.forget(name)
+    with file.open("ab") as handle:
+        handle.write(jsonl(prompt("SECRET")))
+    await again.sweep(STOP())
+    assert len(log.messages) == before
+    close(again)
+
+    class Forgets(MemoryLog):
+        async def publish_all(self, messages: Any) -> None:
+            reader.forget(name)
+            await super().publish_all(messages)
+
+    reader = watcher(transcripts, Forgets(), segment_bytes=100)
+    await reader.sweep(STOP())
+    assert 0 < len(reader.bus.events()) < 200  # type: ignore[attr-defined]
+    count = len(events(reader))
+    with file.open("ab") as handle:
+        handle.write(jsonl(prompt("SECRET")))
+    await reader.sweep(STOP())
+    assert len(events(reader)) == count
+    close(reader)
+
+
+@pytest.mark.parametrize("source", ["auto", "gemini", "codex"])
+def test_a_first_line_that_is_being_written_decides_nothing(source: str) -> None:
+    torn = b'{"sessionId":"g-1","projectHash":"0","startTime":"2026'
+    assert identify("a/chats/s.jsonl", torn, source, complete=True, rested=False) is None
+    rested = identify("a/chats/s.jsonl", torn, source, complete=True, rested=True)
+    assert rested is not None
+
+
+async def test_an_excluded_project_is_excluded_even_if_its_first_line_comes_in_pieces(transcripts: Path) -> None:
+    file = transcripts / "rollout-1.jsonl"
+    capture = watcher(transcripts, exclude=("/secret",))
+    capture.settings = capture.settings.__class__(host="laptop", settle_seconds=60.0, exclude=("/secret",))
+    line = b'{"timestamp":"2026","type":"session_meta","payload":{"id":"x","cwd":"/secret"}}\n'
+    file.write_bytes(line[:30])
+    await capture.sweep(STOP())
+    file.write_bytes(line)
+    await capture.sweep(STOP())
+    assert events(capture) == []
+    close(capture)
+
+
+async def test_a_file_with_unread_bytes_keeps_its_handle_however_many_others_are_read(
+    transcripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capturing, "ACTIVE", 2)
+    big = transcripts / "big.jsonl"
+    write(big, "big", 200)
+    size = big.stat().st_size
+    others = [transcripts / f"{number}.jsonl" for number in range(8)]
+
+    class Log(MemoryLog):
+        async def publish_all(self, messages: Any) -> None:
+            if big.exists():
+                for other in others:
+                    write(other, other.stem, 1)
+                capture.notified(map(str, others))
+                big.unlink()
+            await super().publish_all(messages)
+
+    capture = watcher(transcripts, Log(), segment_bytes=500)
+    await capture.sweep(STOP())
+    assert max(event.end for event in events(capture) if event.path == "big.jsonl") == size
+    close(capture)
+
+
+async def test_every_word_on_a_line_is_a_record_of_its_own(transcripts: Path) -> None:
+    no = "The user doesn't want to proceed. To tell you how to proceed, the user said:\n"
+    results = [
+        {"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": no + "first"},
+        {"type": "tool_result", "tool_use_id": "b", "is_error": True, "content": no + "second"},
+        {"type": "text", "text": "third"},
+    ]
+    line = {**prompt("", "u"), "message": {"role": "user", "content": results}}
+    (transcripts / "s.jsonl").write_bytes(jsonl(line))
+    capture = watcher(transcripts)
+    await capture.sweep(STOP())
+    records = [record for event in events(capture) for record in event.records]
+    assert {r.text for r in records if r.kind is Kind.COMMENT} == {"first", "second", "third"}
+    assert len({(r.id, r.block) for r in records}) == len(records)
+    close(capture)
+
+
+async def test_unknown_types_without_end_do_not_fill_the_heartbeat(transcripts: Path) -> None:
+    (transcripts / "s.jsonl").write_bytes(b"".join(b'{"type":"t%d"}\n' % number for number in range(5000)))
+    capture = watcher(transcripts)
+    await capture.sweep(STOP())
+    assert capture.beat.gauges["unknown"] == 5000
+    assert len(capture.beat.gauges) < 120
+    close(capture)
+
+
+async def test_verify_is_not_green_where_something_is_missing(
+    transcripts: Path, fill: Fill, kept: Archive, operator: Bus, nats: Nats, database: str
+) -> None:
+    def everything(root: Path, source: str = "claude-code") -> Scope:
+        return Scope([Root(str(root), source)], True)
+
+    for name in ("gone", "lost", "old", "here"):
+        write(transcripts / f"{name}.jsonl", name)
+    await fill()
+    write(transcripts / "old.jsonl", "new", 3)
+    await captured(operator, transcripts)
+    await replayed(nats, database)
+    for name in ("gone", "lost"):
+        (transcripts / f"{name}.jsonl").unlink()
+    assert (await verify(kept, everything(transcripts), lambda *_: None)).equal
+    rows = {row.path.removesuffix(".jsonl"): row.transcript_id for row in await kept.transcripts()}
+    await kept.database.execute("delete from records where transcript_id = $1", rows["gone"])
+    for table in ("segments", "records", "transcripts"):
+        await kept.database.execute(f"delete from {table} where transcript_id = $1", rows["lost"])
+    await kept.database.execute(
+        "delete from segments where transcript_id = $1 and generation = 0 and start_offset > 0", rows["old"]
+    )
+    report = await verify(kept, everything(transcripts), lambda *_: None)
+    wrong = {(Path(gap.file.split(" (")[0]).stem, gap.copy) for gap in report.gaps}
+    assert wrong == {("gone", "records"), ("lost", "database"), ("lost", "records"), ("old", "database")}
+    missing = await verify(kept, everything(transcripts / "nowhere"), lambda *_: None)
+    assert [gap.kind for gap in missing.gaps if gap.copy == "file"] == ["cannot be listed"]
+    chats = transcripts.parent / "g" / "a" / "chats"
+    chats.mkdir(parents=True)
+    (chats / "s.json").write_text('{"sessionId": "x", "projectHash": "0", "messages": []}')
+    (chats / "package.json").write_text('{"name": "no transcript"}')
+    unread = await verify(kept, Scope([Root(str(transcripts.parent / "g"))]), lambda *_: None)
+    assert ([Path(gap.file).name for gap in unread.gaps], unread.ignored) == (["s.json"], 1)
+
+
+async def test_the_guard_knows_a_folder_watched_through_its_parent_and_a_rewrite_of_the_same_size(
+    folder: Path, operator: Bus, kept: Archive, nats: Nats, database: str
+) -> None:
+    projects = folder / "home" / ".claude" / "projects"
+    projects.mkdir(parents=True)
+    for name in ("a", "b"):
+        write(projects / f"{name}.jsonl", name)
+        os.utime(projects / f"{name}.jsonl", (1, 1))
+    await captured(operator, folder / "home")
+    await replayed(nats, database)
+    found = await guard(kept.database, {}, folder / "home")
+    assert found is not None
+    assert (found.due, found.archived, found.safe) == (2, 2, True)
+    write(projects / "b.jsonl", "c")
+    stored = await kept.database.fetchval("select extract(epoch from max(captured_at))::float8 from segments")
+    os.utime(projects / "b.jsonl", (stored + 10, stored + 10))
+    later = await guard(kept.database, {}, folder / "home", now=stored + 29 * 86400)
+    assert later is not None
+    assert (later.due, later.archived, later.missing) == (2, 1, ["b.jsonl"])
+
+
+async def test_a_tombstone_and_late_rows_of_another_writer_never_leave_a_rest(
+    transcripts: Path, operator: Bus, kept: Archive, database: str
+) -> None:
+    """Two transactions at once: the one that adds rows waits for the tombstone, or the tombstone for it."""
+    import asyncpg
+
+    from contracts import subjects
+    from contracts.events import TranscriptForgotten
+    from local.archive import decoded
+    from services.writer.database import store
+
+    write(transcripts / "s.jsonl", "s")
+    await captured(operator, transcripts)
+    found = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
+    first: Any = found[0]
+    tombstone = TranscriptForgotten(first.transcript, first.source, first.session_id, "2026-08-02T10:00:00.000Z")
+    one, two = await asyncpg.connect(database), await asyncpg.connect(database)
+    begun = one.transaction()
+    await begun.start()
+    await store(one, found)
+
+    async def bury() -> None:
+        async with two.transaction():
+            await store(two, [tombstone])
+
+    burying = asyncio.create_task(bury())
+    done, _ = await asyncio.wait({burying}, timeout=0.5)
+    assert not done  # it waits for the rows that are being added
+    await begun.commit()
+    await asyncio.wait_for(burying, 10)
+    for table in ("transcripts", "segments", "records"):
+        assert await kept.database.fetchval(f"select count(*) from {table}") == 0
+    await one.close()
+    await two.close()
+
+
+def test_a_message_of_the_bus_has_a_printable_name() -> None:
+    assert codec.printable("a/caf\udce9") == "a/caf%E9"
+    assert Message("s", b"", "i").headers == {}
