@@ -165,7 +165,9 @@ class Case:
     def _piece(self) -> bytes:
         data = self._content()
         how = self.random.random()
-        if how < 0.25:
+        if how < 0.15:  # a line without an id, complete but for its newline
+            return data + b'{"type":"queue-operation","operation":"enqueue","content":"wait"}'
+        if how < 0.3:
             return data.removesuffix(b"\n")
         return data[: self.random.randrange(len(data) + 1)] if how < 0.55 else data
 
