@@ -10,8 +10,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import click
 import msgspec
+import nats.errors
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,6 +24,8 @@ from local.endpoints import Endpoints
 from runtime.errors import Misconfigured, Transient
 
 T = TypeVar("T")
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, TimeoutError)
+"""A connection that breaks in the middle of a command."""
 MOST_GAPS = 50
 """Gaps that are named for people; --json names all."""
 
@@ -30,8 +34,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Runs one command's work; a failure to look leaves with 3, and says what to do."""
     try:
         return asyncio.run(work)
-    except (endpoints.NotRunning, archive.Unreachable, Transient, Misconfigured) as error:
-        err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
+    except (endpoints.NotRunning, archive.Unreachable, Transient, Misconfigured, *LOST) as error:
+        err.print(f"cannot tell: {error or type(error).__name__}", soft_wrap=True, markup=False)
         sys.exit(EX_UNKNOWN)
 
 

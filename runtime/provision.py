@@ -9,6 +9,7 @@ is made anew from the start of the log, so that every text gets a vector of the 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from nats.js import JetStreamContext, api
@@ -108,7 +109,7 @@ async def _consumer(js: JetStreamContext, consumer: topology.Consumer, model: st
         log.info("consumer made", stream=consumer.stream, consumer=consumer.name)
         return
     if _differs(found, wanted, "filter_subject") and found.filter_subject in topology.FORMER_FILTERS:
-        found = (await js.add_consumer(consumer.stream, wanted)).config  # a newer version reads more subjects
+        found = await _widened(js, consumer, found, wanted)
         log.info("consumer widened", stream=consumer.stream, consumer=consumer.name)
     keys = ("filter_subject", "ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "deliver_policy")
     drift = {key: (getattr(found, key), getattr(wanted, key)) for key in keys if _differs(found, wanted, key)}
@@ -119,6 +120,19 @@ async def _consumer(js: JetStreamContext, consumer: topology.Consumer, model: st
         await js.delete_consumer(consumer.stream, consumer.name)
         await js.add_consumer(consumer.stream, wanted)
         log.warning("another model: the whole log will be embedded again", before=before, now=model)
+
+
+async def _widened(
+    js: JetStreamContext, consumer: topology.Consumer, found: api.ConsumerConfig, wanted: api.ConsumerConfig
+) -> api.ConsumerConfig:
+    """A newer version reads more subjects: the consumer keeps its position and its model."""
+    await js.add_consumer(consumer.stream, replace(wanted, metadata=found.metadata))
+    for _ in range(50):  # the answer to an update may still tell the old state
+        now = (await js.consumer_info(consumer.stream, consumer.name)).config
+        if now.filter_subject == wanted.filter_subject:
+            break
+        await asyncio.sleep(0.1)
+    return now
 
 
 def _differs(found: Any, wanted: Any, key: str) -> bool:

@@ -46,6 +46,31 @@ async def test_a_batch_is_stored_once_however_often_it_is_sent(operator: Bus) ->
     assert await count(operator) == 251
 
 
+async def test_provisioning_widens_what_an_earlier_version_made_and_keeps_position_and_model(
+    nats: Nats, operator: Bus
+) -> None:
+    settings = provision.Settings(nats_url=nats.url("operator"), model="some-model")
+    await provision.main(settings, asyncio.Event())
+    name = topology.TRANSCRIPTS.name
+    former = (await operator.stream.consumer_info(name, "embedder")).config
+    former.filter_subject = subjects.CHANGED
+    await operator.stream.add_consumer(name, former)
+    stream = (await operator.stream.stream_info(name)).config
+    stream.subjects = [subjects.CHANGED]
+    await operator.stream.update_stream(stream)
+    assert isinstance(GOLDEN, TranscriptChanged)
+    await operator.publish(Message(subjects.changed("x", "y"), codec.encode(GOLDEN), "one"))
+    subscription = await operator.stream.pull_subscribe_bind("embedder", name)
+    for message in await subscription.fetch(1, timeout=5):
+        await message.ack_sync()
+    await provision.main(settings, asyncio.Event())
+    found = await operator.stream.consumer_info(name, "embedder")
+    assert found.config.filter_subject == subjects.TRANSCRIPTS
+    assert (found.config.metadata or {})["model"] == "some-model"
+    assert (found.num_pending, found.ack_floor.stream_seq if found.ack_floor else 0) == (0, 1)
+    assert set((await operator.stream.stream_info(name)).config.subjects or []) == set(topology.TRANSCRIPTS.subjects)
+
+
 async def test_provisioning_twice_changes_nothing_and_drift_is_refused(nats: Nats, operator: Bus) -> None:
     settings = provision.Settings(nats_url=nats.url("operator"))
     await provision.main(settings, asyncio.Event())
