@@ -23,6 +23,11 @@ EVENT_BUDGET = 4 * MIB
 """Producers split what would become larger than this, bytes."""
 
 
+FETCH_MESSAGES = 24
+"""Most segments asked for at once: more of them could exceed the server's `max_pending` of 64 MiB for a connection,
+which it then closes."""
+
+
 class Stream(msgspec.Struct, frozen=True):
     """One JetStream stream. Ages in seconds, sizes in bytes."""
 
@@ -78,9 +83,9 @@ ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=
 
 STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, ADVISORIES)
 
-EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=24)
-WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=24)
-WRITER_EMBEDDINGS = Consumer("EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=24)
+EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
+WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
+WRITER_EMBEDDINGS = Consumer("EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=FETCH_MESSAGES)
 
 FORMER_FILTERS = (subjects.CHANGED,)
 """Filters of earlier versions; provisioning replaces them."""

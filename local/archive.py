@@ -22,8 +22,6 @@ from runtime import bus
 from runtime.bus import Bus
 from runtime.errors import Transient
 
-FETCH = 200
-
 
 class Unreachable(Exception):
     """The database or the bus does not answer, or the wanted thing is not there."""
@@ -117,7 +115,7 @@ class Archive:
             subscription = await self.nats.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
             try:
                 while left > 0:
-                    batch = await subscription.fetch(min(left, FETCH if not last else 500), timeout=20)
+                    batch = await subscription.fetch(min(left, 500 if last else topology.FETCH_MESSAGES), timeout=20)
                     left -= len(batch)
                     for message in batch:
                         yield message

@@ -32,8 +32,8 @@ from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 
-GRAVES_EVERY = 150
-"""Looks of 0.2 s between two readings of all tombstones."""
+GRAVES_SECONDS = 30.0
+"""Time between two readings of all tombstones, seconds."""
 
 DUTY = 60.0
 """A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
@@ -48,7 +48,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         heartbeat.beating(nats, beat),
         asyncio.TaskGroup() as tasks,
     ):
-        heard: list[str] = []
+        heard: asyncio.Queue[str] = asyncio.Queue()
         await nats.client.subscribe(subjects.FORGOTTEN, cb=_tombstones(heard))  # first: none may slip in between
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
         known = len(capture.positions.checkpoints)
@@ -65,23 +65,20 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         guard.cancel()
 
 
-def _tombstones(heard: list[str]) -> Callable[[Msg], Awaitable[None]]:
+def _tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
     async def take(message: Msg) -> None:
-        heard.append(subjects.source_and_transcript(message.subject)[1])
+        heard.put_nowait(subjects.source_and_transcript(message.subject)[1])
 
     return take
 
 
-async def _graves(nats: Bus, capture: Capture, heard: list[str]) -> None:
+async def _graves(nats: Bus, capture: Capture, heard: asyncio.Queue[str]) -> None:
     """Hands tombstones on: those heard at once, and all of the log's now and then, for those that were laid
     while this process was disconnected."""
-    looks = 0
     while True:
-        while heard:
-            capture.forget(heard.pop())
-        await asyncio.sleep(0.2)
-        looks += 1
-        if looks % GRAVES_EVERY == 0:
+        try:
+            capture.forget(await asyncio.wait_for(heard.get(), GRAVES_SECONDS))
+        except TimeoutError:
             try:
                 for transcript in await catalog.forgotten(nats) - capture.positions.forgotten:
                     capture.forget(transcript)
@@ -186,7 +183,7 @@ class Watch:
                         *self.folders,
                         stop_event=self,
                         debounce=100,
-                        step=20,
+                        step=50,
                         watch_filter=_transcripts,
                         recursive=True,
                     ):

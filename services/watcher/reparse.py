@@ -123,7 +123,7 @@ async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
         left = info.num_pending or 0
         subscription = await connection.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
         while left > 0:
-            for message in await subscription.fetch(min(left, 50), timeout=20):
+            for message in await subscription.fetch(min(left, topology.FETCH_MESSAGES), timeout=20):
                 left -= 1
                 try:
                     yield codec.decode(message.data)

@@ -186,7 +186,7 @@ async def _messages(connection: Bus, stream: str, first: int) -> AsyncIterator[t
         left = info.num_pending or 0
         subscription = await connection.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
         while left > 0:
-            for message in await subscription.fetch(min(left, BATCH), timeout=20):
+            for message in await subscription.fetch(min(left, topology.FETCH_MESSAGES), timeout=20):
                 left -= 1
                 yield message, left
         await subscription.unsubscribe()
