@@ -15,9 +15,12 @@ from contracts.events import (
     DeadLetter,
     EmbedQuery,
     EmbedReply,
+    HealthChanged,
     Heartbeat,
     RecordsEmbedded,
     RecordsReparsed,
+    Retry,
+    RetryReply,
     TranscriptChanged,
     TranscriptForgotten,
 )
@@ -49,6 +52,13 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         {"stage": "watcher, embedder, writer or health", "instance": "name of the process"},
     ),
     "deadletters": ("deadletters.{stage}", DeadLetter, {"stage": "who gave up"}),
+    "healthChanged": (
+        "health.changed.{component}",
+        HealthChanged,
+        {"component": "a stage, bus, overall, …"},
+    ),
+    "retry": ("requests.retry.{stage}", Retry, {"stage": "who gave the message up"}),
+    "retryReply": ("_INBOX.{inbox}", RetryReply, {"inbox": "reply subject of the request"}),
     "embedQuery": (subjects.EMBED_QUERY, EmbedQuery, {}),
     "embedReply": ("_INBOX.{inbox}", EmbedReply, {"inbox": "reply subject of the request"}),
 }

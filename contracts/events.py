@@ -5,6 +5,7 @@
     TranscriptForgotten  the tombstone of a transcript that a person wanted gone
     RecordsEmbedded      vectors of the chunks of record texts, under the fingerprint of one model
     Heartbeat            one sign of life of one instance of one stage
+    HealthChanged        a component of the system has another status than before
     DeadLetter           a message that was given up, whole, with the reason
 
 Decoding ignores unknown fields (a newer producer may add some) and refuses unknown types and
@@ -260,6 +261,37 @@ class DeadLetter(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetter"
     version: Literal[1] = 1
 
 
+class HealthChanged(msgspec.Struct, frozen=True, tag_field="type", tag="HealthChanged"):
+    """A component has another status than before; all of them in their order are the timeline of the system."""
+
+    component: str
+    """A stage, `bus`, `database`, `canary`, or `overall`."""
+    before: str
+    after: str
+    rule: str
+    """Number and name of the rule that gave the status, as in docs/status.md."""
+    cause: str
+    at: float
+    """Unix time, seconds."""
+    seconds: float = 0.0
+    """How long the status before had lasted."""
+    consecutive_failures: int = 0
+    version: Literal[1] = 1
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Request to a worker: try this dead letter once more."""
+
+    sequence: int
+    """Its sequence in the stream DEADLETTERS."""
+
+
+class RetryReply(msgspec.Struct, frozen=True):
+    """Its answer; with an empty `error` the work is done and the letter removed."""
+
+    error: str = ""
+
+
 class EmbedQuery(msgspec.Struct, frozen=True):
     """Request to an embedder: turn one search text into a vector."""
 
@@ -275,4 +307,6 @@ class EmbedReply(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-Event = TranscriptChanged | RecordsReparsed | TranscriptForgotten | RecordsEmbedded | Heartbeat | DeadLetter
+Event = (
+    TranscriptChanged | RecordsReparsed | TranscriptForgotten | RecordsEmbedded | Heartbeat | DeadLetter | HealthChanged
+)

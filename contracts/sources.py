@@ -13,6 +13,8 @@ import msgspec
 
 AUTO = "auto"
 """A root whose files say themselves which assistant wrote them."""
+CANARY = "canary"
+"""The source of synthetic lines of the end-to-end check: no assistant, and in no statistics, search or listing."""
 
 
 class Home(msgspec.Struct, frozen=True):

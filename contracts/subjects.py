@@ -18,7 +18,9 @@ ADVISORIES = (
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
 )
+HEALTH_CHANGED = "health.changed.>"
 EMBED_QUERY = "queries.embed"
+RETRIES = "requests.retry.>"
 
 
 def token(text: str) -> str:
@@ -73,3 +75,13 @@ def heartbeat(stage: Stage, instance: str) -> str:
 def deadletter(stage: Stage) -> str:
     """Subject of what one stage has given up."""
     return f"deadletters.{stage}"
+
+
+def health_changed(component: str) -> str:
+    """Subject of the status changes of one component."""
+    return f"health.changed.{token(component)}"
+
+
+def retry(stage: Stage) -> str:
+    """Subject on which the workers of one stage take requests to try a dead letter again."""
+    return f"requests.retry.{stage}"

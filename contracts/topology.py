@@ -13,6 +13,7 @@ from contracts import subjects
 from contracts.events import Stage
 
 MINUTE = 60.0
+DAY = 86_400.0
 GIB = 1024**3
 MIB = 1024**2
 
@@ -79,9 +80,10 @@ HEARTBEATS = Stream(
     max_msgs_per_subject=24,
 )
 DEADLETTERS = Stream("DEADLETTERS", (subjects.DEADLETTERS,), max_bytes=4 * GIB)
+HEALTH = Stream("HEALTH", (subjects.HEALTH_CHANGED,), discard="old", max_bytes=256 * MIB, max_age=90 * DAY)
 ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
 
-STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, ADVISORIES)
+STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, HEALTH, ADVISORIES)
 
 EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
 WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
@@ -108,6 +110,16 @@ def _reads(*consumers: Consumer) -> tuple[str, ...]:
     return (*api, *(f"$JS.ACK.{c.stream}.{c.name}.>" for c in consumers))
 
 
+def _history(stream: Stream) -> tuple[str, ...]:
+    """Reading a stream from its start, by a consumer of one's own."""
+    return f"$JS.API.CONSUMER.CREATE.{stream.name}.>", f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.>"
+
+
+def _retries() -> tuple[str, ...]:
+    """Answering a request to try a dead letter again: read it, answer, remove it."""
+    return "_INBOX.>", "$JS.API.DIRECT.GET.DEADLETTERS", "$JS.API.STREAM.MSG.DELETE.DEADLETTERS"
+
+
 GRANTS = {
     Stage.WATCHER: Grant(
         (
@@ -125,26 +137,29 @@ GRANTS = {
             f"heartbeats.{Stage.EMBEDDER}.>",
             f"deadletters.{Stage.EMBEDDER}",
             *_reads(EMBEDDER),
-            "_INBOX.>",
+            *_retries(),
         ),
-        (subjects.EMBED_QUERY,),
+        (subjects.EMBED_QUERY, subjects.retry(Stage.EMBEDDER)),
     ),
     Stage.WRITER: Grant(
         (
             f"heartbeats.{Stage.WRITER}.>",
             f"deadletters.{Stage.WRITER}",
             *_reads(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
+            *_retries(),
         ),
+        (subjects.retry(Stage.WRITER),),
     ),
     Stage.HEALTH: Grant(
         (
             f"heartbeats.{Stage.HEALTH}.>",
             "$JS.API.STREAM.INFO.*",
             "$JS.API.CONSUMER.INFO.*.*",
-            "$JS.API.CONSUMER.CREATE.HEARTBEATS.>",
-            "$JS.API.CONSUMER.MSG.NEXT.HEARTBEATS.>",
+            *(subject for stream in (HEARTBEATS, HEALTH, DEADLETTERS) for subject in _history(stream)),
             "$JS.API.DIRECT.GET.TRANSCRIPTS",
-            "$JS.API.STREAM.MSG.GET.*",
+            "$JS.API.DIRECT.GET.EMBEDDINGS",
+            subjects.HEALTH_CHANGED,
+            subjects.RETRIES,
         ),
         (subjects.HEARTBEATS,),
     ),

@@ -12,23 +12,18 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import click
 import httpx
 import msgspec
-from rich.table import Table
 
 from contracts import sources
-from local import cli_archive, endpoints, progress, retention, system
+from local import cli_archive, cli_status, endpoints, progress, system
 from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE, data_option, err, json_option, out
 from local.search import CannotSearch, search
 from runtime.files import walk
 from runtime.heartbeat import service_version
 
-STATUS_CODES = {"healthy": 0, "degraded": EX_FALSE, "unhealthy": EX_UNHEALTHY}
-COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
 
 
@@ -92,7 +87,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
-        say(f"health   {running.endpoints.health_url}/v1/autosave/health   (or `mnemo status`)")
+        say(f"look     {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
         async with httpx.AsyncClient(timeout=5) as client:
@@ -105,110 +100,6 @@ async def _up(plan: system.Plan, once: bool) -> int:
         size = f"{figures.captured / 1e6:.1f} MB"
         say(f"done: {figures.files} files, {size} captured and stored, every text embedded")
     return 0
-
-
-@cli.command()
-@data_option
-@json_option
-def status(data: str | None, as_json: bool) -> None:
-    """How each stage is, and why."""
-    try:
-        url = endpoints.read(endpoints.data_folder(data)).health_url
-        answer = httpx.get(f"{url}/v1/autosave/health", timeout=5).json()
-        stages = answer["stages"]
-    except (endpoints.NotRunning, httpx.HTTPError, ValueError, KeyError) as error:
-        reason = str(error) if isinstance(error, endpoints.NotRunning) else "the health service does not answer (yet)"
-        if as_json:
-            click.echo(msgspec.json.encode({"status": "unknown", "reason": reason}).decode())
-        err.print(f"cannot tell: {reason}", soft_wrap=True)
-        sys.exit(EX_UNKNOWN)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    else:
-        out.print(_table(stages))
-        for issue in answer["issues"]:
-            out.print(f"  ! {issue}", markup=False, soft_wrap=True)
-        for line in _mode_lines(stages["watcher"]):
-            out.print(line, markup=False, soft_wrap=True)
-        for line in _ledger_lines(url) + asyncio.run(_guard_lines(data)):
-            out.print(line, soft_wrap=True)
-        colour = COLOURS.get(answer["status"], "magenta")
-        out.print(f"overall [{colour}]{answer['status']}[/]")
-    sys.exit(STATUS_CODES.get(answer["status"], EX_UNKNOWN))
-
-
-def _mode_lines(watcher: dict[str, Any]) -> list[str]:
-    """How each watcher notices changes."""
-    found = []
-    for name, one in watcher["instances"].items():
-        notes, gauges = one["notes"], one["gauges"]
-        if mode := notes.get("mode"):
-            reason = f" ({notes['mode_reason']})" if "mode_reason" in notes else ""
-            every = (
-                f", a sweep every {gauges['sweep_period_seconds']:.0f} s" if "sweep_period_seconds" in gauges else ""
-            )
-            found.append(f"watch   {name}: {mode}{reason}{every}")
-    return found
-
-
-def _ledger_lines(url: str) -> list[str]:
-    """The ledger in words: each equality, or its gap."""
-    try:
-        ledger = httpx.get(f"{url}/v1/autosave/ledger", timeout=5).json()
-        total, gaps = ledger["total"], ledger["total"]["gaps"]
-    except (httpx.HTTPError, ValueError, KeyError):
-        return ["[yellow]ledger  not known yet[/]"]
-    told = [
-        (f"on disk {total['disk_bytes']:,} bytes in {total['files']:,} files", "captured", "uncaptured_bytes"),
-        ("captured", "in the log", "unpublished_bytes"),
-        (f"in the log {total['log_bytes']:,} bytes", "stored", "unstored_bytes"),
-        (f"texts {total['texts']:,}", "embedded", "unembedded_texts"),
-    ]
-    lines = [
-        f"ledger  {left} = {right}"
-        if not gaps[gap]
-        else f"ledger  {left} ≠ {right}: [yellow]{gaps[gap]:,} missing yet[/]"
-        for left, right, gap in told
-    ]
-    if ledger["absent_backlog_bytes"]:
-        lines.append(f"[red]ledger  {ledger['absent_backlog_bytes']:,} bytes of absent files were never read[/]")
-    return lines
-
-
-async def _guard_lines(data: str | None) -> list[str]:
-    """The retention guard in words; nothing where there is no Claude Code."""
-    try:
-        where = endpoints.read(endpoints.data_folder(data))
-        database = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
-    except (endpoints.NotRunning, OSError, TimeoutError, asyncpg.PostgresError):
-        return []
-    try:
-        found = await retention.guard(database, os.environ, Path.home())
-    finally:
-        await database.close(timeout=5)
-    if found is None:
-        return []
-    words = f"Claude Code deletes after {found.cleanup_days:.0f} days: {found.words()}"
-    return [f"guard   {words}" if found.safe else f"[bold red]guard   {words}[/]"]
-
-
-def _table(stages: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("stage", "status", "why", "lag", "failures", "beat", "instances"):
-        table.add_column(name, justify="right" if name in ("lag", "failures", "beat", "instances") else "left")
-    for name, stage in stages.items():
-        lag, age = stage["lag"], stage["heartbeat_age_seconds"]
-        waiting = lag["pending"] + lag["ack_pending"]
-        table.add_row(
-            name,
-            f"[{COLOURS.get(stage['status'], 'magenta')}]{stage['status']}[/]",
-            stage["cause"],
-            f"{waiting} {lag['unit']}",
-            str(stage["consecutive_failures"]),
-            "never" if age is None else f"{age:.0f} s",
-            str(len(stage["instances"])),
-        )
-    return table
 
 
 @cli.command("search")
@@ -242,7 +133,7 @@ def _short(text: str) -> str:
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 
-for command in cli_archive.COMMANDS:
+for command in (*cli_archive.COMMANDS, *cli_status.COMMANDS):
     cli.add_command(command)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -13,19 +13,11 @@ import msgspec
 
 from contracts import sources
 from contracts.sources import Root
-from local import endpoints, retention
+from local import endpoints, examine, retention
+from local.endpoints import Endpoints
+from local.examine import Check
+from runtime.clock import SystemClock
 from runtime.files import walk
-
-LOW_DISK_BYTES = 2 << 30
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One finding: `ok`, `note` (nothing to do), or `wrong` with its remedy."""
-
-    name: str
-    state: str
-    words: str
-    remedy: str = ""
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -60,19 +52,16 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
 
 async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[list[Folder], list[Check]]:
     """Everything that can be looked at, whether the system runs or not."""
-    found: list[Check] = []
+    where: Endpoints | None = None
+    health: dict[str, Any] = {}
+    found = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
     try:
         where = endpoints.read(data)
-        async with httpx.AsyncClient(timeout=3) as client:
-            answer = await client.get(f"{where.health_url}/readyz")
-        running = True
-        state = "ok" if answer.status_code == 200 else "wrong"
-        words = answer.text if state == "wrong" else f"answers at {where.health_url}"
-        found.append(Check("health", state, words, "see `mnemo status`" if state == "wrong" else ""))
-    except (endpoints.NotRunning, httpx.HTTPError) as error:
-        running = False
+        health = await _health(where.health_url)
+        found.append(_told(where, health))
+    except (endpoints.NotRunning, httpx.HTTPError, ValueError) as error:
         found.append(Check("health", "wrong", f"nothing answers: {error}", "start it: `mnemo up`"))
-    watched = [sources.parse(root) for root in where.roots] if running else None
+    watched = [sources.parse(root) for root in where.roots] if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
     found += [
         Check("folder", "wrong", f"{p.folder}: {p.problem}", "let the user who runs the watcher read it")
@@ -81,13 +70,28 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     ]
     if not any(place.files for place in places):
         found.append(Check("folders", "note", "no transcripts of any assistant found", "name a folder with --source"))
-    free = shutil.disk_usage(data if data.exists() else data.parent if data.parent.exists() else home).free
-    low = free < LOW_DISK_BYTES
-    remedy = "free some space: capture pauses when the disk is full" if low else ""
-    found.append(Check("disk", "wrong" if low else "ok", f"{free / 1e9:.1f} GB free at {data}", remedy))
-    if running:
-        found += await _database(where.postgres_dsn, environ, home)
+    found += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
+    if where and health:
+        found += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
+        found += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
+    else:
+        found += examine.ports()
     return places, found
+
+
+async def _health(url: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=3) as client:
+        answer = (await client.get(f"{url}/v1/autosave/health")).json()
+    if not isinstance(answer, dict) or "stages" not in answer:
+        raise ValueError("the health service is starting")
+    return answer
+
+
+def _told(where: Endpoints, health: dict[str, Any]) -> Check:
+    words = f"{health['status']}, at {where.health_url}"
+    if health["status"] == "healthy":
+        return Check("health", "ok", words)
+    return Check("health", "wrong", f"{words}: {'; '.join(health['issues'])}", "see `mnemo status` and docs/status.md")
 
 
 async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Check]:
@@ -96,10 +100,10 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         return [Check("database", "wrong", f"does not answer: {error}", "see logs/postgres.log in the data folder")]
     try:
+        found = await examine.database(database, SystemClock().now())
         guard = await retention.guard(database, environ, home)
     finally:
         await database.close(timeout=5)
-    found = [Check("database", "ok", "answers")]
     if guard:
         remedy = "" if guard.safe else "wait until `mnemo status` shows no gap, or raise cleanupPeriodDays"
         found.append(Check("retention", "ok" if guard.safe else "wrong", guard.words(), remedy))

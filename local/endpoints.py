@@ -10,6 +10,7 @@ import platformdirs
 
 from local.servers import write_private
 
+TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
 
 
@@ -19,6 +20,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     nats_url: str
     postgres_dsn: str
     health_url: str
+    health_token: str = ""
     roots: tuple[str, ...] = ()
     """What the watcher watches, as in its settings; empty = the default folders."""
     include: tuple[str, ...] = ()
@@ -49,7 +51,7 @@ def read(data: Path) -> Endpoints:
     if all(name in os.environ for name in names):
         nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
         lists = [tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS]
-        return Endpoints(nats_url, postgres_dsn, health_url, *lists)
+        return Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), *lists)
     try:
         return msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
     except (OSError, msgspec.DecodeError) as error:

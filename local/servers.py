@@ -38,17 +38,23 @@ class Secrets(msgspec.Struct, frozen=True):
     owner: str
     writer: str
     reader: str
+    health: str = ""
+    """Token of the health API; made when an older folder has none."""
 
     @classmethod
     def of(cls, data: Path) -> Secrets:
         """Those of the folder, made at the first time."""
         file = data / "secrets.json"
+        token = secrets.token_urlsafe(24)
         if file.exists():
-            return msgspec.json.decode(file.read_bytes(), type=cls)
-        made = cls(
-            {user: secrets.token_urlsafe(24) for user in nats_conf.USERS},
-            *(secrets.token_urlsafe(24) for _ in range(3)),
-        )
+            made = msgspec.json.decode(file.read_bytes(), type=cls)
+            if made.health:
+                return made
+            made = msgspec.structs.replace(made, health=token)
+        else:
+            passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
+            owner, writer, reader = (secrets.token_urlsafe(24) for _ in range(3))
+            made = cls(passwords, owner, writer, reader, token)
         write_private(file, msgspec.json.encode(made))
         return made
 

@@ -83,12 +83,13 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         await postgres.ready()
         for spec in _one_shots(plan, nats, postgres, secrets):
             await once(spec)
-        for spec in _services(plan, nats, postgres, health_port):
+        for spec in _services(plan, nats, postgres, health_port, secrets):
             await start(spec)
         where = Endpoints(
             nats.url("operator"),
             postgres.dsn(),
             f"http://127.0.0.1:{health_port}",
+            env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
             tuple(map(str, plan.roots)),
             *(_listed(plan, name) for name in endpoints.LISTS[1:]),
         )
@@ -114,17 +115,21 @@ def _port(name: str, wanted: int, say: Callable[[str], None]) -> int:
 
 
 def _listed(plan: Plan, name: str) -> tuple[str, ...]:
-    text = plan.settings.get(name) or os.environ.get(name, "")
-    return tuple(filter(None, text.split(os.pathsep)))
+    return tuple(filter(None, env_of(plan, name).split(os.pathsep)))
 
 
-def _python(module: str) -> list[str]:
+def env_of(plan: Plan, name: str) -> str:
+    """A variable as the services will see it."""
+    return plan.settings.get(name) or os.environ.get(name, "")
+
+
+def python(module: str) -> list[str]:
     return [sys.executable, "-W", "ignore", "-m", module]
 
 
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
     logs = plan.data / "logs"
-    model = plan.settings.get("MNEMO_EMBEDDER_MODEL") or os.environ.get("MNEMO_EMBEDDER_MODEL") or BUNDLED_MODEL
+    model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or BUNDLED_MODEL
     bus = service_env({"MNEMO_NATS_URL": nats.url("operator"), "MNEMO_MODEL": model})
     database = service_env(
         {
@@ -134,19 +139,25 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
         }
     )
     return [
-        Spec("provision", _python("runtime.provision"), bus, logs / "provision.log"),
-        Spec("migrate", _python("services.writer.migrate"), database, logs / "migrate.log"),
+        Spec("provision", python("runtime.provision"), bus, logs / "provision.log"),
+        Spec("migrate", python("services.writer.migrate"), database, logs / "migrate.log"),
     ]
 
 
-def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int) -> list[Spec]:
+def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secrets: Secrets) -> list[Spec]:
     threads = str(max(1, (os.cpu_count() or 1) // max(1, plan.embedders)))
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
         ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
         ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": os.pathsep.join(map(str, plan.roots))}),
     ]
-    own[0][2]["MNEMO_HEALTH_PORT"] = str(health_port)
+    own[0][2] |= {
+        "MNEMO_HEALTH_PORT": str(health_port),
+        "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
+        "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data}" for name in ("nats", "postgres")),
+    }
+    if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):
+        own[0][2]["MNEMO_HEALTH_CANARY_FOLDER"] = own[2][2]["MNEMO_WATCHER_CANARY_FOLDER"] = str(plan.data / "canary")
     for number in range(plan.embedders):
         own.append((f"embedder-{number}", Stage.EMBEDDER, {"MNEMO_EMBEDDER_THREADS": threads}))
     made = []
@@ -159,5 +170,5 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int) -> l
             "TQDM_DISABLE": "1",
         }
         env = service_env({**common, **extra, **plan.settings})
-        made.append(Spec(name, _python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
+        made.append(Spec(name, python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
     return made

@@ -118,10 +118,10 @@ def translated(error: Exception) -> Exception:
 
 
 @asynccontextmanager
-async def connect(url: str, name: str) -> AsyncIterator[Bus]:
+async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIterator[Bus]:
     """An open connection that reconnects for ever and notices a dead server within 15 s.
 
-    Raises Transient when no server answers within 60 s, Misconfigured when it refuses the credentials.
+    Raises Transient when no server answers `within` seconds, Misconfigured when it refuses the credentials.
     """
 
     refused = asyncio.Event()
@@ -162,7 +162,7 @@ async def connect(url: str, name: str) -> AsyncIterator[Bus]:
         )
     )
     refusal = asyncio.create_task(refused.wait())
-    await asyncio.wait((opening, refusal), timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((opening, refusal), timeout=within, return_when=asyncio.FIRST_COMPLETED)
     refusal.cancel()
     if not opening.done():
         opening.cancel()

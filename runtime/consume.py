@@ -46,24 +46,27 @@ async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop
     """
     subscription = await _bind(bus, consumer)
     settler = _Settler(bus, consumer, do, beat, stop)
-    misses = 0
+    misses = lost = 0
     while not stop.is_set():
         try:
             messages = await subscription.fetch(consumer.batch, timeout=FETCH_TIMEOUT, heartbeat=IDLE_HEARTBEAT)
         except FetchTimeoutError:
             beat.polled()
-            misses = 0
+            beat.forgiven(lost)
+            misses = lost = 0
             continue
         except (nats.errors.Error, TimeoutError, APIError) as error:
             # No contact, or the consumer is gone: both look alike here, so ask by name, with a pause.
             misses += 1
             if misses > 1:
+                lost += 1
                 beat.failed_with(f"no contact with consumer {consumer.name}: {error or type(error).__name__}")
                 subscription = await _rebind(bus, consumer, subscription, stop)
             await _pause(stop, BACKOFF[min(misses, len(BACKOFF)) - 1])
             continue
-        misses = 0
         beat.polled()
+        beat.forgiven(lost)
+        misses = lost = 0
         await settler.settle(messages)
     await subscription.unsubscribe()
 
@@ -86,9 +89,10 @@ async def _bind(bus: Bus, consumer: topology.Consumer) -> JetStreamContext.PullS
 async def _rebind(
     bus: Bus, consumer: topology.Consumer, old: JetStreamContext.PullSubscription, stop: asyncio.Event
 ) -> JetStreamContext.PullSubscription:
+    """A consumer that is gone while we run is a fault that a person mends: wait for it, and go on by ourselves."""
     try:
         fresh = await _bind(bus, consumer)
-    except Transient as error:
+    except (Transient, Misconfigured) as error:
         log.warning("waiting for the bus", consumer=consumer.name, error=str(error))
         return old
     await old.unsubscribe()

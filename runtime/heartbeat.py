@@ -87,6 +87,10 @@ class Beat:
         self.consecutive_failures += 1
         self.last_error = str(error)[:500]
 
+    def forgiven(self, count: int) -> None:
+        """`count` failures were of the way to the work, not of the work, and that way is open again."""
+        self.consecutive_failures = max(0, self.consecutive_failures - count)
+
     def stuck_seconds(self) -> float:
         """Since when work is in hand without any progress; 0.0 when idle."""
         now = self.clock.monotonic()

@@ -24,12 +24,16 @@ log = Log("mnemo.lifecycle")
 S = TypeVar("S", bound=settings.Common)
 
 EX_CONFIG = 78
+CHECK = "--check"
+"""The one argument of a service: only read the settings, and say what is wrong with them."""
 
 
 def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owner: Stage | None) -> None:
     """Runs `main(settings, stop)` to its end and leaves the process with the right code."""
     try:
         loaded = settings.load(kind, owner, os.environ)
+        if sys.argv[1:] == [CHECK]:
+            return
         logs.configure(loaded.log_level)
         asyncio.run(_supervised(main, loaded))
     except (Misconfigured, Transient, BaseExceptionGroup) as error:

@@ -1,2 +1,3 @@
 -- All archived transcripts.
-select transcript_id, source, host, root, path, session_id, subagent from transcripts order by root, path
+select transcript_id, source, host, root, path, session_id, subagent from transcripts
+where source <> 'canary' order by root, path

@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 
 from contracts import codec, subjects, topology
 from contracts.events import EmbedQuery, EmbedReply, Phase, Stage
-from runtime import bus, consume, heartbeat, lifecycle
+from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from services.embedder import model as models
@@ -42,6 +42,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await _answer_queries(nats, model)
         lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, lane)
+        await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER.stream: embedder.work}, beat)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         guard.cancel()

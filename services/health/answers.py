@@ -1,38 +1,54 @@
-"""Snapshot to the JSON of the API. Pure."""
+"""Snapshot to the bodies of the API. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from contracts.events import Stage
+from contracts.events import HealthChanged, Stage
+from contracts.sources import CANARY
 from services.health import ledger as ledgers
+from services.health import shapes
 from services.health.rules import Status, eta, trend
-from services.health.snapshot import Snapshot, StageState
+from services.health.snapshot import Letter, Snapshot
+from services.health.window import Instance, StageWindow, throughput
+
+COUNTS = ("transcripts", "segments", "stored_bytes", "records", "conversations", "texts", "chunks")
+IMPORTED = ("conversations", "segments", "bytes")
+T = TypeVar("T")
 
 
-def health(snapshot: Snapshot) -> dict[str, Any]:
-    """The health answer: the old system's shape for the watcher, and all stages beside it."""
+def health(snapshot: Snapshot) -> shapes.Health:
+    """The health answer: the old system's shape for the watcher, and everything else beside it."""
     now = snapshot.at
-    watcher = snapshot.stages[Stage.WATCHER]
-    progress = watcher.window.last_progress()
-    age = watcher.window.age(now)
-    return {
-        "status": snapshot.status,
-        "timestamp": _iso(now),
-        "daemon": {
-            "heartbeat_age_seconds": age,
-            "last_import_age_seconds": now - progress if progress else None,
-            "metrics": _metrics(watcher),
-        },
-        "issues": snapshot.issues,
-        "bus": {"status": "unreachable" if snapshot.bus.error else "reachable", "error": snapshot.bus.error},
-        "database": {
-            "status": "unreachable" if snapshot.database_error else "reachable",
-            "error": snapshot.database_error,
-        },
-        "stages": {str(stage): _stage(state, now) for stage, state in snapshot.stages.items()},
-    }
+    watcher = snapshot.windows[Stage.WATCHER]
+    progress = watcher.last_progress()
+    canary = snapshot.components["canary"]
+    return shapes.Health(
+        status=snapshot.status,
+        timestamp=iso(now),
+        daemon=shapes.Daemon(
+            heartbeat_age_seconds=_rounded(watcher.age(now)),
+            last_import_age_seconds=_rounded(max(0.0, now - progress)) if progress else None,
+            metrics=_metrics(watcher),
+        ),
+        issues=snapshot.issues,
+        since=iso(snapshot.since),
+        bus=_reachable(snapshot.bus_error),
+        database=_reachable(snapshot.database_error),
+        canary=shapes.CanaryHealth(
+            enabled=bool(snapshot.canary.period),
+            status=canary.verdict.status,
+            cause=canary.verdict.cause,
+            since=iso(canary.since),
+            last_seconds=_rounded(snapshot.canary.last_seconds) if snapshot.canary.last_arrived_at else None,
+            sent=snapshot.canary.sent,
+            arrived=snapshot.canary.arrived,
+            lost=snapshot.canary.lost,
+        ),
+        stages={str(stage): _stage(snapshot, stage) for stage in snapshot.windows},
+    )
 
 
 def http_status(snapshot: Snapshot) -> int:
@@ -40,82 +56,196 @@ def http_status(snapshot: Snapshot) -> int:
     return 200 if snapshot.status in (Status.HEALTHY, Status.DEGRADED) else 503
 
 
-def stats(snapshot: Snapshot) -> dict[str, Any]:
+def ready(snapshot: Snapshot) -> shapes.Ready:
+    """Bus and database at the last look."""
+    good = not snapshot.bus_error and not snapshot.database_error
+    return shapes.Ready(good, snapshot.bus_error or "ok", snapshot.database_error or "ok")
+
+
+def stats(snapshot: Snapshot) -> shapes.Stats:
     """Counts, coverage by model, and the bytes from disk to database."""
-    return {
-        "timestamp": _iso(snapshot.at),
-        **snapshot.figures,
-        "coverage": snapshot.coverage,
-        "watcher": _gauges(snapshot),
-        "streams": {
-            name: {"messages": count, "bytes": snapshot.bus.bytes.get(name, 0)}
-            for name, count in snapshot.bus.messages.items()
+    figures = snapshot.figures
+    return shapes.Stats(
+        timestamp=iso(snapshot.at),
+        counted_at=iso(figures["counted_at"]) if figures else None,
+        newest=when(figures.get("newest")),
+        coverage=[shapes.Coverage(**row) for row in snapshot.coverage],
+        watcher=gauges(snapshot),
+        streams={
+            name: shapes.StreamFigures(state.messages, state.bytes, state.max_bytes)
+            for name, state in snapshot.bus.streams.items()
         },
-    }
+        **{name: figures.get(name) for name in COUNTS},
+    )
 
 
-def ledger(snapshot: Snapshot) -> dict[str, Any]:
+def ledger(snapshot: Snapshot) -> shapes.Ledger:
     """Continuous loss accounting, per source and in total."""
-    return {"timestamp": _iso(snapshot.at), **ledgers.ledger(_gauges(snapshot), snapshot.ledger)}
+    found = ledgers.ledger(gauges(snapshot), snapshot.ledger)
+    total, sources = found.pop("total"), found.pop("sources")
+    return shapes.Ledger(
+        timestamp=iso(snapshot.at),
+        total=shapes.Account(**total),
+        sources={name: shapes.Account(**account) for name, account in sources.items()},
+        **found,
+    )
 
 
-def _gauges(snapshot: Snapshot) -> dict[str, float]:
-    """The watchers' gauges, added up."""
-    gauges: dict[str, float] = {}
-    for one in snapshot.stages[Stage.WATCHER].window.alive.values():
+def recent(snapshot: Snapshot, limit: int, offset: int) -> shapes.Recent:
+    """One page of the newest conversations."""
+    page, following = paged(snapshot.recent, limit, offset)
+    found = [shapes.Conversation(**dated(row)) for row in page]
+    return shapes.Recent(found, len(found), offset, len(snapshot.recent), following)
+
+
+def timeline(snapshot: Snapshot, days: int, limit: int, offset: int) -> shapes.Timeline:
+    """Imports of the last `days` per hour (of the last two days) and per day; one page of the status changes."""
+    first = snapshot.at - days * 86400
+    rows = [row for row in snapshot.imports if row["hour"].timestamp() >= first - 3600]
+    daily: dict[str, dict[str, int]] = {}
+    for row in rows:
+        day = daily.setdefault(row["hour"].strftime("%Y-%m-%d"), dict.fromkeys(IMPORTED, 0))
+        for name in IMPORTED:
+            day[name] += row[name]
+    hourly = [row for row in rows if row["hour"].timestamp() >= snapshot.at - min(days, 2) * 86400 - 3600]
+    changes = [change for change in reversed(snapshot.changes) if change.at >= first]
+    page, following = paged(changes, limit, offset)
+    return shapes.Timeline(
+        days=days,
+        hourly=[shapes.Bucket(iso(r["hour"].timestamp()), *(r[name] for name in IMPORTED)) for r in hourly],
+        daily=[shapes.Bucket(day, **row) for day, row in sorted(daily.items())],
+        changes=[change_of(change) for change in page],
+        count=len(page),
+        offset=offset,
+        total=len(changes),
+        next=following,
+    )
+
+
+def change_of(change: HealthChanged) -> shapes.Change:
+    """A status change for people."""
+    return shapes.Change(
+        change.component,
+        change.before,
+        change.after,
+        change.rule,
+        change.cause,
+        iso(change.at),
+        round(change.seconds, 3),
+        change.consecutive_failures,
+    )
+
+
+def deadletters(snapshot: Snapshot, stage: str | None, limit: int, offset: int) -> shapes.DeadLetters:
+    """One page of the dead letters, newest first."""
+    wanted = [letter for letter in snapshot.letters if stage in (None, letter.stage)]
+    page, following = paged(wanted, limit, offset)
+    return shapes.DeadLetters(
+        [_letter(letter) for letter in page],
+        snapshot.bus.messages("DEADLETTERS"),
+        len(page),
+        offset,
+        len(wanted),
+        following,
+    )
+
+
+def paged(rows: Sequence[T], limit: int, offset: int) -> tuple[Sequence[T], int | None]:
+    """One page, and the offset of the next one, if there is one."""
+    return rows[offset : offset + limit], offset + limit if offset + limit < len(rows) else None
+
+
+def gauges(snapshot: Snapshot) -> dict[str, float]:
+    """The watchers' gauges, added up; without the canary's."""
+    found: dict[str, float] = {}
+    for one in snapshot.windows[Stage.WATCHER].alive.values():
         for name, value in one.beat.gauges.items():
-            gauges[name] = gauges.get(name, 0) + value
-    return gauges
+            if not name.endswith(f".{CANARY}"):
+                found[name] = found.get(name, 0) + value
+    return found
 
 
-def _stage(state: StageState, now: float) -> dict[str, Any]:
-    window = state.window
-    waiting = [sample.at for sample in window.samples if not sample.lag.total]
-    return {
-        "status": state.verdict.status,
-        "rule": state.verdict.rule,
-        "cause": state.verdict.cause,
-        "since": _iso(state.since),
-        "consecutive_failures": window.failures,
-        "heartbeat_age_seconds": window.age(now),
-        "instances": {
-            name: {
-                "phase": one.beat.phase,
-                "heartbeat_age_seconds": one.age(now),
-                "consecutive_failures": one.failures,
-                "processed": one.beat.processed,
-                "failed": one.beat.failed,
-                "in_flight": one.beat.in_flight,
-                "last_error": one.beat.last_error,
-                "uptime_seconds": one.beat.uptime_seconds,
-                "pid": one.beat.pid,
-                "version": one.beat.service_version,
-                "gauges": one.beat.gauges,
-                "notes": one.beat.notes,
-            }
-            for name, one in window.alive.items()
-        },
-        "lag": {
-            "unit": "bytes" if window.stage is Stage.WATCHER else "messages",
-            "pending": window.lag.pending,
-            "ack_pending": window.lag.ack_pending,
-            "age_seconds": now - (waiting[-1] if waiting else window.samples[0].at) if window.lag.total else 0.0,
-            "eta_seconds": eta(window),
-            "trend": trend(window),
-        },
-    }
+def _letter(letter: Letter) -> shapes.DeadLetterItem:
+    return shapes.DeadLetterItem(
+        **{name: getattr(letter, name) for name in letter.__struct_fields__ if name != "at"}, at=iso(letter.at)
+    )
 
 
-def _metrics(state: StageState) -> dict[str, Any]:
-    beats = [one.beat for one in state.window.alive.values()]
-    return {
-        "total_imported": sum(beat.total_imported for beat in beats),
-        "last_import_count": sum(beat.last_import_count for beat in beats),
-        "consecutive_failures": state.window.failures,
-        "last_error": next((beat.last_error for beat in beats if beat.last_error), None),
-        "uptime_seconds": max((beat.uptime_seconds for beat in beats), default=0.0),
-    }
+def _stage(snapshot: Snapshot, stage: Stage) -> shapes.StageHealth:
+    window, now = snapshot.windows[stage], snapshot.at
+    component = snapshot.components[stage]
+    return shapes.StageHealth(
+        status=component.verdict.status,
+        rule=component.verdict.rule,
+        cause=component.verdict.cause,
+        since=iso(component.since),
+        consecutive_failures=window.failures,
+        heartbeat_age_seconds=_rounded(window.age(now)),
+        desired=window.desired or len(window.alive),
+        dead_letters=window.dead_letters,
+        instances={name: _instance(one, now) for name, one in sorted(window.alive.items())},
+        lag=shapes.StageLag(
+            unit="bytes" if stage is Stage.WATCHER else "messages",
+            pending=window.lag.pending,
+            ack_pending=window.lag.ack_pending,
+            age_seconds=round(window.lag_age(now), 3),
+            eta_seconds=_rounded(eta(window)),
+            trend=trend(window),
+            rate=round(throughput(window.samples), 3),
+        ),
+    )
 
 
-def _iso(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _instance(one: Instance, now: float) -> shapes.InstanceState:
+    beat = one.beat
+    return shapes.InstanceState(
+        phase=beat.phase,
+        heartbeat_age_seconds=round(one.age(now), 3),
+        consecutive_failures=one.failures,
+        crashes=one.crashed_within(now, 300.0),
+        processed=beat.processed,
+        failed=beat.failed,
+        in_flight=beat.in_flight,
+        oldest_in_flight_seconds=round(beat.oldest_in_flight_seconds, 3),
+        loop_lag_seconds=round(beat.loop_lag_seconds, 4),
+        last_error=beat.last_error,
+        uptime_seconds=round(beat.uptime_seconds, 1),
+        pid=beat.pid,
+        version=beat.service_version,
+        gauges=beat.gauges,
+        notes=beat.notes,
+    )
+
+
+def _metrics(window: StageWindow) -> shapes.DaemonMetrics:
+    beats = [one.beat for one in window.alive.values()]
+    return shapes.DaemonMetrics(
+        total_imported=sum(beat.total_imported for beat in beats),
+        last_import_count=sum(beat.last_import_count for beat in beats),
+        consecutive_failures=window.failures,
+        last_error=next((beat.last_error for beat in beats if beat.last_error), None),
+        uptime_seconds=max((beat.uptime_seconds for beat in beats), default=0.0),
+    )
+
+
+def _reachable(error: str) -> shapes.Reachable:
+    return shapes.Reachable("unreachable" if error else "reachable", error)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def iso(at: float) -> str:
+    """Unix time as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def when(at: datetime | None) -> str | None:
+    """A time of the database, the same way."""
+    return None if at is None else iso(at.timestamp())
+
+
+def dated(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its times as text."""
+    return {name: when(value) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -1,88 +1,360 @@
-"""The HTTP API. Every handler reads a finished snapshot; none does I/O."""
+"""The HTTP API. Handlers answer from the finished snapshot and wait for nothing; one exception is named as such."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Annotated, Any
 
-from litestar import Litestar, Request, Response, get
-from litestar.exceptions import NotAuthorizedException, ServiceUnavailableException
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, Router, get, post
+from litestar.config.allowed_hosts import AllowedHostsConfig
+from litestar.datastructures import ResponseHeader
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    NotAuthorizedException,
+    NotFoundException,
+    ServiceUnavailableException,
+    TooManyRequestsException,
+)
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import Parameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from contracts.events import Stage
 from runtime.heartbeat import service_version
-from services.health import answers
+from runtime.logs import Log
+from services.health import answers, examples, live, metrics, shapes
+from services.health.desk import Desk
+from services.health.probe import FAILURES, Store, words
 from services.health.settings import Settings
 from services.health.snapshot import Snapshot
+from services.health.webhooks import Sender
 
-RECENT_LIMIT = 100
+log = Log("mnemo.health.api")
+
+LIMIT, MOST = 20, 100
+RECORDS = 1000
+"""Records of one conversation that are listed."""
+STREAMS = 32
+"""Streams of server-sent events that may be open at once."""
+READS = 4
+"""Conversations that may be read from the database at once."""
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
+PROBLEM = "application/problem+json"
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+ASSETS = {"app.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
+
+Asked = Request[Any, Any, Any]
+Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Most items of one page.")]
+Offset = Annotated[int, Parameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
 
 
-def build(settings: Settings, latest: Callable[[], Snapshot | None]) -> Litestar:
-    """The application over a function that gives the latest snapshot."""
+def _spec(kind: type[msgspec.Struct], example: msgspec.Struct, words_: str) -> ResponseSpec:
+    shown = Example(summary=words_, value=shapes.builtins(example))
+    return ResponseSpec(kind, description=words_, examples=[shown], generate_examples=False)
+
+
+def _problem(status: int, words_: str) -> ResponseSpec:
+    example = Example(summary=words_, value={"status": status, "title": words_, "detail": "…"})
+    return ResponseSpec(
+        shapes.Problem, description=words_, media_type=PROBLEM, examples=[example], generate_examples=False
+    )
+
+
+STARTING = {503: _problem(503, "Service Unavailable")}
+CLOSED = {401: _problem(401, "Unauthorized")}
+BAD = {400: _problem(400, "Bad Request")}
+SECURED: list[dict[str, list[str]]] = [{"token": []}]
+
+
+def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender]) -> Litestar:
+    """The application. `pages` is the database for whole conversations."""
+    reading = asyncio.Semaphore(READS)
 
     def current() -> Snapshot:
-        snapshot = latest()
-        if snapshot is None:
-            raise ServiceUnavailableException("starting: nothing known yet")
-        return snapshot
+        if desk.snapshot is None:
+            raise ServiceUnavailableException("starting: nothing is known yet, ask again in a few seconds")
+        return desk.snapshot
 
-    def admitted(request: Request[Any, Any, Any]) -> None:
+    def has_token(request: Asked) -> bool:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if settings.open or (settings.token and hmac.compare_digest(given.encode(), settings.token.encode())):
-            return
-        raise NotAuthorizedException("this shows content: send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
+        return bool(settings.token) and hmac.compare_digest(given.encode(), settings.token.encode())
 
-    @get("/livez", sync_to_thread=False)
-    def livez() -> dict[str, str]:
+    def admitted(request: Asked) -> None:
+        if not settings.open and not has_token(request):
+            raise NotAuthorizedException("this shows content: send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
+
+    def made(name: str, make: Callable[[Snapshot], msgspec.Struct]) -> bytes:
+        current()
+        return desk.answer(name, make)
+
+    @get("/livez", sync_to_thread=False, responses={200: _spec(shapes.Alive, shapes.Alive(), "Alive")})
+    def livez() -> Response[bytes]:
         """The process turns."""
-        return {"status": "alive"}
+        return _json(b'{"status":"alive"}')
 
-    @get("/readyz", sync_to_thread=False)
-    def readyz() -> Response[dict[str, Any]]:
+    @get(
+        "/readyz",
+        sync_to_thread=False,
+        responses={
+            200: _spec(shapes.Ready, examples.READY, "Bus and database were reachable at the last look"),
+            503: ResponseSpec(shapes.Ready, description="One of them was not, or nothing is known yet"),
+        },
+    )
+    def readyz() -> Response[bytes]:
         """Bus and database were reachable at the last look."""
-        snapshot = current()
-        ready = not snapshot.bus.error and not snapshot.database_error
-        content = {"ready": ready, "bus": snapshot.bus.error or "ok", "database": snapshot.database_error or "ok"}
-        return Response(content, status_code=200 if ready else 503)
+        body = made("readyz", answers.ready)
+        return _json(body, 200 if answers.ready(current()).ready else 503)
 
-    @get("/v1/autosave/health", sync_to_thread=False)
-    def health(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    @get(
+        "/v1/autosave/health",
+        sync_to_thread=False,
+        responses={
+            200: _spec(shapes.Health, examples.HEALTH, "Healthy or degraded"),
+            503: _spec(shapes.Health, examples.UNHEALTHY, "Unhealthy or unknown"),
+        },
+    )
+    def health(request: Asked) -> Response[bytes]:
         """Status of all stages; 200 when healthy or degraded, 503 otherwise."""
-        snapshot = current()
         kind = "application/health+json"
-        return Response(
-            answers.health(snapshot),
-            status_code=answers.http_status(snapshot),
-            media_type=kind if kind in request.headers.get("accept", "") else "application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        accepted = kind in request.headers.get("accept", "")
+        if desk.snapshot is None:
+            return _json(msgspec.json.encode(examples.starting(_now())), 503, kind if accepted else "application/json")
+        body = made("health", answers.health)
+        return _json(body, answers.http_status(current()), kind if accepted else "application/json")
 
-    @get("/v1/autosave/stats", sync_to_thread=False)
-    def stats() -> dict[str, Any]:
-        """Counts and coverage."""
-        return answers.stats(current())
+    @get(
+        "/v1/autosave/stats",
+        sync_to_thread=False,
+        responses={200: _spec(shapes.Stats, examples.STATS, "Counts"), **STARTING},
+    )
+    def stats() -> Response[bytes]:
+        """Counts, coverage by model, streams."""
+        return _json(made("stats", answers.stats))
 
-    @get("/v1/autosave/ledger", sync_to_thread=False)
-    def ledger() -> dict[str, Any]:
+    @get(
+        "/v1/autosave/ledger",
+        sync_to_thread=False,
+        responses={200: _spec(shapes.Ledger, examples.LEDGER, "The ledger"), **STARTING},
+    )
+    def ledger() -> Response[bytes]:
         """On disk = captured = published = stored; texts = embedded: each step with its gap."""
-        return answers.ledger(current())
+        return _json(made("ledger", answers.ledger))
 
-    @get("/v1/autosave/recent", sync_to_thread=False)
-    def recent(
-        request: Request[Any, Any, Any], limit: Annotated[int, Parameter(ge=1, le=RECENT_LIMIT)] = 20
-    ) -> dict[str, Any]:
-        """The newest conversations."""
+    @get(
+        "/v1/autosave/recent",
+        sync_to_thread=False,
+        security=SECURED,
+        responses={200: _spec(shapes.Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
+    )
+    def recent(request: Asked, limit: Limit = LIMIT, offset: Offset = 0) -> Response[bytes]:
+        """The newest conversations, texts shortened."""
         admitted(request)
-        found = current().recent[:limit]
-        return {"conversations": found, "count": len(found)}
+        return _json(msgspec.json.encode(answers.recent(current(), limit, offset)))
 
+    @get(
+        "/v1/autosave/conversation/{exchange:str}",
+        security=SECURED,
+        responses={
+            200: _spec(shapes.FullConversation, examples.CONVERSATION, "The whole conversation"),
+            404: _problem(404, "Not Found"),
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    async def conversation(request: Asked, exchange: str) -> Response[bytes]:
+        """One conversation with its whole texts. The only answer that is read from the database when asked for."""
+        admitted(request)
+        if reading.locked():
+            raise ServiceUnavailableException("too many conversations are being read, ask again in a second")
+        async with reading:
+            try:
+                rows = await pages.ask("conversation", exchange)
+                if not rows:
+                    raise NotFoundException(f"no conversation {exchange[:100]!r}; `recent` lists them")
+                found = await pages.ask("conversation_records", exchange, rows[0]["transcript_id"], RECORDS + 1)
+            except FAILURES as error:
+                raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
+        records = [shapes.ConversationRecord(**answers.dated(row)) for row in found[:RECORDS]]
+        whole = shapes.FullConversation(**answers.dated(rows[0]), records=records, truncated=len(found) > RECORDS)
+        return _json(msgspec.json.encode(whole))
+
+    @get(
+        "/v1/autosave/timeline",
+        sync_to_thread=False,
+        responses={200: _spec(shapes.Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
+    )
+    def timeline(
+        days: Annotated[int, Parameter(ge=1, le=365, description="Days to look back.")] = 7,
+        limit: Limit = LIMIT,
+        offset: Offset = 0,
+    ) -> Response[bytes]:
+        """Imports per hour and day; status changes, newest first."""
+        return _json(msgspec.json.encode(answers.timeline(current(), days, limit, offset)))
+
+    @get(
+        "/v1/autosave/deadletters",
+        sync_to_thread=False,
+        security=SECURED,
+        responses={200: _spec(shapes.DeadLetters, examples.DEADLETTERS, "A page"), **BAD, **CLOSED, **STARTING},
+    )
+    def deadletters(
+        request: Asked,
+        stage: Annotated[Stage | None, Parameter(description="Only those of one stage.")] = None,
+        limit: Limit = LIMIT,
+        offset: Offset = 0,
+    ) -> Response[bytes]:
+        """Messages that were given up, newest first; the newest 200 can be paged through."""
+        admitted(request)
+        return _json(msgspec.json.encode(answers.deadletters(current(), stage, limit, offset)))
+
+    @post(
+        "/v1/autosave/deadletters/{sequence:int}/retry",
+        sync_to_thread=False,
+        status_code=202,
+        security=SECURED,
+        responses={
+            202: _spec(shapes.RetryAccepted, shapes.RetryAccepted(7, "pending"), "Handed to a worker of the stage"),
+            404: _problem(404, "Not Found"),
+            409: _problem(409, "Conflict"),
+            429: _problem(429, "Too Many Requests"),
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    def retry(request: Asked, sequence: int) -> Response[bytes]:
+        """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
+        if not has_token(request):
+            raise NotAuthorizedException("a retry needs `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
+        letter = next((one for one in current().letters if one.sequence == sequence), None)
+        if letter is None:
+            raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
+        if letter.stage not in (Stage.EMBEDDER, Stage.WRITER):
+            raise HTTPException(f"the {letter.stage} takes no retries", status_code=409)
+        if desk.retries.full():
+            raise TooManyRequestsException("too many retries are under way")
+        desk.retries.put_nowait(sequence)
+        return _json(msgspec.json.encode(shapes.RetryAccepted(sequence, "pending")), 202)
+
+    @get("/v1/autosave/events", responses={429: _problem(429, "Too Many Requests"), **STARTING})
+    async def events() -> ServerSentEvent:
+        """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
+        current()
+        if desk.streams >= STREAMS:
+            raise TooManyRequestsException(f"{STREAMS} streams of events are open already")
+
+        async def stream() -> AsyncIterator[ServerSentEventMessage]:
+            desk.streams += 1
+            try:
+                while True:
+                    yield ServerSentEventMessage(data=desk.answer("live", live.body).decode(), event="live", retry=2000)
+                    await desk.news()
+            finally:
+                desk.streams -= 1
+
+        return ServerSentEvent(stream(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    @get(
+        ["/metrics", "/v1/autosave/metrics"],
+        media_type=MediaType.TEXT,
+        responses={200: ResponseSpec(str, description="Prometheus text format; see docs/metrics.md"), **STARTING},
+    )
+    async def prometheus() -> Response[bytes]:
+        """Metrics for Prometheus."""
+        told = metrics.webhook_figures(senders)
+        body = await asyncio.to_thread(metrics.render, current(), told)
+        return Response(body, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+    pages_folder = files(__package__) / "static"
+    index = (pages_folder / "index.html").read_bytes()
+    assets = {name: (pages_folder / name).read_bytes() for name in ASSETS}
+
+    @get("/autosave", sync_to_thread=False, include_in_schema=False)
+    def dashboard() -> Response[bytes]:
+        """The dashboard."""
+        return Response(index, media_type=MediaType.HTML, headers={"Cache-Control": "no-cache"})
+
+    @get("/autosave/{name:str}", sync_to_thread=False, include_in_schema=False)
+    def asset(name: str) -> Response[bytes]:
+        """Its script, style and icon."""
+        if name not in assets:
+            raise NotFoundException(f"no {name[:100]!r} here")
+        return Response(assets[name], media_type=ASSETS[name], headers={"Cache-Control": "no-cache"})
+
+    handlers = [livez, readyz, health, stats, ledger, recent, conversation, timeline, deadletters, retry, events]
+    hosts = [*settings.allowed_hosts, *LOOPBACK, *(f"{host}:{settings.port}" for host in LOOPBACK)]
+    anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
     return Litestar(
-        [livez, readyz, health, stats, ledger, recent],
+        [Router("/", route_handlers=[*handlers, prometheus, dashboard, asset])],
+        allowed_hosts=None if anywhere else AllowedHostsConfig(hosts),
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY.items()],
+        exception_handlers={HTTPException: _http_problem, Exception: _bug},
         openapi_config=OpenAPIConfig(
-            title="Mnemostream", version=service_version(), path="/schema", render_plugins=[SwaggerRenderPlugin()]
+            title="Mnemostream",
+            version=service_version(),
+            description="Health of the transcript pipeline. Errors are RFC 9457 problem documents.",
+            path="/schema",
+            use_handler_docstrings=True,
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         ),
         logging_config=None,
     )
+
+
+def _json(body: bytes, status: int = 200, kind: str = "application/json") -> Response[bytes]:
+    return Response(body, status_code=status, media_type=kind, headers={"Cache-Control": "no-store"})
+
+
+def _http_problem(_: Asked, error: HTTPException) -> Response[bytes]:
+    """A refusal as a problem document."""
+    detail = error.detail
+    if isinstance(error, ClientException) and isinstance(error.extra, list) and error.extra:
+        told = [f"{one.get('key', '')}: {one.get('message', '')}" for one in error.extra if isinstance(one, dict)]
+        detail = "; ".join(told) or detail
+    return _refusal(error.status_code, detail, dict(error.headers or {}))
+
+
+def _bug(_: Asked, error: Exception) -> Response[bytes]:
+    """What should not happen: in the log whole, outside without a word of the inside."""
+    log.error("request failed", error=f"{type(error).__name__}: {error}")
+    return _refusal(500, "a fault of this service; see its log", {})
+
+
+def _refusal(status: int, detail: str, headers: dict[str, str]) -> Response[bytes]:
+    title = TITLES.get(status, "Error")
+    body = msgspec.json.encode(shapes.Problem(status, title, detail))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(body, status_code=status, media_type=PROBLEM, headers={"Cache-Control": "no-store", **headers})
+
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()  # noqa: TID251 - a stamp of an answer without a snapshot

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -13,72 +15,193 @@ import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import topology
+from contracts.topology import Consumer, Stream
 from runtime.bus import Bus
-from services.health.window import Lag
+from services.health.window import BusState, ConsumerState, Lag, StreamState
 
-TIMEOUT = 3.0
+TIMEOUT = 4.0
+MISSING = frozenset({10059, 10014})  # stream not found, consumer not found
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What asking the database may raise."""
+
+T = TypeVar("T")
 
 
-class BusState(msgspec.Struct, frozen=True):
-    """What JetStream says. Lags by `STREAM.consumer`; messages by stream; what is wrong with the wiring."""
+class Error(msgspec.Struct, frozen=True):
+    err_code: int = 0
+    description: str = ""
 
-    error: str = ""
-    lags: dict[str, Lag] = {}
-    messages: dict[str, int] = {}
-    bytes: dict[str, int] = {}
-    missing: dict[str, str] = {}
+
+class _StreamConfig(msgspec.Struct, frozen=True):
+    subjects: list[str] = []
+    storage: str = ""
+    discard: str = ""
+    retention: str = ""
+    max_bytes: int = -1
+    max_age: int = 0
+    max_msgs_per_subject: int = -1
+
+
+class _StreamState(msgspec.Struct, frozen=True):
+    messages: int = 0
+    bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class _StreamInfo(msgspec.Struct, frozen=True):
+    config: _StreamConfig = _StreamConfig()
+    state: _StreamState = _StreamState()
+    error: Error | None = None
+
+
+class _ConsumerConfig(msgspec.Struct, frozen=True):
+    filter_subject: str = ""
+    ack_policy: str = ""
+    ack_wait: int = 0
+    max_deliver: int = 0
+    max_ack_pending: int = 0
+
+
+class _Sequences(msgspec.Struct, frozen=True):
+    stream_seq: int = 0
+
+
+class _ConsumerInfo(msgspec.Struct, frozen=True):
+    config: _ConsumerConfig = _ConsumerConfig()
+    created: str = ""
+    ack_floor: _Sequences = _Sequences()
+    num_pending: int = 0
+    num_ack_pending: int = 0
+    num_redelivered: int = 0
+    paused: bool = False
+    pause_remaining: int = 0
+    error: Error | None = None
 
 
 async def bus_state(bus: Bus) -> BusState:
     """Streams and consumers, now."""
-    lags: dict[str, Lag] = {}
-    messages: dict[str, int] = {}
-    sizes: dict[str, int] = {}
-    missing: dict[str, str] = {}
+    if not bus.client.is_connected:
+        return BusState(error="the connection to NATS is lost")
     try:
         async with asyncio.timeout(TIMEOUT):
-            for stream in topology.STREAMS:
-                try:
-                    state = (await bus.stream.stream_info(stream.name)).state
-                    messages[stream.name], sizes[stream.name] = state.messages, state.bytes
-                except NotFoundError:
-                    missing[stream.name] = f"stream {stream.name} is missing; run `python -m runtime.provision`"
-            for consumer in topology.CONSUMERS:
-                name = f"{consumer.stream}.{consumer.name}"
-                try:
-                    info = await bus.stream.consumer_info(consumer.stream, consumer.name)
-                    lags[name] = Lag(info.num_pending or 0, info.num_ack_pending or 0)
-                except NotFoundError:
-                    missing[name] = f"consumer {consumer.name} of {consumer.stream} is missing; provision again"
-    except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
-        return BusState(error=str(error) or type(error).__name__)
-    return BusState("", lags, messages, sizes, missing)
+            streams, consumers = await asyncio.gather(
+                asyncio.gather(*(_ask(bus, f"STREAM.INFO.{s.name}", _StreamInfo) for s in topology.STREAMS)),
+                asyncio.gather(
+                    *(_ask(bus, f"CONSUMER.INFO.{c.stream}.{c.name}", _ConsumerInfo) for c in topology.CONSUMERS)
+                ),
+            )
+    except (nats.errors.Error, TimeoutError, OSError, msgspec.DecodeError) as error:
+        return BusState(error=str(error) or f"no answer within {TIMEOUT:.0f} s")
+    return _state(
+        dict(zip(topology.STREAMS, streams, strict=True)), dict(zip(topology.CONSUMERS, consumers, strict=True))
+    )
+
+
+async def _ask(bus: Bus, api: str, kind: type[T]) -> T:
+    """One request to the JetStream API; by hand, since nats-py leaves out `paused`."""
+    answer = await bus.client.request(f"$JS.API.{api}", b"", timeout=TIMEOUT)
+    return msgspec.json.decode(answer.data, type=kind)
+
+
+def _state(streams: Mapping[Stream, _StreamInfo], consumers: Mapping[Consumer, _ConsumerInfo]) -> BusState:
+    found = BusState("", {}, {}, {})
+    for stream, info in streams.items():
+        if info.error:
+            if info.error.err_code not in MISSING:
+                return BusState(error=f"JetStream: {info.error.description}")
+            found.wrong[stream.name] = f"stream {stream.name} is missing; run `python -m runtime.provision`"
+            continue
+        state = info.state
+        found.streams[stream.name] = StreamState(
+            state.messages, state.bytes, info.config.max_bytes, state.first_seq, state.last_seq
+        )
+        if drift := _drift(info.config, _wanted_stream(stream)):
+            found.wrong[stream.name] = f"stream {stream.name} was changed: {drift}"
+    for consumer, told in consumers.items():
+        name = f"{consumer.stream}.{consumer.name}"
+        label = f"consumer {consumer.name} of {consumer.stream}"
+        if told.error:
+            if told.error.err_code not in MISSING:
+                return BusState(error=f"JetStream: {told.error.description}")
+            found.wrong[name] = f"{label} is missing; run `python -m runtime.provision`"
+            continue
+        found.consumers[name] = ConsumerState(
+            Lag(told.num_pending, told.num_ack_pending), told.num_redelivered, told.ack_floor.stream_seq, told.created
+        )
+        if told.paused:
+            found.wrong[name] = (
+                f"{label} is paused for another {told.pause_remaining / 1e9:.0f} s; "
+                f"`nats consumer resume {consumer.stream} {consumer.name}` ends it"
+            )
+        elif drift := _drift(told.config, _wanted_consumer(consumer)):
+            found.wrong[name] = f"{label} was changed: {drift}"
+    return found
+
+
+def _wanted_stream(stream: Stream) -> _StreamConfig:
+    return _StreamConfig(
+        list(stream.subjects),
+        stream.storage,
+        stream.discard,
+        "limits",
+        max_age=int(stream.max_age * 1e9),
+        max_msgs_per_subject=stream.max_msgs_per_subject,
+    )
+
+
+def _wanted_consumer(consumer: Consumer) -> _ConsumerConfig:
+    return _ConsumerConfig(consumer.filter, "explicit", int(consumer.ack_wait * 1e9), -1, consumer.max_ack_pending)
+
+
+def _drift(found: msgspec.Struct, wanted: msgspec.Struct) -> str:
+    """What differs, in words; `max_bytes` is a setting."""
+    return "; ".join(
+        f"{name} is {getattr(found, name)!r}, should be {getattr(wanted, name)!r}"
+        for name in wanted.__struct_fields__
+        if name != "max_bytes" and getattr(found, name) != getattr(wanted, name)
+    )
+
+
+async def stored_at(bus: Bus, stream: str, sequence: int) -> float:
+    """Unix time at which the first message from `sequence` on was stored; 0.0 when it cannot be told."""
+    try:
+        message = await bus.stream.get_msg(stream, sequence, direct=True)
+    except (NotFoundError, APIError, nats.errors.Error, TimeoutError, OSError, ValueError):
+        return 0.0
+    return message.time.timestamp() if message.time else 0.0
 
 
 class Store:
     """The database, seen by the reader's role. Connects when first asked, and again when it was away."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, name: str, seconds: float) -> None:
         self._dsn = dsn
+        self._name = name
+        self._seconds = seconds
         self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
 
     async def ask(self, name: str, *args: Any) -> list[dict[str, Any]]:
-        """Rows of `sql/<name>.sql`. Raises OSError, TimeoutError or asyncpg errors."""
-        try:
-            async with asyncio.timeout(TIMEOUT * 5):
+        """Rows of `sql/<name>.sql`, within the time limit. Raises one of FAILURES."""
+        async with asyncio.timeout(self._seconds), self._lock:
+            try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await asyncpg.connect(
                         self._dsn,
-                        timeout=TIMEOUT,
-                        command_timeout=TIMEOUT * 4,
-                        server_settings={"application_name": "mnemo-health", "statement_timeout": "10000"},
+                        timeout=self._seconds,
+                        command_timeout=self._seconds,
+                        server_settings={
+                            "application_name": f"mnemo-health-{self._name}",
+                            "statement_timeout": str(int(self._seconds * 1000)),
+                        },
                     )
                 return [dict(row) for row in await self._connection.fetch(_query(name), *args)]
-        except BaseException:
-            if self._connection is not None:
-                self._connection.terminate()
-                self._connection = None
-            raise
+            except BaseException:
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+                raise
 
     async def close(self) -> None:
         """Closes what is open."""
@@ -86,7 +209,28 @@ class Store:
             self._connection.terminate()
 
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+async def database_error(store: Store) -> str:
+    """Why the database does not take rows; "" if it does."""
+    try:
+        row = (await store.ask("alive"))[0]
+    except FAILURES as error:
+        return words(error)
+    if row["in_recovery"]:
+        return "it is a standby in recovery, and read-only"
+    return "it is read-only (default_transaction_read_only)" if row["read_only"] else ""
+
+
+def words(error: BaseException) -> str:
+    """An exception for people."""
+    return str(error) or f"no answer in time ({type(error).__name__})"
+
+
+def disk_free(folder: str) -> int | None:
+    """Bytes that are free on the disk of a folder; None when it is not there."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 @cache

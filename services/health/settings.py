@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contracts.events import Stage
+from runtime.errors import Misconfigured
 from runtime.settings import Common
+from services.health.targets import targets
 
 
 class Settings(Common, frozen=True, kw_only=True):
@@ -13,15 +16,55 @@ class Settings(Common, frozen=True, kw_only=True):
     port: int = 8001
     """Port of the HTTP API."""
     token: str = ""
-    """Bearer token for content when not bound to loopback."""
-    probe_seconds: float = 3.0
-    """Time between two looks at the bus and the database, seconds."""
+    """Bearer token: for content when not bound to loopback, and for every retry of a dead letter."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which the API may be called, besides those of loopback (against DNS rebinding); `*` = any."""
+    evaluate_seconds: float = 1.0
+    """Time between two judgements, seconds."""
+    probe_seconds: float = 2.0
+    """Time between two looks at the bus and at the database, seconds."""
     figures_seconds: float = 10.0
     """Least time between two counts over the database, seconds; none is made while nothing was written."""
     grace_seconds: float = 45.0
     """After its start, the service calls a stage that it never heard of `unknown` so long, then `unhealthy`."""
+    desired: tuple[str, ...] = ()
+    """How many instances should run, as `embedder=4`; a stage that is not named: as many as were seen."""
+    disks: tuple[str, ...] = ()
+    """Folders whose disks are watched, as `nats=/data`, `postgres=/pgdata`."""
+    webhooks: str = ""
+    """Where alerts go, separated by blanks: `slack+https://…`, `discord+https://…`, else JSON. May hold secrets."""
+    webhook_from: str = "degraded"
+    """The least status that is an alert: `degraded` or `unhealthy`."""
+    webhook_seconds: float = 300.0
+    """Least time between two alerts about the same component, seconds; the last state of it is told in the end."""
+    canary_seconds: float = 0.0
+    """Time between two synthetic transcript lines that must come out as a row with a vector, seconds; 0 = off."""
+    canary_folder: str = ""
+    """Folder for these lines; `MNEMO_WATCHER_CANARY_FOLDER` names the same."""
+
+    def __post_init__(self) -> None:
+        """Raises Misconfigured for what can be seen without looking anywhere."""
+        self.replicas(), self.folders(), targets(self.webhooks)
+        if self.webhook_from not in ("degraded", "unhealthy"):
+            raise Misconfigured("MNEMO_HEALTH_WEBHOOK_FROM: write degraded or unhealthy")
+        if bool(self.canary_seconds) != bool(self.canary_folder):
+            raise Misconfigured("MNEMO_HEALTH_CANARY_SECONDS and MNEMO_HEALTH_CANARY_FOLDER: set both or none")
 
     @property
     def open(self) -> bool:
         """True when only this machine can ask."""
         return self.bind in ("127.0.0.1", "::1", "localhost")
+
+    def replicas(self) -> dict[Stage, int]:
+        """`desired` by stage. Raises Misconfigured."""
+        try:
+            return {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
+        except ValueError as error:
+            raise Misconfigured(f"MNEMO_HEALTH_DESIRED: {error}; write embedder=4") from error
+
+    def folders(self) -> dict[str, str]:
+        """`disks` by name. Raises Misconfigured."""
+        named = dict(entry.partition("=")[::2] for entry in self.disks)
+        if unknown := set(named) - {"nats", "postgres"}:
+            raise Misconfigured(f"MNEMO_HEALTH_DISKS: unknown {', '.join(sorted(unknown))}; write nats=/folder")
+        return named

@@ -1,6 +1,12 @@
-"""What the rules look at: beats folded per instance, samples of lag, the state of bus and database. Pure."""
+"""What the rules look at: beats folded per instance, samples of lag, the state of bus and database. Pure.
+
+All times are those of the health service's own clock: a beat counts from the moment it was received (for beats
+read from the stream, from when the server stored them), so that the clocks of other machines do not matter.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -8,33 +14,46 @@ from contracts.events import Heartbeat, Phase, Stage
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is no crash loop."""
-KEEP_SECONDS = 15 * 60.0
-"""A vanished instance is remembered so long."""
+CRASHES_SECONDS = 300.0
+"""Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """One instance: its last beat and its failures since the last success, over restarts."""
+    """One instance: its last beat, and what is known over its restarts."""
 
     beat: Heartbeat
+    at: float
+    """When the beat was received."""
+    first_at: float
+    """When its first beat was received."""
     carried: int = 0
+    """Failures of earlier boots since the last success."""
+    crashes: tuple[float, ...] = ()
+    """When it began anew without a goodbye."""
+    clock_off: float = 0.0
+    """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
 
     @property
     def failures(self) -> int:
+        """Since the last success, over restarts."""
         return self.carried + self.beat.consecutive_failures
 
     def age(self, now: float) -> float:
-        """Seconds since its last beat was sent."""
-        return max(0.0, now - self.beat.sent_at)
+        """Seconds since its last beat came."""
+        return max(0.0, now - self.at)
+
+    def crashed_within(self, now: float, seconds: float) -> int:
+        """How often it crashed in the last `seconds`."""
+        return sum(now - at <= seconds for at in self.crashes)
 
 
-def fold(before: Instance | None, beat: Heartbeat) -> Instance:
-    """The instance after one more beat. A new boot without a success in between adds one failure,
+def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
+    """The instance after one more beat, received at `at`. A new boot without a success in between adds one failure,
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
-        return Instance(beat)
-    if beat.sent_at < before.beat.sent_at:  # history, read after a live beat had come
-        return before
+        return Instance(beat, at, at, clock_off=beat.sent_at - at)
+    crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
             return before
@@ -43,8 +62,9 @@ def fold(before: Instance | None, beat: Heartbeat) -> Instance:
         carried = before.failures
     else:
         carried = before.failures + 1
+        crashes = (*crashes, at)
     settled = beat.consecutive_failures == 0 and (beat.processed > 0 or beat.uptime_seconds >= SETTLED_SECONDS)
-    return Instance(beat, 0 if settled else carried)
+    return Instance(beat, at, before.first_at, 0 if settled else carried, crashes, beat.sent_at - at)
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -58,12 +78,79 @@ class Lag(msgspec.Struct, frozen=True):
         return self.pending + self.ack_pending
 
 
+class StreamState(msgspec.Struct, frozen=True):
+    """One stream: messages and bytes it holds, its bound, its first and last sequence."""
+
+    messages: int = 0
+    bytes: int = 0
+    max_bytes: int = -1
+    first: int = 0
+    last: int = 0
+
+
+class ConsumerState(msgspec.Struct, frozen=True):
+    """One consumer: what waits, what is in hand, up to where all is processed."""
+
+    lag: Lag = Lag()
+    redelivered: int = 0
+    ack_floor: int = 0
+    created: str = ""
+
+
+class BusState(msgspec.Struct, frozen=True):
+    """What JetStream says. Streams by name, consumers by `STREAM.consumer`; what is wrong with either, in words."""
+
+    error: str = ""
+    streams: dict[str, StreamState] = {}
+    consumers: dict[str, ConsumerState] = {}
+    wrong: dict[str, str] = {}
+
+    def messages(self, stream: str) -> int:
+        """Messages in a stream; 0 if it is not known."""
+        return self.streams[stream].messages if stream in self.streams else 0
+
+
 class Sample(msgspec.Struct, frozen=True):
     """One look: when, the lag, and work done by all instances so far."""
 
     at: float
     lag: Lag
     processed: int
+    """Finished pieces, over restarts."""
+    progress: float = 0.0
+    """Stamp of the last finished part of a piece; only whether it changes has a meaning."""
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """Where a stage writes to: the bound of its stream, the disk below it. 0 = not known."""
+
+    stream: str = ""
+    stream_bytes: int = 0
+    stream_max_bytes: int = 0
+    disk: str = ""
+    disk_free_bytes: int = 0
+    disk_known: bool = False
+
+    @property
+    def fullness(self) -> float:
+        """Part of the stream's `max_bytes` that is used, 0 to 1."""
+        return self.stream_bytes / self.stream_max_bytes if self.stream_max_bytes > 0 else 0.0
+
+
+class Canary(msgspec.Struct, frozen=True):
+    """What became of the synthetic lines. Times in Unix seconds; 0 = never."""
+
+    period: float = 0.0
+    """Seconds between two lines; 0 = the canary is off."""
+    sent: int = 0
+    arrived: int = 0
+    lost: int = 0
+    last_sent_at: float = 0.0
+    last_arrived_at: float = 0.0
+    last_seconds: float = 0.0
+    """From the line on disk to a row with a vector."""
+    waiting_since: float = 0.0
+    error: str = ""
 
 
 class StageWindow(msgspec.Struct, frozen=True):
@@ -71,15 +158,26 @@ class StageWindow(msgspec.Struct, frozen=True):
 
     stage: Stage
     instances: dict[str, Instance]
-    samples: list[Sample]
+    samples: Sequence[Sample]
     started: float
-    """Unix time at which the health service began to listen."""
+    """When the health service began to listen."""
     grace: float
     bus_error: str = ""
     database_error: str = ""
     wiring_error: str = ""
+    evicted: str = ""
+    recreated: str = ""
+    oldest_at: float = 0.0
+    """When the oldest waiting work came; 0 = nothing waits, or not known."""
+    desired: int = 0
+    """Instances that should run, by setting; 0 = as many as were observed."""
     dead_letters: int = 0
     dead_letters_recent: int = 0
+    ack_limit: int = 0
+    """`max_ack_pending` of the stage's consumers together; 0 = no such limit."""
+    importing: bool = False
+    """The watcher has a backlog: that others lag behind is the plan."""
+    storage: Storage = Storage()
 
     @property
     def alive(self) -> dict[str, Instance]:
@@ -96,16 +194,49 @@ class StageWindow(msgspec.Struct, frozen=True):
         return max((one.failures for one in self.alive.values()), default=0)
 
     def age(self, now: float) -> float | None:
-        """Seconds since the last beat of the instance that is silent longest; None without instances."""
-        return max((one.age(now) for one in self.alive.values()), default=None)
+        """Seconds since the last beat of the instance that was heard last; None without instances."""
+        return min((one.age(now) for one in self.alive.values()), default=None)
+
+    def goodbye(self) -> float:
+        """When the last goodbye came; 0 = nobody said one."""
+        return max((one.at for one in self.instances.values() if one.beat.phase is Phase.STOPPED), default=0.0)
 
     def last_progress(self) -> float:
-        """Unix time at which work last finished; 0 = never."""
+        """Unix time at which work last finished, as the instances tell it; 0 = never."""
         return max((one.beat.last_progress_at for one in self.instances.values()), default=0.0)
 
+    def recent(self, now: float, seconds: float) -> list[Sample]:
+        """Samples of the last `seconds` and the one before them; [] if they do not reach back so far."""
+        found: list[Sample] = []
+        for sample in reversed(self.samples):
+            found.append(sample)
+            if now - sample.at >= seconds:
+                return found[::-1]
+        return []
 
-def rate(samples: list[Sample]) -> float:
+    def lag_age(self, now: float) -> float:
+        """Seconds that the oldest waiting work has waited."""
+        if not self.lag.total:
+            return 0.0
+        if self.oldest_at:
+            return max(0.0, now - self.oldest_at)
+        since = self.samples[-1].at
+        for sample in reversed(self.samples):
+            if not sample.lag.total:
+                break
+            since = sample.at
+        return max(0.0, now - since)
+
+
+def rate(samples: Sequence[Sample]) -> float:
     """Decrease of the lag per second over the samples; negative while it grows."""
     if len(samples) < 2 or samples[-1].at <= samples[0].at:
         return 0.0
     return (samples[0].lag.total - samples[-1].lag.total) / (samples[-1].at - samples[0].at)
+
+
+def throughput(samples: Sequence[Sample]) -> float:
+    """Finished pieces per second over the samples."""
+    if len(samples) < 2 or samples[-1].at <= samples[0].at:
+        return 0.0
+    return max(0, samples[-1].processed - samples[0].processed) / (samples[-1].at - samples[0].at)

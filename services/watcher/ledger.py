@@ -42,6 +42,8 @@ def figures(
         generation, end = ends.get(one.transcript, (0, 0))
         if generation == one.generation:
             total[f"present_published_bytes.{source}"] += min(end, captured)
+        if one.full in unreadable:
+            total["unreadable_bytes"] += one.size - captured
         total["files_behind"] += one.captured < one.size and one.full not in unreadable
     for source, size in published.items():
         total[f"published_bytes.{source}"] += size

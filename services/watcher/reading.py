@@ -9,7 +9,7 @@ from stat import S_ISREG
 
 import msgspec
 
-from contracts import codec
+from contracts import codec, sources
 from contracts.projects import admitted
 from runtime.clock import iso
 from runtime.files import stat_of
@@ -155,7 +155,8 @@ def _place(known: Known, file: io.FileIO, files: Files, now: Stat, *, rested: bo
     if found is None:
         known.ignored = "no transcript of a known assistant" if rested else ""
         return False
-    if not admitted(known.path, head, files.include, files.exclude):
+    canary = found.format.name == sources.CANARY  # no project of anybody
+    if not canary and not admitted(known.path, head, files.include, files.exclude):
         known.ignored = "excluded by settings"
         return False
     known.ignored = ""

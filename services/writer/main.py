@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from contracts import topology
 from contracts.events import Event, Phase, RecordsEmbedded, Stage
-from runtime import bus, consume, heartbeat, lifecycle
+from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.clock import SystemClock
 from services.writer import database
 from services.writer.database import Database
@@ -34,9 +34,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
+        await retry.serve(nats, Stage.WRITER, {consumer.stream: do for consumer, do in works.items()}, beat)
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, _changes(store), beat, stop))
-            loops.create_task(consume.work(nats, topology.WRITER_EMBEDDINGS, _vectors(store), beat, stop))
+            for consumer, do in works.items():
+                loops.create_task(consume.work(nats, consumer, do, beat, stop))
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         guard.cancel()
 

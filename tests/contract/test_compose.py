@@ -40,7 +40,7 @@ def test_docker_compose_config_passes() -> None:
 
 def test_every_stage_and_both_one_shots_run_with_the_argv_of_mnemo_up() -> None:
     for stage in Stage:
-        assert SERVICES[stage]["command"][1:] == system._python(f"services.{stage}.main")[-2:]
+        assert SERVICES[stage]["command"][1:] == system.python(f"services.{stage}.main")[-2:]
     assert SERVICES["provision"]["command"][1:] == ["-m", "runtime.provision"]
     assert SERVICES["migrate"]["command"][1:] == ["-m", "services.writer.migrate"]
 

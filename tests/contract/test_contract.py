@@ -82,4 +82,6 @@ def test_subject_tokens_are_safe() -> None:
 
 def test_no_service_may_purge_or_delete() -> None:
     granted = [subject for grant in topology.GRANTS.values() for subject in grant.publish]
-    assert not [s for s in granted if "PURGE" in s or "DELETE" in s or s in (">", "$JS.API.>")]
+    assert not [s for s in granted if "PURGE" in s or "STREAM.DELETE" in s or s in (">", "$JS.API.>")]
+    removed = {s for s in granted if "MSG.DELETE" in s}
+    assert removed == {f"$JS.API.STREAM.MSG.DELETE.{topology.DEADLETTERS.name}"}  # a dead letter that was done

@@ -10,12 +10,13 @@ with newest as (
 ), stored as (
     select t.source, sum(greatest(0, end_offset - greatest(start_offset, reached)))::bigint as stored_bytes,
            count(distinct transcript_id) as transcripts
-    from spans join transcripts t using (transcript_id) group by t.source
+    from spans join transcripts t using (transcript_id) where t.source <> 'canary' group by t.source
 ), used as (
     select model from coverage order by embedded desc limit 1
 ), texts as (
     select distinct t.source, r.text_sha
-    from records r join transcripts t using (transcript_id) where r.text_sha is not null
+    from records r join transcripts t using (transcript_id)
+    where r.text_sha is not null and t.source <> 'canary'
 ), embedded as (
     select source, count(*) as texts, count(*) filter (where exists (
         select from chunks c join used using (model) where c.text_sha = texts.text_sha)) as embedded

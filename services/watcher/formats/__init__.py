@@ -20,6 +20,14 @@ FORMATS: dict[str, Format] = {
 }
 
 
+class _Canary(ClaudeCode):
+    """The synthetic lines of the end-to-end check; only in a root that says so."""
+
+    name = sources.CANARY
+
+
+CANARY = _Canary()
+
 FIRST_LINE = 64 * 1024
 """Bytes after which a first line without its newline says what it can."""
 
@@ -45,7 +53,7 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
     if not rested and not objects and b"\n" not in head and len(head) < FIRST_LINE:
         return None  # the first line is being written
     if source != sources.AUTO:
-        made = FORMATS[source]
+        made = CANARY if source == sources.CANARY else FORMATS[source]
         first = next((obj for obj in objects if made.sniff(obj)), {})
     else:
         found = next(((made, obj) for obj in objects for made in FORMATS.values() if made.sniff(obj)), None)

@@ -1,0 +1,112 @@
+"""Examples for the OpenAPI document, and the one answer that is given before anything is known."""
+
+from __future__ import annotations
+
+from contracts import subjects
+from services.health import shapes
+from services.health.answers import iso
+
+AT = "2026-08-01T10:00:00.000Z"
+METRICS = shapes.DaemonMetrics(4120, 3, 0, None, 86400.0)
+LAG = shapes.StageLag("messages", 120, 24, 14.2, 35.0, "draining", 4.1)
+INSTANCE = shapes.InstanceState(
+    "running", 2.1, 0, 0, 980, 0, 24, 1.3, 0.001, "", 7200.0, 4711, "0.1.0", {"chunks": 5120.0}, {"model": "MiniLM"}
+)
+STAGE = shapes.StageHealth(
+    "healthy", "21 healthy", "catching up, about 35 s left", AT, 0, 2.1, 1, 0, {"embedder-0": INSTANCE}, LAG
+)
+FINE = shapes.Reachable("reachable", "")
+CANARY = shapes.CanaryHealth(True, "healthy", "from disk to vector in 1.2 s", AT, 1.2, 2880, 2880, 0)
+READY = shapes.Ready(True, "ok", "ok")
+HEALTH = shapes.Health(
+    "healthy", AT, shapes.Daemon(2.1, 12.0, METRICS), [], AT, FINE, FINE, CANARY, {"embedder": STAGE}
+)
+UNHEALTHY = shapes.Health(
+    "unhealthy",
+    AT,
+    shapes.Daemon(2.1, 12.0, METRICS),
+    ["database: no answer in time (TimeoutError)"],
+    AT,
+    FINE,
+    shapes.Reachable("unreachable", "no answer in time (TimeoutError)"),
+    CANARY,
+    {"embedder": STAGE},
+)
+STATS = shapes.Stats(
+    AT,
+    AT,
+    232,
+    545,
+    73_400_320,
+    48_120,
+    1204,
+    6995,
+    8499,
+    AT,
+    [shapes.Coverage("all-MiniLM-L6-v2:384:0f3a", "all-MiniLM-L6-v2", 6995, 6995)],
+    {"files": 232.0, "captured_bytes": 73400320.0},
+    {"TRANSCRIPTS": shapes.StreamFigures(545, 31_000_000, 68_719_476_736)},
+)
+ACCOUNT = shapes.Account(232, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 6995, 6995, {})
+LEDGER = shapes.Ledger(AT, True, ACCOUNT, {"claude-code": ACCOUNT}, 0, 0, 0, 0, 0)
+CONVERSATION_ROW = ("7d0f…", "claude-code", "3f2a…-9c1d", "3f2a…", "/home/dana/src/tidepool", "prompt")
+RECENT = shapes.Recent(
+    [shapes.Conversation(*CONVERSATION_ROW, "why does the build wait?", "It waits for …", ["Bash"], AT, AT)],
+    1,
+    0,
+    1204,
+    1,
+)
+CONVERSATION = shapes.FullConversation(
+    *CONVERSATION_ROW,
+    "why does the build wait?",
+    "It waits for …",
+    ["Bash"],
+    AT,
+    AT,
+    [shapes.ConversationRecord("prompt", "user", "why does the build wait?", "", "", AT)],
+    False,
+)
+TIMELINE = shapes.Timeline(
+    7,
+    [shapes.Bucket(AT, 12, 40, 181_000)],
+    [shapes.Bucket("2026-08-01", 120, 400, 1_810_000)],
+    [shapes.Change("writer", "healthy", "unhealthy", "2 database", "the database does not take rows", AT, 3600.0, 0)],
+    1,
+    0,
+    1,
+    None,
+)
+DEADLETTERS = shapes.DeadLetters(
+    [
+        shapes.DeadLetterItem(
+            7,
+            "writer",
+            subjects.changed("claude-code", "3f2a"),
+            "TRANSCRIPTS",
+            4711,
+            6,
+            "Permanent: …",
+            "",
+            "writer",
+            AT,
+            5120,
+            "{…",
+            "",
+        )
+    ],
+    1,
+    1,
+    0,
+    1,
+    None,
+)
+
+
+def starting(now: float) -> shapes.Health:
+    """Health before the first judgement: nothing is known, and that is not healthy."""
+    unknown = shapes.Reachable("unknown", "not asked yet")
+    daemon = shapes.Daemon(None, None, shapes.DaemonMetrics(0, 0, 0, None, 0.0))
+    at = iso(now)
+    canary = shapes.CanaryHealth(False, "unknown", "not asked yet", at, None, 0, 0, 0)
+    return shapes.Health("unknown", at, daemon, ["starting: nothing is known yet"], at, unknown, unknown, canary, {})

@@ -1,0 +1,27 @@
+"""The dashboard's event: everything it draws that is no content, in one message. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from services.health import answers
+from services.health.snapshot import Snapshot
+
+CHANGES = 30
+
+
+def body(snapshot: Snapshot) -> bytes:
+    """JSON: `health`, `ledger`, `streams`, `changes`, `deadletters`, `counted` (changes when there is more to show)."""
+    stats = answers.stats(snapshot)
+    told: dict[str, Any] = {
+        "health": answers.health(snapshot),
+        "ledger": answers.ledger(snapshot),
+        "stats": {name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
+        "changes": [answers.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
+        "deadletters": snapshot.bus.messages("DEADLETTERS"),
+        "retries": [[letter.sequence, letter.retry] for letter in snapshot.letters],
+        "counted": stats.counted_at,
+    }
+    return msgspec.json.encode(told)

@@ -1,0 +1,38 @@
+"""The receivers of alerts, as the setting names them. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from runtime.errors import Misconfigured
+
+KINDS = ("json", "slack", "discord")
+HOSTS = {"hooks.slack.com": "slack", "discord.com": "discord", "discordapp.com": "discord"}
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One receiver."""
+
+    kind: str
+    url: str
+
+    @property
+    def name(self) -> str:
+        """For logs and metrics: the kind and the host, without path and password."""
+        parts = urlsplit(self.url)
+        return f"{self.kind}:{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def targets(text: str) -> list[Target]:
+    """The receivers named in the setting. Raises Misconfigured; its text holds no URL."""
+    found = []
+    for number, entry in enumerate(text.split(), start=1):
+        kind, plus, rest = entry.partition("+")
+        url = rest if plus and kind in KINDS else entry
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Misconfigured(f"MNEMO_HEALTH_WEBHOOKS: entry {number} is no http(s) URL; write slack+https://…")
+        found.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
+    return found

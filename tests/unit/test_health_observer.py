@@ -1,0 +1,273 @@
+"""Folding: failures over restarts, goodbyes, sleep, a lost bus, our own restart; hysteresis; alerts."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from contracts.events import HealthChanged, Heartbeat, Phase, Stage
+from services.health.alerts import Alerts
+from services.health.observer import Observer
+from services.health.rules import Status, Verdict, judge
+from services.health.snapshot import Held, Letter, Snapshot
+from services.health.window import BusState, ConsumerState, Instance, Lag, StreamState, fold
+from tests.unit.test_health_rules import NOW, beat, one, window
+
+CONSUMERS = ("TRANSCRIPTS.embedder", "TRANSCRIPTS.writer", "EMBEDDINGS.writer")
+
+
+def bus(lag: int = 0, floor: int = 10, first: int = 1, created: str = "c1") -> BusState:
+    """A healthy bus on which `lag` messages wait for everybody."""
+    streams = {name: StreamState(100, 1000, 10**9, first, 100) for name in ("TRANSCRIPTS", "EMBEDDINGS", "HEARTBEATS")}
+    return BusState("", streams, {name: ConsumerState(Lag(lag), 0, floor, created) for name in CONSUMERS})
+
+
+class World:
+    """Three stages with one instance each, and a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.changes: list[HealthChanged] = []
+        self.observer = Observer(NOW, 45.0, on_change=self.changes.append)
+        self.sequence = 0
+        self.silent: set[Stage] = set()
+        self.facts: dict[str, object] = {}
+
+    def beat(self, stage: Stage, **more: object) -> Heartbeat:
+        self.sequence += 1
+        facts = {
+            "stage": stage,
+            "instance": f"{stage}-0",
+            "sequence": self.sequence,
+            "sent_at": self.now,
+            "processed": 1,
+        }
+        made = beat(**{**facts, **self.facts, **more})
+        self.observer.beat(made, self.now)
+        return made
+
+    def step(self, seconds: float = 1.0, state: BusState | None = None, database: str = "") -> Snapshot:
+        self.now += seconds
+        for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
+            if stage not in self.silent:
+                self.beat(stage)
+        self.observer.probed(state or bus(), self.now)
+        self.observer.database(database, self.now)
+        return self.observer.snapshot(self.now)
+
+    def steps(self, count: int, seconds: float = 1.0, **more: object) -> Snapshot:
+        for _ in range(count):
+            snapshot = self.step(seconds, **more)  # type: ignore[arg-type]
+        return snapshot
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    assert made.steps(3).status is Status.HEALTHY
+    return made
+
+
+def test_a_crash_loop_cannot_reset_the_count() -> None:
+    folded = one()
+    for boot in range(5):
+        folded = fold(folded, beat(boot_id=f"boot {boot}", uptime_seconds=1.0), NOW + boot)
+    assert folded.failures == 5
+    assert judge(window(folded), NOW + 5).rule == "8 crash loop"
+    later = fold(folded, beat(boot_id="boot 4", sequence=2, uptime_seconds=30.0), NOW + 301)
+    assert judge(window(later), NOW + 320).rule == "10 failing"  # the loop is long ago, no success came since
+
+
+def test_a_success_or_a_goodbye_ends_the_count() -> None:
+    crashed = fold(one(failures=3), beat(boot_id="b2", uptime_seconds=1.0), NOW + 1)
+    assert (crashed.failures, len(crashed.crashes)) == (4, 1)
+    assert fold(crashed, beat(boot_id="b2", sequence=2, processed=1), NOW + 2).failures == 0
+    asked = fold(one(phase=Phase.STOPPED), beat(boot_id="b2"), NOW + 1)
+    assert (asked.failures, asked.crashes) == (0, ())
+
+
+def test_a_beat_that_comes_twice_or_late_changes_nothing() -> None:
+    first = one()
+    assert fold(first, first.beat, NOW + 9) is first
+
+
+def test_clocks_of_other_machines_do_not_matter() -> None:
+    late = fold(None, beat(sent_at=NOW - 3600), NOW)
+    assert late.age(NOW + 5) == 5
+    assert late.clock_off == -3600
+
+
+def test_worse_shows_after_two_looks_and_better_after_three() -> None:
+    held = Held()
+    good, bad = judge(window(one()), NOW), judge(window(one(90)), NOW)
+    shown = [held.take(verdict, NOW).status for verdict in (good, bad, bad, good, good, good)]
+    assert shown == ["healthy", "healthy", "degraded", "degraded", "degraded", "healthy"]
+
+
+@pytest.mark.parametrize("rule", ["1 bus", "2 database", "3 wiring", "4 evicted"])
+def test_root_causes_show_at_once(rule: str) -> None:
+    held = Held()
+    held.take(judge(window(one()), NOW), NOW)
+    assert held.take(Verdict(Status.UNHEALTHY, rule, "…"), NOW).status == "unhealthy"
+
+
+def test_three_hours_of_sleep_alarm_nobody(world: World) -> None:
+    world.now += 3 * 3600
+    world.observer.probed(bus(), world.now)
+    world.observer.database("", world.now)
+    for _ in range(10):  # nobody has beaten yet
+        assert world.observer.snapshot(world.now).status is Status.HEALTHY
+        world.now += 1
+    assert world.steps(5).status is Status.HEALTHY
+    assert [change for change in world.changes if change.before != "unknown"] == []
+
+
+def test_a_clock_set_back_alarms_nobody_and_hides_nobody(world: World) -> None:
+    world.now -= 7200
+    assert world.steps(5).status is Status.HEALTHY
+    world.silent = {Stage.WATCHER}
+    for _ in range(13):
+        snapshot = world.steps(10, state=bus())
+    assert snapshot.components["watcher"].verdict.rule == "10 heartbeat"
+
+
+def test_silence_while_the_bus_was_lost_is_nobodys_fault(world: World) -> None:
+    lost = BusState(error="timeout")
+    for _ in range(20):
+        world.now += 10
+        world.observer.probed(lost, world.now)
+        world.observer.database("", world.now)
+        snapshot = world.observer.snapshot(world.now)
+    assert snapshot.status is Status.UNHEALTHY
+    assert snapshot.components["bus"].verdict.status is Status.UNHEALTHY
+    assert snapshot.components["watcher"].verdict.status is Status.UNKNOWN
+    assert snapshot.issues == ["bus: timeout"]  # the cause once, no word of the stages
+    world.silent = set(Stage)
+    before = len(world.changes)
+    assert world.steps(6).status is Status.HEALTHY  # before anybody has beaten again
+    assert {change.after for change in world.changes[before:]} == {"healthy"}, world.changes[before:]
+
+
+def test_a_lost_database_is_named_once(world: World) -> None:
+    snapshot = world.step(database="refused")
+    assert snapshot.status is Status.UNHEALTHY
+    assert snapshot.components["writer"].verdict.rule == "2 database"
+    assert snapshot.issues == ["database: refused"]
+    assert snapshot.components["embedder"].verdict.status is Status.HEALTHY
+
+
+def test_a_look_that_hangs_is_no_good_news(world: World) -> None:
+    for _ in range(25):
+        world.now += 1
+        for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
+            world.beat(stage)
+        world.observer.database("", world.now)
+        snapshot = world.observer.snapshot(world.now)
+    assert snapshot.components["bus"].verdict.status is Status.UNHEALTHY
+    assert "old" in snapshot.bus_error
+
+
+def test_eviction_and_a_recreated_consumer_are_noticed(world: World) -> None:
+    world.step(state=bus(lag=50, floor=10))
+    snapshot = world.step(state=bus(lag=30, floor=30, first=31))
+    assert snapshot.components["writer"].verdict.rule == "4 evicted"
+    assert snapshot.components["writer"].verdict.cause.startswith("20 messages left")
+    other = World()
+    other.steps(3)
+    snapshot = other.steps(2, state=bus(lag=90, floor=0, created="c2"))
+    assert snapshot.components["embedder"].verdict.rule == "14 recreated"
+
+
+def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: World) -> None:
+    world.facts = {}
+    world.silent = {Stage.EMBEDDER}
+    for number in range(130):
+        world.now += 1
+        for stage in (Stage.WATCHER, Stage.WRITER):
+            world.beat(stage)
+        world.beat(Stage.EMBEDDER, instance="embedder-1", boot_id="x", sequence=1000 + number)
+        world.observer.probed(bus(), world.now)
+        world.observer.database("", world.now)
+        snapshot = world.observer.snapshot(world.now)
+        if number == 100:
+            assert snapshot.components["embedder"].verdict.rule == "11 vanished"
+    assert snapshot.components["embedder"].verdict.status is Status.HEALTHY
+    assert list(snapshot.windows[Stage.EMBEDDER].alive) == ["embedder-1"]
+
+
+def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
+    world.observer.beat(beat(stage=Stage.WRITER, instance="writer-0", boot_id="b9", uptime_seconds=1.0), world.now)
+    world.observer.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
+    carried = world.observer.carried()
+    assert carried == {"failures.writer.writer-0": 8.0}
+    world.steps(3)
+    fresh = Observer(world.now, 45.0)
+    for change in world.changes:
+        fresh.restore(change)
+    # the stream has dropped the beats of the first boot; ours still tells of it
+    fresh.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
+    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now)
+    assert fresh.instances[Stage.WRITER]["writer-0"].failures == 8
+    for name, held in world.observer.held.items():
+        assert (fresh.held[name].shown.status, fresh.held[name].since) == (held.shown.status, held.since), name
+
+
+def test_dead_letters_are_of_their_stage_and_of_concern_for_ten_minutes(world: World) -> None:
+    facts = ("x", "TRANSCRIPTS", 5, 6, "error", "", "embedder-0", world.now, 10, "{}")
+    world.observer.letters[1] = Letter(1, "embedder", *facts)
+    snapshot = world.steps(2)
+    assert snapshot.components["embedder"].verdict.rule == "15 dead letters"
+    assert snapshot.components["writer"].verdict.status is Status.HEALTHY
+    assert world.steps(130, 5.0).components["embedder"].verdict.status is Status.HEALTHY
+
+
+def test_the_published_instance_names_survive_a_beat_on_the_wire() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(beat()), type=Heartbeat) == beat()
+    assert isinstance(fold(None, beat(), NOW), Instance)
+
+
+# --- alerts -------------------------------------------------------------------------------------------------------
+
+
+def test_alerts_are_told_once_damped_and_resolved(world: World) -> None:
+    alerts = Alerts("degraded", 300.0)
+    sent = alerts.due(world.step())
+    for _ in range(10):
+        sent += alerts.due(world.step(database="refused"))
+    assert [(alert.component, alert.status, alert.resolved) for alert in sent] == [("database", "unhealthy", False)]
+    for _ in range(30):  # back, but the interval is not over
+        sent += alerts.due(world.step())
+    assert len(sent) == 1
+    for _ in range(60):
+        sent += alerts.due(world.step(5.0))
+    assert [(alert.component, alert.status, alert.resolved) for alert in sent[1:]] == [("database", "healthy", True)]
+    assert sent[1].seconds >= 300
+
+
+def test_a_flicker_within_the_interval_is_one_alert(world: World) -> None:
+    alerts, sent = Alerts("degraded", 300.0), []
+    for number in range(200):
+        sent += alerts.due(world.step(database="refused" if number % 20 < 5 else ""))
+    assert len(sent) == 1
+
+
+def test_graver_is_told_at_once_and_the_least_status_counts(world: World) -> None:
+    world.facts = {"processed": 0, "consecutive_failures": 1}
+    alerts, grave, sent, only = Alerts("degraded", 300.0), Alerts("unhealthy", 300.0), [], []
+    for count in (1, 1, 1, 6, 6, 6):
+        world.facts = {"processed": 0, "consecutive_failures": count}
+        snapshot = world.step()
+        sent += [(alert.component, alert.status) for alert in alerts.due(snapshot)]
+        only += [(alert.component, alert.status) for alert in grave.due(snapshot)]
+    assert sent == [(s, "degraded") for s in ("watcher", "embedder", "writer")] + [
+        (s, "unhealthy") for s in ("watcher", "embedder", "writer")
+    ]
+    assert only == [(s, "unhealthy") for s in ("watcher", "embedder", "writer")]
+
+
+def test_a_restart_tells_nothing_again(world: World) -> None:
+    for _ in range(5):
+        snapshot = world.step(database="refused")
+    alerts = Alerts("degraded", 300.0)
+    alerts.restore(world.changes)
+    assert alerts.due(snapshot) == []
