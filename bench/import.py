@@ -62,7 +62,7 @@ STORED = "select coalesce(sum(end_offset - start_offset), 0)::bigint from segmen
 
 
 async def saving(corpus: Path, data: Path) -> None:
-    total = sum(file.stat().st_size for file in corpus.rglob("*.jsonl"))  # noqa: ASYNC240
+    total = sum(file.stat().st_size for file in corpus.rglob("*.jsonl"))
     memory: dict[str, float] = {}
     plan = system.Plan(data=data, roots=[corpus], embedders=0, **ANY_PORT)
     began = time.perf_counter()

@@ -151,11 +151,13 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
         ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
         ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": os.pathsep.join(map(str, plan.roots))}),
     ]
-    own[0][2] |= {
-        "MNEMO_HEALTH_PORT": str(health_port),
-        "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
-        "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data}" for name in ("nats", "postgres")),
-    }
+    own[0][2].update(
+        {
+            "MNEMO_HEALTH_PORT": str(health_port),
+            "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
+            "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data}" for name in ("nats", "postgres")),
+        }
+    )
     if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):
         own[0][2]["MNEMO_HEALTH_CANARY_FOLDER"] = own[2][2]["MNEMO_WATCHER_CANARY_FOLDER"] = str(plan.data / "canary")
     for number in range(plan.embedders):

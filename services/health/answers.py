@@ -10,7 +10,7 @@ from contracts.events import HealthChanged, Stage
 from contracts.sources import CANARY
 from services.health import ledger as ledgers
 from services.health import shapes
-from services.health.rules import Status, eta, trend
+from services.health.rules import AGE_DEGRADED, Status, eta, trend
 from services.health.snapshot import Letter, Snapshot
 from services.health.window import Instance, StageWindow, throughput
 
@@ -34,6 +34,7 @@ def health(snapshot: Snapshot) -> shapes.Health:
             metrics=_metrics(watcher),
         ),
         issues=snapshot.issues,
+        cause=snapshot.cause,
         since=iso(snapshot.since),
         bus=_reachable(snapshot.bus_error),
         database=_reachable(snapshot.database_error),
@@ -82,9 +83,12 @@ def stats(snapshot: Snapshot) -> shapes.Stats:
 def ledger(snapshot: Snapshot) -> shapes.Ledger:
     """Continuous loss accounting, per source and in total."""
     found = ledgers.ledger(gauges(snapshot), snapshot.ledger)
-    total, sources = found.pop("total"), found.pop("sources")
+    total, sources, balanced = found.pop("total"), found.pop("sources"), found.pop("balanced")
+    age = snapshot.windows[Stage.WATCHER].age(snapshot.at)
+    known = bool(snapshot.figures) and age is not None and age < AGE_DEGRADED
     return shapes.Ledger(
         timestamp=iso(snapshot.at),
+        balanced=balanced if known else None,
         total=shapes.Account(**total),
         sources={name: shapes.Account(**account) for name, account in sources.items()},
         **found,

@@ -25,7 +25,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from contracts.events import Stage
@@ -60,8 +60,12 @@ SECURITY = {
 ASSETS = {"app.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
 
 Asked = Request[Any, Any, Any]
-Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Most items of one page.")]
-Offset = Annotated[int, Parameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of one page.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
+
+Exchange = Annotated[str, PathParameter(description="`exchange_id` of a conversation.")]
+LetterNumber = Annotated[int, PathParameter(description="`sequence` of a dead letter.")]
+Name = Annotated[str, PathParameter(description="Name of a file.")]
 
 
 def _spec(kind: type[msgspec.Struct], example: msgspec.Struct, words_: str) -> ResponseSpec:
@@ -173,11 +177,12 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         responses={
             200: _spec(shapes.FullConversation, examples.CONVERSATION, "The whole conversation"),
             404: _problem(404, "Not Found"),
+            **BAD,
             **CLOSED,
             **STARTING,
         },
     )
-    async def conversation(request: Asked, exchange: str) -> Response[bytes]:
+    async def conversation(request: Asked, exchange: Exchange) -> Response[bytes]:
         """One conversation with its whole texts. The only answer that is read from the database when asked for."""
         admitted(request)
         if reading.locked():
@@ -200,7 +205,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         responses={200: _spec(shapes.Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
     )
     def timeline(
-        days: Annotated[int, Parameter(ge=1, le=365, description="Days to look back.")] = 7,
+        days: Annotated[int, QueryParameter(ge=1, le=365, description="Days to look back.")] = 7,
         limit: Limit = LIMIT,
         offset: Offset = 0,
     ) -> Response[bytes]:
@@ -215,7 +220,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     )
     def deadletters(
         request: Asked,
-        stage: Annotated[Stage | None, Parameter(description="Only those of one stage.")] = None,
+        stage: Annotated[Stage | None, QueryParameter(description="Only those of one stage.")] = None,
         limit: Limit = LIMIT,
         offset: Offset = 0,
     ) -> Response[bytes]:
@@ -233,11 +238,12 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
             404: _problem(404, "Not Found"),
             409: _problem(409, "Conflict"),
             429: _problem(429, "Too Many Requests"),
+            **BAD,
             **CLOSED,
             **STARTING,
         },
     )
-    def retry(request: Asked, sequence: int) -> Response[bytes]:
+    def retry(request: Asked, sequence: LetterNumber) -> Response[bytes]:
         """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
         if not has_token(request):
             raise NotAuthorizedException("a retry needs `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
@@ -251,7 +257,15 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         desk.retries.put_nowait(sequence)
         return _json(msgspec.json.encode(shapes.RetryAccepted(sequence, "pending")), 202)
 
-    @get("/v1/autosave/events", responses={429: _problem(429, "Too Many Requests"), **STARTING})
+    @get(
+        "/v1/autosave/events",
+        media_type="text/event-stream",
+        responses={
+            200: ResponseSpec(str, description="Server-sent events", media_type="text/event-stream"),
+            429: _problem(429, "Too Many Requests"),
+            **STARTING,
+        },
+    )
     async def events() -> ServerSentEvent:
         """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
         current()
@@ -290,7 +304,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         return Response(index, media_type=MediaType.HTML, headers={"Cache-Control": "no-cache"})
 
     @get("/autosave/{name:str}", sync_to_thread=False, include_in_schema=False)
-    def asset(name: str) -> Response[bytes]:
+    def asset(name: Name) -> Response[bytes]:
         """Its script, style and icon."""
         if name not in assets:
             raise NotFoundException(f"no {name[:100]!r} here")

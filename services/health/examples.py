@@ -19,13 +19,23 @@ FINE = shapes.Reachable("reachable", "")
 CANARY = shapes.CanaryHealth(True, "healthy", "from disk to vector in 1.2 s", AT, 1.2, 2880, 2880, 0)
 READY = shapes.Ready(True, "ok", "ok")
 HEALTH = shapes.Health(
-    "healthy", AT, shapes.Daemon(2.1, 12.0, METRICS), [], AT, FINE, FINE, CANARY, {"embedder": STAGE}
+    "healthy",
+    AT,
+    shapes.Daemon(2.1, 12.0, METRICS),
+    [],
+    "all stages are healthy",
+    AT,
+    FINE,
+    FINE,
+    CANARY,
+    {"embedder": STAGE},
 )
 UNHEALTHY = shapes.Health(
     "unhealthy",
     AT,
     shapes.Daemon(2.1, 12.0, METRICS),
     ["database: no answer in time (TimeoutError)"],
+    "writer: the database does not take rows: no answer in time (TimeoutError)",
     AT,
     FINE,
     shapes.Reachable("unreachable", "no answer in time (TimeoutError)"),
@@ -109,4 +119,6 @@ def starting(now: float) -> shapes.Health:
     daemon = shapes.Daemon(None, None, shapes.DaemonMetrics(0, 0, 0, None, 0.0))
     at = iso(now)
     canary = shapes.CanaryHealth(False, "unknown", "not asked yet", at, None, 0, 0, 0)
-    return shapes.Health("unknown", at, daemon, ["starting: nothing is known yet"], at, unknown, unknown, canary, {})
+    return shapes.Health(
+        "unknown", at, daemon, ["starting: nothing is known yet"], "starting", at, unknown, unknown, canary, {}
+    )

@@ -280,7 +280,7 @@ def _ledger(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauges("ledger_texts", "Texts to embed, and those with a vector.", ("source", "step"), texts)
     gaps = [((s, gap), float(value)) for s, account in ledger.sources.items() for gap, value in account.gaps.items()]
     yield _gauges("ledger_gap", "What a step still lacks; bytes, for texts their number.", ("source", "gap"), gaps)
-    yield _gauge("ledger_balanced", "1 if there is no gap anywhere.", float(ledger.balanced))
+    yield _gauge("ledger_balanced", "1 if it is known that there is no gap.", float(ledger.balanced is True))
 
 
 def _canary(snapshot: Snapshot) -> Iterator[Metric]:

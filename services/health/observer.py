@@ -30,7 +30,8 @@ WRITES = {
 KEEP_SECONDS = 15 * 60.0
 """A vanished instance is remembered so long."""
 RECENT_SECONDS = 600.0
-"""Dead letters, evictions and recreated consumers are a matter of concern for so long."""
+"""Dead letters and evictions are a matter of concern for so long."""
+RECREATED_SECONDS = 60.0
 IMPORT_BYTES = topology.EVENT_BUDGET
 """A watcher with a larger backlog is importing."""
 SLEPT_SECONDS = 20.0
@@ -70,6 +71,8 @@ class Observer:
         self.oldest: dict[str, float] = {}
         """Unix time of the oldest waiting message, by consumer."""
         self.evicted: dict[str, tuple[float, str]] = {}
+        self.created: dict[str, str] = {}
+        """When each consumer was made, also while it is missing."""
         self.recreated: dict[str, tuple[float, str]] = {}
         self.canary = Canary()
         self.disks: dict[str, int] = {}
@@ -135,14 +138,13 @@ class Observer:
         for name, state in bus.consumers.items():
             stream, _, consumer = name.partition(".")
             earlier = before.consumers.get(name)
-            if earlier is None or not state.created:
-                continue
-            if earlier.created != state.created:
+            made, self.created[name] = self.created.get(name, state.created), state.created
+            if made != state.created:
                 words = f"consumer {consumer} of {stream} was made anew and reads it from the start"
                 self.recreated[name] = (now, words)
             first = bus.streams[stream].first if stream in bus.streams else 0
-            lost = min(first - 1 - earlier.ack_floor, earlier.lag.total)
-            if earlier.created == state.created and lost > 0:
+            lost = min(first - 1 - earlier.ack_floor, earlier.lag.total) if earlier and made == state.created else 0
+            if lost > 0:
                 self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} had done them")
         for stage in STAGES:
             samples = self.samples[stage]
@@ -211,7 +213,7 @@ class Observer:
         """Everything the rules may know about one stage."""
         stream, disk = WRITES[stage]
         consumers = [f"{consumer.stream}.{consumer.name}" for consumer in CONSUMERS[stage]]
-        names = (*consumers, *(consumer.stream for consumer in CONSUMERS[stage]), *((stream,) if stream else ()))
+        names = (*(consumer.stream for consumer in CONSUMERS[stage]), *((stream,) if stream else ()), *consumers)
         oldest = [self.oldest[name] for name in consumers if self.oldest.get(name)]
         state = self.bus.streams.get(stream)
         letters, recent = self._letters(stage)
@@ -224,8 +226,8 @@ class Observer:
             bus_error=self._bus_error(now),
             database_error=self._database_error(now),
             wiring_error=next((self.bus.wrong[name] for name in names if name in self.bus.wrong), ""),
-            evicted=_lasting(self.evicted, consumers, now),
-            recreated=_lasting(self.recreated, consumers, now),
+            evicted=_lasting(self.evicted, consumers, now, RECENT_SECONDS),
+            recreated=_lasting(self.recreated, consumers, now, RECREATED_SECONDS),
             oldest_at=min(oldest, default=0.0),
             desired=self.desired.get(stage, 0),
             dead_letters=letters,
@@ -296,6 +298,7 @@ class Observer:
         return Snapshot(
             at=now,
             status=overall.status,
+            cause=overall.cause,
             since=self.held["overall"].since,
             components=components,
             windows=windows,
@@ -353,8 +356,8 @@ class Observer:
         self.on_change(change)
 
 
-def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: float) -> str:
-    return next((noted[name][1] for name in names if name in noted and now - noted[name][0] < RECENT_SECONDS), "")
+def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: float, seconds: float) -> str:
+    return next((noted[name][1] for name in names if name in noted and now - noted[name][0] < seconds), "")
 
 
 def _reachable(rule: str, error: str) -> Verdict:
@@ -368,7 +371,7 @@ def _reachable(rule: str, error: str) -> Verdict:
 def _issues(observer: Observer, components: dict[str, Component], windows: dict[Stage, StageWindow]) -> list[str]:
     """What is wrong or worth knowing, root causes first, each once."""
     found = []
-    for name, component in components.items():
+    for name, component in sorted(components.items(), key=lambda item: -SEVERITY[item[1].verdict.status]):
         consequence = name in windows and component.verdict.rule in ("1 bus", "2 database")
         if component.verdict.status is not Status.HEALTHY and not consequence:
             found.append(f"{name}: {component.verdict.cause}")
@@ -383,5 +386,5 @@ def _issues(observer: Observer, components: dict[str, Component], windows: dict[
             if abs(one.clock_off) > 30:
                 found.append(f"{stage} {name}: its clock is {one.clock_off:+.0f} s off ours")
     if letters := observer.bus.messages(topology.DEADLETTERS.name):
-        found.append(f"{letters} dead letters kept: see `mnemo deadletters`")
+        found.append(f"dead letters kept: {letters}, see `mnemo deadletters`")
     return list(dict.fromkeys(found))

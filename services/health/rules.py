@@ -26,12 +26,13 @@ FAILURES_UNHEALTHY = 5
 STALLED_SECONDS = 30.0
 STARTING_SECONDS = 120.0
 """A stage that is still starting after so long, while work waits, is stalled."""
-SILENT_SECONDS = 30.0
-"""No beat for so long while work waits: not busy, gone."""
+SILENT_SECONDS = 20.0
+"""No beat for so long, four in a row, while work waits: not busy, gone. Less than the watchdog of a blocked event
+loop takes, so that the cause is named before the process ends."""
 HANDOVER_SECONDS = 30.0
 """After a goodbye, the successor has so long to appear."""
 STUCK_SECONDS = 60.0
-CRASH_SECONDS = 60.0
+CRASH_SECONDS = 30.0
 CRASH_LOOP = 3
 """Crashes within `window.CRASHES_SECONDS`, five minutes, that make a loop."""
 BEHIND_SECONDS = 60.0
@@ -105,13 +106,12 @@ def rule_5_absent(w: StageWindow, now: float) -> Verdict | None:
 
 
 def rule_6_silent(w: StageWindow, now: float) -> Verdict | None:
-    """Work waits and nobody has beaten for 30 s: killed, frozen, or the event loop is blocked."""
+    """Work waits and nobody has beaten for 20 s: killed, frozen, or the event loop is blocked."""
     age = w.age(now)
-    if age is None or age < SILENT_SECONDS or not w.lag.total:
+    if age is None or age < SILENT_SECONDS or not w.busy:
         return None
-    return _bad(
-        "6 silent", f"no heartbeat for {age:.0f} s while {_amount(w)} wait: killed, frozen, or its loop blocked"
-    )
+    waits = f", {_amount(w)} wait" if w.lag.total else " in the midst of work"
+    return _bad("6 silent", f"no heartbeat for {age:.0f} s{waits}: killed, frozen, or its loop blocked")
 
 
 def rule_7_stalled(w: StageWindow, now: float) -> Verdict | None:
@@ -163,7 +163,7 @@ def rule_10_published_unhealthy(w: StageWindow, now: float) -> Verdict | None:
 
 def rule_11_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
-    limit = SILENT_SECONDS if w.lag.total else AGE_DEGRADED
+    limit = SILENT_SECONDS if w.busy else AGE_DEGRADED
     silent = sorted(name for name, one in w.alive.items() if one.age(now) >= limit)
     beating = len(w.alive) - len(silent)
     if not beating:
@@ -174,7 +174,7 @@ def rule_11_vanished(w: StageWindow, now: float) -> Verdict | None:
             "11 vanished", f"{', '.join(silent[:3])}: silent for {age:.0f} s; {beating} of {len(w.alive)} beat"
         )
     if beating < w.desired:
-        return _poor("11 vanished", f"{beating} instances run, {w.desired} should")
+        return _poor("11 vanished", f"instances running: {beating}, wanted: {w.desired}")
     return None
 
 
@@ -204,7 +204,7 @@ def rule_15_dead_letters(w: StageWindow, now: float) -> Verdict | None:
     """Something was given up a short while ago."""
     if not w.dead_letters_recent:
         return None
-    return _poor("15 dead letters", f"{w.dead_letters_recent} messages given up in the last 10 minutes")
+    return _poor("15 dead letters", f"given up in the last 10 minutes: {w.dead_letters_recent}")
 
 
 def rule_16_behind(w: StageWindow, now: float) -> Verdict | None:
@@ -247,7 +247,7 @@ def rule_19_unreadable(w: StageWindow, now: float) -> Verdict | None:
     for name, one in sorted(w.alive.items()):
         if files := int(one.beat.gauges.get("unreadable_files", 0)):
             why = one.beat.notes.get("unreadable", "")
-            return _poor("19 unreadable", f"{name}: {files} files cannot be read: {why}")
+            return _poor("19 unreadable", f"{name}: files that cannot be read: {files}: {why}")
     return None
 
 

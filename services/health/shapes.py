@@ -131,6 +131,8 @@ class Health(msgspec.Struct, frozen=True):
     timestamp: str
     daemon: Daemon
     issues: list[str]
+    cause: str
+    """Of the worst component; root cause first."""
     since: str
     bus: Reachable
     database: Reachable
@@ -191,7 +193,8 @@ class Ledger(msgspec.Struct, frozen=True):
     """On disk = captured = published = stored; texts = embedded. Bytes, files and texts, per source and in total."""
 
     timestamp: str
-    balanced: bool
+    balanced: bool | None
+    """Null while it cannot be told: no watcher was heard lately, or nothing is counted yet."""
     total: Account
     sources: dict[str, Account]
     absent_files: int

@@ -79,6 +79,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     at: float
     status: Status
+    cause: str
     since: float
     components: dict[str, Component]
     windows: dict[Stage, StageWindow]

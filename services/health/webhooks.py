@@ -140,4 +140,4 @@ def _seconds(text: str) -> float:
 
 def senders(found: Sequence[Target]) -> list[Sender]:
     """One for each receiver."""
-    return [Sender(target) for target in found]
+    return [Sender(target, timeout=TIMEOUT, backoff=BACKOFF_SECONDS) for target in found]

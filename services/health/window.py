@@ -17,6 +17,7 @@ SETTLED_SECONDS = 60.0
 CRASHES_SECONDS = 300.0
 """Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
+BUSY_SECONDS = 10.0
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -196,6 +197,15 @@ class StageWindow(msgspec.Struct, frozen=True):
     def age(self, now: float) -> float | None:
         """Seconds since the last beat of the instance that was heard last; None without instances."""
         return min((one.age(now) for one in self.alive.values()), default=None)
+
+    @property
+    def busy(self) -> bool:
+        """Work waits. What a silent watcher has not read nobody else can count: it is busy if it captured up to its
+        last beat, as it does while a session is being written."""
+        if self.lag.total or self.stage is not Stage.WATCHER:
+            return bool(self.lag.total)
+        beats = [one.beat for one in self.alive.values()]
+        return any(0 <= beat.sent_at - beat.last_progress_at < BUSY_SECONDS for beat in beats)
 
     def goodbye(self) -> float:
         """When the last goodbye came; 0 = nobody said one."""

@@ -45,6 +45,11 @@ def beat(failures: int = 0, **more: object) -> Heartbeat:
     return Heartbeat(**{**facts, **more})  # type: ignore[arg-type]
 
 
+def idle(age: float = 0.0, failures: int = 0) -> Instance:
+    """One that has had nothing to do for long."""
+    return one(age, failures, last_progress_at=NOW - 3600)
+
+
 def one(age: float = 0.0, failures: int = 0, crashes: tuple[float, ...] = (), **more: object) -> Instance:
     """An instance whose last beat is `age` seconds old; `crashes` are seconds ago."""
     at = NOW - age
@@ -97,9 +102,10 @@ PROOF = [
     ),
     (21, "scaled down to zero on request, nothing waits", window(stopped(4000)), "healthy"),
     (21, "an orderly restart is no alarm", window(stopped(5), stage=Stage.WATCHER), "healthy"),
-    (6, "killed or frozen with work: silent for 30 s", window(one(30), samples=waiting()), "unhealthy"),
-    (21, "29 s of silence are no proof yet", window(one(29), samples=waiting(20)), "healthy"),
-    (21, "silent for 30 s without work: the published table decides", window(one(31)), "healthy"),
+    (6, "killed or frozen with work: silent for 20 s", window(one(20), samples=waiting()), "unhealthy"),
+    (6, "a watcher fell silent in the midst of a session", window(one(20), stage=Stage.WATCHER), "unhealthy"),
+    (21, "19 s of silence are no proof yet", window(one(19), samples=waiting(20)), "healthy"),
+    (21, "silent for 20 s without work: the published table decides", window(idle(21)), "healthy"),
     (7, "beats go on, nothing finishes", window(one(), samples=waiting()), "unhealthy"),
     (21, "28 s of it are no proof yet", window(one(), samples=waiting(28)), "healthy"),
     (21, "pieces are finished", window(one(), samples=waiting(done=1)), "healthy"),
@@ -129,7 +135,7 @@ PROOF = [
     ),
     (21, "59 s of it are no proof yet", window(one(), one(in_flight=9, oldest_in_flight_seconds=59.0)), "healthy"),
     (13, "it was killed and runs again", window(one(crashes=(20.0,))), "degraded"),
-    (21, "that is over after a minute", window(one(crashes=(61.0,))), "healthy"),
+    (21, "that is over after half a minute", window(one(crashes=(31.0,))), "healthy"),
     (14, "its consumer was made anew", window(one(), recreated="consumer was made anew"), "degraded"),
     (15, "something was given up", window(one(), dead_letters_recent=1), "degraded"),
     (21, "what was given up long ago is a number, no status", window(one(), dead_letters=3), "healthy"),
@@ -158,14 +164,14 @@ PROOF = [
 ]
 
 PUBLISHED = [
-    *((f"heartbeat {age} s", one(age), "healthy") for age in (0, 59, 59.999)),
-    *((f"heartbeat {age} s", one(age), "degraded") for age in (60, 61, 119, 120)),
-    *((f"heartbeat {age} s", one(age), "unhealthy") for age in (120.001, 121, 4000)),
-    ("0 failures", one(failures=0), "healthy"),
-    *((f"{count} failures", one(failures=count), "degraded") for count in (1, 4)),
-    *((f"{count} failures", one(failures=count), "unhealthy") for count in (5, 50)),
-    ("60 s and 5 failures", one(60, 5), "unhealthy"),
-    ("121 s and 1 failure", one(121, 1), "unhealthy"),
+    *((f"heartbeat {age} s", idle(age), "healthy") for age in (0, 59, 59.999)),
+    *((f"heartbeat {age} s", idle(age), "degraded") for age in (60, 61, 119, 120)),
+    *((f"heartbeat {age} s", idle(age), "unhealthy") for age in (120.001, 121, 4000)),
+    ("0 failures", idle(failures=0), "healthy"),
+    *((f"{count} failures", idle(failures=count), "degraded") for count in (1, 4)),
+    *((f"{count} failures", idle(failures=count), "unhealthy") for count in (5, 50)),
+    ("60 s and 5 failures", idle(60, 5), "unhealthy"),
+    ("121 s and 1 failure", idle(121, 1), "unhealthy"),
 ]
 
 

@@ -1,0 +1,43 @@
+"""Faults inside a service process, for bench/detection.py: on PYTHONPATH of the services of a drill, nowhere else.
+
+SIGUSR1   the event loop is blocked for ever, as by a C call
+SIGUSR2   work in hand never ends; the event loop and the heartbeats go on
+a file    named by MNEMO_TEST_CRASH: while it holds this process's instance, it dies three seconds after its start
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+
+def _block(*_: object) -> None:
+    threading.Event().wait()
+
+
+def _deadlock(*_: object) -> None:
+    async def never(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    sys.modules["runtime.consume"]._Settler._persist = never  # type: ignore[attr-defined]
+
+
+def _doomed() -> bool:
+    try:
+        with open(os.environ["MNEMO_TEST_CRASH"]) as file:
+            return os.environ.get("MNEMO_INSTANCE", "") in file.read().split()
+    except (KeyError, OSError):
+        return False
+
+
+if os.environ.get("MNEMO_TEST_CRASH"):
+    signal.signal(signal.SIGUSR1, _block)
+    signal.signal(signal.SIGUSR2, _deadlock)
+    if _doomed():
+        timer = threading.Timer(3.0, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
