@@ -73,6 +73,10 @@ def _spec(kind: type[msgspec.Struct], example: msgspec.Struct, words_: str) -> R
     return ResponseSpec(kind, description=words_, examples=[shown], generate_examples=False)
 
 
+def _text(words_: str, kind: str) -> ResponseSpec:
+    return ResponseSpec(str, description=words_, media_type=kind, generate_examples=False)
+
+
 def _problem(status: int, words_: str) -> ResponseSpec:
     example = Example(summary=words_, value={"status": status, "title": words_, "detail": "…"})
     return ResponseSpec(
@@ -261,7 +265,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         "/v1/autosave/events",
         media_type="text/event-stream",
         responses={
-            200: ResponseSpec(str, description="Server-sent events", media_type="text/event-stream"),
+            200: _text("Server-sent events", "text/event-stream"),
             429: _problem(429, "Too Many Requests"),
             **STARTING,
         },
@@ -286,7 +290,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     @get(
         ["/metrics", "/v1/autosave/metrics"],
         media_type=MediaType.TEXT,
-        responses={200: ResponseSpec(str, description="Prometheus text format; see docs/metrics.md"), **STARTING},
+        responses={200: _text("Prometheus text format; docs/metrics.md", "text/plain"), **STARTING},
     )
     async def prometheus() -> Response[bytes]:
         """Metrics for Prometheus."""

@@ -41,7 +41,7 @@ from services.health.letters import Letters
 from services.health.observer import CHANGES, CONSUMERS, Observer
 from services.health.probe import FAILURES, Store
 from services.health.settings import Settings
-from services.health.snapshot import STAGES
+from services.health.snapshot import NOT_ASKED, STAGES
 from services.health.targets import targets
 from services.health.window import BusState
 
@@ -261,7 +261,7 @@ class _Health:
         """A snapshot a second; silent until bus and database were asked once, so that a restart does not flicker."""
         observer = self.observer
         while True:
-            if "not asked yet" not in (observer.bus_error, observer.database_error):
+            if NOT_ASKED not in (observer.bus_error, observer.database_error):
                 snapshot = observer.snapshot(self.clock.now())
                 self.desk.put(snapshot)
                 for alert in self.alerts.due(snapshot):

@@ -19,14 +19,14 @@ from contracts import topology
 from contracts.events import Stage
 from runtime.heartbeat import service_version
 from services.health import answers
-from services.health.rules import Status, eta, stalled_seconds
-from services.health.snapshot import Snapshot
+from services.health.rules import Status, eta, growing, saturated_seconds, stalled_seconds
+from services.health.snapshot import NOT_ASKED, Snapshot
 from services.health.webhooks import Sender
-from services.health.window import Instance, rate, throughput
+from services.health.window import CRASHES_SECONDS, Instance, StageWindow, rate, throughput
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-INSTANCES = 512
-"""Most instances that get lines of their own."""
+INSTANCES = 256
+"""Most instances of a stage that get lines of their own."""
 PREFIX = "mnemostream_"
 
 Row = tuple[Sequence[str], float]
@@ -99,6 +99,7 @@ def _statuses(snapshot: Snapshot) -> Iterator[Metric]:
     rules = [((name, v.rule), 1.0) for name, v in shown.items()]
     yield _gauges("rule", "1 for the rule that gave the status; docs/status.md.", ("component", "rule"), rules)
     since = [((name,), component.since) for name, component in snapshot.components.items()]
+    since.append((("overall",), snapshot.since))
     yield _gauges("status_since_timestamp_seconds", "Unix time since when it has its status.", ("component",), since)
 
 
@@ -109,7 +110,8 @@ def _old_names(snapshot: Snapshot) -> Iterator[Metric]:
     words = "Seconds since the last heartbeat of the watcher; +Inf without one."
     yield _gauge("daemon_heartbeat_age_seconds", words, float("inf") if age is None else age)
     words = "Conversations in the archive; falls only when a person forgets one."
-    yield _counters("conversations_imported", words, (), [((), float(snapshot.figures.get("conversations", 0)))])
+    counted = snapshot.figures.get("conversations")  # absent until counted: 0 would be a reset of the counter
+    yield _counters("conversations_imported", words, (), [] if counted is None else [((), float(counted))])
 
 
 def _stages(snapshot: Snapshot) -> Iterator[Metric]:
@@ -163,6 +165,22 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
         "For how long work has waited and nothing was finished.",
         {s: stalled_seconds(w, now) for s, w in windows.items()},
     )
+    yield each("busy", "1 while work waits, or a watcher captured up to its last heartbeat.", _flag(windows, "busy"))
+    yield each(
+        "lag_growing",
+        "1 if the lag has grown for a minute.",
+        {s: float(growing(w, now)) for s, w in windows.items()},
+    )
+    yield each(
+        "saturated_seconds",
+        "For how long all that may be in hand has been in hand.",
+        {s: saturated_seconds(w, now) for s, w in windows.items()},
+    )
+    yield each(
+        "grace_left_seconds",
+        "For how long a stage that was never heard is still unknown.",
+        {s: max(0.0, w.started + w.grace - now) for s, w in windows.items()},
+    )
     yield each("wiring_fault", "1 if a stream or consumer of the stage is wrong.", _flag(windows, "wiring_error"))
     yield each("evicted", "1 if messages left a stream before the stage had done them.", _flag(windows, "evicted"))
     yield each("consumer_recreated", "1 if a consumer was made anew a short while ago.", _flag(windows, "recreated"))
@@ -185,14 +203,13 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
     unreadable, damaged = watcher.get("unreadable_files", 0.0), watcher.get("damaged", 0.0)
     yield _gauge("unreadable_files", "Transcripts that exist and cannot be read.", unreadable)
     yield _gauge("damaged_lines", "Damaged lines that were archived since the watcher began.", damaged)
-    paused = [
-        ((name,), float("paused" in one.beat.notes)) for name, one in snapshot.windows[Stage.WATCHER].alive.items()
-    ]
-    yield _gauges("capture_paused", "1 while the log takes nothing and capture waits.", ("instance",), paused)
+    watchers = sorted(snapshot.windows[Stage.WATCHER].alive.items())[:INSTANCES]
+    paused = [((name,), float("paused" in one.beat.notes)) for name, one in watchers]
+    yield _gauges("capture_paused", "1 while the log takes nothing and capture waits.", ("process",), paused)
 
 
-def _of(windows: Mapping[str, object], name: str) -> dict[str, float]:
-    return {stage: float(getattr(window.lag, name)) for stage, window in windows.items()}  # type: ignore[attr-defined]
+def _of(windows: Mapping[str, StageWindow], name: str) -> dict[str, float]:
+    return {stage: float(getattr(window.lag, name)) for stage, window in windows.items()}
 
 
 def _flag(windows: Mapping[str, object], name: str) -> dict[str, float]:
@@ -206,9 +223,11 @@ def _field(windows: Mapping[str, object], name: str) -> dict[str, float]:
 def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     now = snapshot.at
     known: list[tuple[tuple[str, str], Instance]] = [
-        ((str(stage), name), one) for stage, window in snapshot.windows.items() for name, one in window.alive.items()
-    ][:INSTANCES]
-    labels = ("stage", "instance")
+        ((str(stage), name), one)
+        for stage, window in snapshot.windows.items()
+        for name, one in sorted(window.alive.items())[:INSTANCES]
+    ]
+    labels = ("stage", "process")
 
     def each(name: str, words: str, values: Iterable[float]) -> Metric:
         return _gauges(f"instance_{name}", words, labels, zip((key for key, _ in known), values, strict=True))
@@ -217,7 +236,7 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("heartbeat_age_seconds", "Seconds since its last heartbeat.", (one.age(now) for one in ones))
     yield each("consecutive_failures", "Failures since its last success.", (one.failures for one in ones))
     words = "Restarts without a goodbye in the last five minutes."
-    yield each("crashes", words, (one.crashed_within(now, 300.0) for one in ones))
+    yield each("crashes", words, (one.crashed_within(now, CRASHES_SECONDS) for one in ones))
     words = "Seconds since its last restart without a goodbye; +Inf without one."
     yield each("crash_age_seconds", words, (now - one.crashes[-1] if one.crashes else float("inf") for one in ones))
     yield each("in_flight", "Pieces of work in hand.", (one.beat.in_flight for one in ones))
@@ -225,6 +244,7 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("oldest_in_flight_seconds", words, (one.beat.oldest_in_flight_seconds for one in ones))
     yield each("loop_lag_seconds", "Lateness of its event loop.", (one.beat.loop_lag_seconds for one in ones))
     yield each("uptime_seconds", "Seconds since it began.", (one.beat.uptime_seconds for one in ones))
+    yield each("draining", "1 while it is draining.", (float(one.beat.phase == "draining") for one in ones))
     yield each("starting", "1 while it is starting.", (float(one.beat.phase == "starting") for one in ones))
     words = "Seconds by which its clock is ahead of the health service's."
     yield each("clock_offset_seconds", words, (one.clock_off for one in ones))
@@ -237,12 +257,21 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _bus(snapshot: Snapshot) -> Iterator[Metric]:
-    yield _gauge("bus_up", "1 if NATS answered at the last look.", float(not snapshot.bus_error))
-    yield _gauge("database_up", "1 if PostgreSQL takes rows.", float(not snapshot.database_error))
+    for name, words, error in (
+        ("bus_up", "1 if NATS answered at the last look; absent before the first.", snapshot.bus_error),
+        ("database_up", "1 if PostgreSQL takes rows; absent before the first look.", snapshot.database_error),
+    ):
+        yield _gauges(name, words, (), [] if error == NOT_ASKED else [((), float(not error))])
     streams = snapshot.bus.streams
-    for name, words in (("messages", "Messages"), ("bytes", "Bytes"), ("max_bytes", "Bound of the bytes, -1 = none")):
+    for name, words in (
+        ("messages", "Messages in the stream."),
+        ("bytes", "Bytes in the stream."),
+        ("max_bytes", "Bound of the bytes in the stream; -1 = none."),
+    ):
         rows = [((stream,), float(getattr(state, name))) for stream, state in streams.items()]
-        yield _gauges(f"stream_{name}", f"{words} in the stream.", ("stream",), rows)
+        yield _gauges(f"stream_{name}", words, ("stream",), rows)
+    wrong_streams = [((s.name,), float(s.name in snapshot.bus.wrong)) for s in topology.STREAMS]
+    yield _gauges("stream_wrong", "1 if the stream is missing or changed.", ("stream",), wrong_streams)
     labels = ("stream", "consumer")
     known = [(tuple(name.split(".", 1)), state) for name, state in snapshot.bus.consumers.items()]
     yield _gauges("consumer_pending", "Messages not delivered.", labels, [(k, float(c.lag.pending)) for k, c in known])
@@ -278,13 +307,23 @@ def _ledger(snapshot: Snapshot) -> Iterator[Metric]:
     texts = [((source, "texts"), float(account.texts)) for source, account in ledger.sources.items()]
     texts += [((source, "embedded"), float(account.embedded)) for source, account in ledger.sources.items()]
     yield _gauges("ledger_texts", "Texts to embed, and those with a vector.", ("source", "step"), texts)
-    gaps = [((s, gap), float(value)) for s, account in ledger.sources.items() for gap, value in account.gaps.items()]
-    yield _gauges("ledger_gap", "What a step still lacks; bytes, for texts their number.", ("source", "gap"), gaps)
+    gaps = [
+        ((source, gap.removesuffix("_bytes")), float(value))
+        for source, account in ledger.sources.items()
+        for gap, value in account.gaps.items()
+        if gap.endswith("_bytes")
+    ]
+    yield _gauges("ledger_gap_bytes", "Bytes that a step still lacks.", ("source", "gap"), gaps)
+    missing = [
+        ((source,), float(account.gaps.get("unembedded_texts", 0))) for source, account in ledger.sources.items()
+    ]
+    yield _gauges("ledger_gap_texts", "Texts that have no vector yet.", ("source",), missing)
     yield _gauge("ledger_balanced", "1 if it is known that there is no gap.", float(ledger.balanced is True))
 
 
 def _canary(snapshot: Snapshot) -> Iterator[Metric]:
     canary = snapshot.canary
+    yield _gauge("canary_fault", "1 if a synthetic line cannot be written.", float(bool(canary.error)))
     yield _gauge("canary_period_seconds", "Time between two synthetic lines; 0 = off.", canary.period)
     waiting = max(0.0, snapshot.at - canary.waiting_since) if canary.waiting_since else 0.0
     yield _gauge("canary_waiting_seconds", "For how long a line has been under way.", waiting)

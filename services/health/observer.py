@@ -15,7 +15,7 @@ from contracts.events import HealthChanged, Heartbeat, Phase, Stage
 from contracts.topology import Consumer
 from services.health import rules
 from services.health.rules import SEVERITY, Status, Verdict
-from services.health.snapshot import STAGES, Component, Held, Letter, Snapshot
+from services.health.snapshot import NOT_ASKED, STAGES, Component, Held, Letter, Snapshot
 from services.health.window import SAMPLES_SECONDS, BusState, Canary, Instance, Lag, Sample, StageWindow, Storage, fold
 
 CONSUMERS: dict[Stage, tuple[Consumer, ...]] = {
@@ -63,10 +63,10 @@ class Observer:
         self.samples: dict[Stage, deque[Sample]] = {stage: deque() for stage in STAGES}
         self.held = {name: Held() for name in (*COMPONENTS, "overall")}
         self.bus = BusState()
-        self.bus_error = "not asked yet"
+        self.bus_error = NOT_ASKED
         self.bus_at = started
         self.bus_lost_at = 0.0
-        self.database_error = "not asked yet"
+        self.database_error = NOT_ASKED
         self.database_at = started
         self.oldest: dict[str, float] = {}
         """Unix time of the oldest waiting message, by consumer."""
@@ -245,11 +245,11 @@ class Observer:
         )
 
     def _bus_error(self, now: float) -> str:
-        late = now - self.bus_at > STALE_SECONDS and self.bus_error != "not asked yet"
+        late = now - self.bus_at > STALE_SECONDS and self.bus_error != NOT_ASKED
         return self.bus_error or (f"the last look is {now - self.bus_at:.0f} s old" if late else "")
 
     def _database_error(self, now: float) -> str:
-        late = now - self.database_at > STALE_SECONDS and self.database_error != "not asked yet"
+        late = now - self.database_at > STALE_SECONDS and self.database_error != NOT_ASKED
         return self.database_error or (f"the last look is {now - self.database_at:.0f} s old" if late else "")
 
     def _letters(self, stage: Stage) -> tuple[int, int]:
@@ -363,7 +363,7 @@ def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: floa
 def _reachable(rule: str, error: str) -> Verdict:
     if not error:
         return Verdict(Status.HEALTHY, rule, "reachable")
-    if error == "not asked yet":
+    if error == NOT_ASKED:
         return Verdict(Status.UNKNOWN, rule, error)
     return Verdict(Status.UNHEALTHY, rule, error)
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 import msgspec
 
 from contracts.events import Phase, Stage
-from services.health.window import Canary, Instance, StageWindow, rate, throughput
+from services.health.window import CRASHES_SECONDS, Canary, Instance, StageWindow, rate, throughput
 
 AGE_DEGRADED = 60.0
 AGE_UNHEALTHY = 120.0
@@ -34,7 +34,9 @@ HANDOVER_SECONDS = 30.0
 STUCK_SECONDS = 60.0
 CRASH_SECONDS = 30.0
 CRASH_LOOP = 3
-"""Crashes within `window.CRASHES_SECONDS`, five minutes, that make a loop."""
+"""Crashes within five minutes that make a loop."""
+LOOP_OVER_SECONDS = 90.0
+"""Without a crash for so long, longer than any supervisor waits before it starts a process again, a loop is over."""
 BEHIND_SECONDS = 60.0
 SATURATED_SECONDS = 30.0
 SLOW_LOOP_SECONDS = 5.0
@@ -135,10 +137,11 @@ def rule_7_stalled(w: StageWindow, now: float) -> Verdict | None:
 
 def rule_8_crash_loop(w: StageWindow, now: float) -> Verdict | None:
     """An instance begins anew again and again."""
-    worst = max(w.alive.items(), key=lambda item: item[1].crashed_within(now, 300.0), default=None)
-    if worst is None or (crashes := worst[1].crashed_within(now, 300.0)) < CRASH_LOOP:
-        return None
-    return _bad("8 crash loop", f"{worst[0]} crashed {crashes} times in 5 minutes: {_told(worst[1])}")
+    for name, one in sorted(w.alive.items()):
+        crashes = one.crashed_within(now, CRASHES_SECONDS)
+        if crashes >= CRASH_LOOP and one.crashed_within(now, LOOP_OVER_SECONDS):
+            return _bad("8 crash loop", f"{name} crashed {crashes} times in 5 minutes: {_told(one)}")
+    return None
 
 
 def rule_9_full(w: StageWindow, now: float) -> Verdict | None:
@@ -209,22 +212,15 @@ def rule_15_dead_letters(w: StageWindow, now: float) -> Verdict | None:
 
 def rule_16_behind(w: StageWindow, now: float) -> Verdict | None:
     """For a minute more comes in than goes out, and it is no import."""
-    recent = w.recent(now, BEHIND_SECONDS)
-    if w.importing or not recent or not all(sample.lag.total for sample in recent):
+    if w.importing or not growing(w, now):
         return None
-    third = max(1, len(recent) // 3)
-    marks = [recent[0], recent[third], recent[-third], recent[-1]]
-    if not all(a.lag.total < b.lag.total for a, b in itertools.pairwise(marks)):
-        return None
-    return _poor(
-        "16 behind", f"{_amount(w)} wait and {-rate(recent):.1f} more each second; oldest {w.lag_age(now):.0f} s"
-    )
+    pace = -rate(w.recent(now, BEHIND_SECONDS))
+    return _poor("16 behind", f"{_amount(w)} wait, {pace:.1f} more each second; oldest {w.lag_age(now):.0f} s")
 
 
 def rule_17_saturated(w: StageWindow, now: float) -> Verdict | None:
     """All that may be in hand is in hand, or an event loop has no time left."""
-    recent = w.recent(now, SATURATED_SECONDS)
-    if w.ack_limit and recent and all(sample.lag.ack_pending >= w.ack_limit for sample in recent):
+    if saturated_seconds(w, now) >= SATURATED_SECONDS:
         return _poor("17 saturated", f"{w.lag.ack_pending} in hand, which is the limit: no more is delivered")
     for name, one in sorted(w.alive.items()):
         if one.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and one.beat.phase is Phase.RUNNING:
@@ -350,6 +346,26 @@ def stalled_seconds(w: StageWindow, now: float) -> float:
     since = last.at
     for sample in reversed(w.samples):
         if not sample.lag.total or sample.processed != last.processed or sample.progress != last.progress:
+            break
+        since = sample.at
+    return max(0.0, now - since)
+
+
+def growing(w: StageWindow, now: float) -> bool:
+    """Work waited at every sample of a minute, and more of it at each third; what rule 16 looks at."""
+    recent = w.recent(now, BEHIND_SECONDS)
+    if not recent or not all(sample.lag.total for sample in recent):
+        return False
+    third = max(1, len(recent) // 3)
+    marks = [recent[0], recent[third], recent[-third], recent[-1]]
+    return all(a.lag.total < b.lag.total for a, b in itertools.pairwise(marks))
+
+
+def saturated_seconds(w: StageWindow, now: float) -> float:
+    """For how long all that may be in hand was in hand at every sample; what rule 17 looks at."""
+    since = now
+    for sample in reversed(w.samples):
+        if not w.ack_limit or sample.lag.ack_pending < w.ack_limit:
             break
         since = sample.at
     return max(0.0, now - since)

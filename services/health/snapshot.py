@@ -14,6 +14,7 @@ STAGES = (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER)
 WORSE_AFTER = 2
 BETTER_AFTER = 3
 AT_ONCE = ("1 bus", "2 database", "3 wiring", "4 evicted")
+NOT_ASKED = "not asked yet"
 START = Verdict(Status.UNKNOWN, "0 start", "nothing known yet")
 
 

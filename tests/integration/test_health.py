@@ -246,7 +246,7 @@ async def test_errors_are_problem_documents_and_lists_are_bounded(service: Any) 
             assert told["description"], path
             for response in told["responses"].values():
                 for kind, content in response.get("content", {}).items():
-                    assert content.get("examples") or (path, kind) == ("/readyz", "application/json"), (path, kind)
+                    assert kind.startswith("text/") or content.get("examples") or path == "/readyz", (path, kind)
 
 
 async def test_content_needs_the_token_when_not_on_loopback(service: Any) -> None:

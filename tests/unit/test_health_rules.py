@@ -118,6 +118,7 @@ PROOF = [
         "unhealthy",
     ),
     (8, "three crashes in five minutes", window(one(crashes=(200.0, 90.0, 2.0))), "unhealthy"),
+    (21, "a crash loop that ended 91 s ago", window(one(crashes=(200.0, 150.0, 91.0))), "healthy"),
     (9, "its stream is full", window(one(), storage=FULL), "unhealthy"),
     (9, "its disk is full", window(one(), storage=DISK_FULL), "unhealthy"),
     (10, "121 s without a heartbeat", window(one(121)), "unhealthy"),
