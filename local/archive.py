@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.errors import APIError
 
-from contracts import codec, subjects, topology
+from contracts import codec, sources, subjects, topology
 from contracts.events import Checkpoint, Event
 from local import queries
 from local.endpoints import Endpoints
@@ -85,9 +85,11 @@ class Archive:
                 yield Segment(*row)
 
     async def checkpoints(self) -> dict[str, Checkpoint]:
-        """Where capture stands by transcript, from the last message of each subject."""
+        """Where capture stands by transcript, from the last message of each subject; without the canary's."""
         found = {}
         async for message in self.messages([subjects.CHANGED], last=True):
+            if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
+                continue
             if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
                 checkpoint = codec.decode_checkpoint(header)
                 found[checkpoint.transcript] = checkpoint

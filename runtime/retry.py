@@ -38,6 +38,7 @@ async def serve(bus: Bus, stage: Stage, works: Mapping[str, Work], beat: Beat) -
         await message.respond(codec.encode(reply))
 
     await bus.client.subscribe(subjects.retry(stage), queue="workers", cb=answer)
+    await bus.client.flush()
 
 
 async def _retry(bus: Bus, works: Mapping[str, Work], beat: Beat, sequence: int) -> str:

@@ -29,7 +29,7 @@ from contracts.events import HealthChanged, Heartbeat, Phase, Stage
 from runtime import bus, heartbeat, lifecycle
 from runtime.bus import Bus, Message
 from runtime.clock import Clock, SystemClock
-from runtime.errors import Transient
+from runtime.errors import Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from services.health import api, probe, webhooks
@@ -71,7 +71,9 @@ class _Health:
         self.beat = Beat(Stage.HEALTH, settings.instance_name, settings.heartbeat_seconds, clock)
         self.untold: deque[HealthChanged] = deque(maxlen=CHANGES)
         """Status changes that the bus has not stored yet."""
-        self.observer = Observer(clock.now(), settings.grace_seconds, settings.replicas(), self.untold.append)
+        self.told = asyncio.Event()
+        """Set when there is something in `untold`."""
+        self.observer = Observer(clock.now(), settings.grace_seconds, settings.replicas(), self._changed)
         self.folders = settings.folders()
         self.desk = Desk()
         self.letters = Letters(self.observer)
@@ -123,9 +125,11 @@ class _Health:
                     await self._remember(nats)
                     async with heartbeat.beating(nats, self.beat), asyncio.TaskGroup() as tasks:
                         await heartbeat.enter(nats, self.beat, Phase.RUNNING)
-                        retries = tasks.create_task(self.letters.retries(nats, self.desk), name="retries")
+                        helpers = [tasks.create_task(self.letters.retries(nats, self.desk), name="retries")]
+                        helpers.append(tasks.create_task(self._telling(nats), name="timeline"))
                         await self._look(nats)
-                        retries.cancel()
+                        for helper in helpers:
+                            helper.cancel()
             except Transient as error:
                 observer.probed(BusState(error=str(error)), self.clock.now())
                 await self._rest(settings.probe_seconds)
@@ -179,20 +183,26 @@ class _Health:
                 self.beat.polled()
                 self.beat.succeeded(1)
                 try:
-                    await self._tell(nats)
+                    self.told.set()  # try again what the bus did not take
                     await self._age(nats)
                     await self.letters.look(nats)
                 except (Transient, *nats_errors, TimeoutError, OSError) as error:
                     log.warning("bus only half answers", error=str(error) or type(error).__name__)
             await self._rest(self.settings.probe_seconds)
 
-    async def _tell(self, nats: Bus) -> None:
-        """Status changes into their stream, in their order. Raises Transient."""
-        while self.untold:
-            change = self.untold[0]
-            name = f"{change.component}:{change.at}:{change.after}"
-            await nats.publish(Message(subjects.health_changed(change.component), codec.encode(change), name))
-            self.untold.popleft()
+    async def _telling(self, nats: Bus) -> None:
+        """Status changes into their stream at once, in their order; what is not taken is tried after the next look."""
+        while True:
+            await self.told.wait()
+            self.told.clear()
+            try:
+                while self.untold:
+                    change = self.untold[0]
+                    name = f"{change.component}:{change.at}:{change.after}"
+                    await nats.publish(Message(subjects.health_changed(change.component), codec.encode(change), name))
+                    self.untold.popleft()
+            except (Permanent, Transient) as error:
+                log.warning("status change not stored yet", error=str(error))
 
     async def _age(self, nats: Bus) -> None:
         """When the oldest message that waits was stored, for each consumer."""
@@ -269,6 +279,10 @@ class _Health:
                     for sender in self.senders:
                         sender.put(alert)
             await asyncio.sleep(self.settings.evaluate_seconds)
+
+    def _changed(self, change: HealthChanged) -> None:
+        self.untold.append(change)
+        self.told.set()
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

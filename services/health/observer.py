@@ -293,7 +293,8 @@ class Observer:
         before = self.held["overall"].shown.status
         if before is not overall.status:
             self._tell("overall", self.held["overall"], overall, now)
-        self.held["overall"].restore(overall, self.held["overall"].since if before is overall.status else now)
+        self.held["overall"].shown = overall
+        self.held["overall"].since = self.held["overall"].since if before is overall.status else now
         components = {name: Component(self.held[name].shown, self.held[name].since) for name in COMPONENTS}
         return Snapshot(
             at=now,

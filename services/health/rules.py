@@ -29,6 +29,8 @@ STARTING_SECONDS = 120.0
 SILENT_SECONDS = 20.0
 """No beat for so long, four in a row, while work waits: not busy, gone. Less than the watchdog of a blocked event
 loop takes, so that the cause is named before the process ends."""
+VANISHED_SECONDS = 30.0
+"""One of several is silent for so long: gone. The published table is about the stage, which still beats."""
 HANDOVER_SECONDS = 30.0
 """After a goodbye, the successor has so long to appear."""
 STUCK_SECONDS = 60.0
@@ -166,7 +168,7 @@ def rule_10_published_unhealthy(w: StageWindow, now: float) -> Verdict | None:
 
 def rule_11_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
-    limit = SILENT_SECONDS if w.busy else AGE_DEGRADED
+    limit = SILENT_SECONDS if w.busy else VANISHED_SECONDS
     silent = sorted(name for name, one in w.alive.items() if one.age(now) >= limit)
     beating = len(w.alive) - len(silent)
     if not beating:

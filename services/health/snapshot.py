@@ -19,21 +19,26 @@ START = Verdict(Status.UNKNOWN, "0 start", "nothing known yet")
 
 
 class Held:
-    """A status with hysteresis: worse after 2 equal evaluations (at once for the first rules), better after 3."""
+    """A status with hysteresis: worse after 2 equal evaluations (at once for the first rules), better after 3.
+
+    What was restored counts as one evaluation of an unknown age: something worse shows at once.
+    """
 
     def __init__(self) -> None:
         self.shown = START
+        self._restored = False
         self.since = 0.0
         self._next: Status | None = None
         self._count = 0
 
     def restore(self, verdict: Verdict, since: float) -> None:
         """What an earlier process of this service had shown."""
-        self.shown, self.since = verdict, since
+        self.shown, self.since, self._restored = verdict, since, True
 
     def take(self, verdict: Verdict, now: float) -> Verdict:
         """The verdict to show after `verdict` was found."""
-        shown = self.shown
+        shown, restored = self.shown, self._restored
+        self._restored = False
         if shown.status is verdict.status:
             self._next, self._count = None, 0
             self.since = self.since or now
@@ -43,7 +48,8 @@ class Held:
         self._next = verdict.status
         worse = SEVERITY[verdict.status] > SEVERITY[shown.status]
         settled = shown.status is Status.UNKNOWN and shown.rule in ("0 start", "5 absent") and not worse
-        needed = 1 if settled or (worse and verdict.rule in AT_ONCE) else WORSE_AFTER if worse else BETTER_AFTER
+        at_once = settled or (worse and (restored or verdict.rule in AT_ONCE))
+        needed = 1 if at_once else WORSE_AFTER if worse else BETTER_AFTER
         if self._count >= needed:
             self.shown, self.since, self._next, self._count = verdict, now, None, 0
         return self.shown
