@@ -1,6 +1,7 @@
 """Breaks the running system in every way we know and measures how soon health says so, by its right name.
 
     python bench/detection.py [--only WORD …]
+    python bench/detection.py --import FOLDER     a healthy case: all of it with 3 embedders, never but healthy
 
 Real processes, real NATS and PostgreSQL; a line is appended to a transcript every second, so that there is work.
 For each fault: seconds until the HTTP API names it, the status and the cause it gives, and seconds until it is
@@ -390,6 +391,36 @@ async def run(only: list[str]) -> int:
         return 1 if drill.failed else 0
 
 
+async def importing(source: Path) -> int:
+    """Every change of the overall status while a folder is imported with three embedders."""
+    with tempfile.TemporaryDirectory(prefix="mnemo-import-") as name:
+        Path(name).chmod(0o755)
+        plan = system.Plan(Path(name) / "data", [source.resolve()], 3, 0, 0, 0)
+        async with system.running(plan, print) as running:
+            drill = Drill(running, Path(name), source)
+            started = await drill.healthy(120)
+            loop = asyncio.get_running_loop()
+            began, seen, causes = loop.time(), ["healthy"], set()
+            while True:
+                answer = await drill.look()
+                if answer and answer["status"] != seen[-1]:
+                    seen.append(answer["status"])
+                    print(f"{loop.time() - began:.0f} s: {answer['status']}: {answer['issues']}", flush=True)
+                for stage in answer.get("stages", {}).values():
+                    causes.add(re.sub(r"[\d.,]+ (s|min|h|days)", "…", stage["cause"]))
+                stages = answer.get("stages", {}).values()
+                idle = stages and not any(s["lag"]["pending"] + s["lag"]["ack_pending"] for s in stages)
+                if idle and loop.time() - began > 30:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+            ledger = (await drill.client.get(f"{running.endpoints.health_url}/v1/autosave/ledger")).json()["total"]
+            await drill.client.aclose()
+        size, texts = ledger["captured_bytes"] / 1e6, ledger["embedded"]
+        print(f"healthy {started:.0f} s after the start; {size:.0f} MB, {texts} texts in {loop.time() - began:.0f} s")
+        print(f"statuses seen: {', '.join(seen)}; causes: {'; '.join(sorted(causes))}")
+        return int(len(seen) > 1)
+
+
 def show(rows: list[tuple[str, ...]]) -> None:
     """The table, and the machine."""
     table = Table(title=f"detection, seconds · {os.cpu_count()} cores, {platform.system()} {platform.machine()}")
@@ -403,4 +434,6 @@ def show(rows: list[tuple[str, ...]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[], help="Words of the faults to run; default: all.")
-    sys.exit(asyncio.run(run(parser.parse_args().only)))
+    parser.add_argument("--import", dest="source", type=Path, help="Folder of transcripts for the healthy case.")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(importing(given.source) if given.source else run(given.only)))

@@ -9,7 +9,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import nats
@@ -167,6 +167,8 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
     if not opening.done():
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
+        with suppress(Exception):  # a server that took the connection and says nothing: it is open still
+            await asyncio.wait_for(client.close(), 2)
         if refused.is_set():
             raise Misconfigured(f"NATS at {without_password(url)} refuses the user or password")
         raise Transient(f"no NATS server answers at {without_password(url)}")

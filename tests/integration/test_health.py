@@ -502,21 +502,35 @@ ANSWERS = {
 }
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """A receiver that listens; nothing of it is left behind."""
     made = Receiver()
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         tasks.add(asyncio.create_task(made.serve(reader, writer)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        yield made
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as made:
+        yield made
 
 
 async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
@@ -563,21 +577,21 @@ async def test_one_receiver_that_hangs_delays_no_other(
     service: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.behaviour = ["hangs"] * 99
-    other = Receiver()
-    server = await asyncio.start_server(other.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    urls = f"http://127.0.0.1:{receiver.port}/a slack+http://127.0.0.1:{port}/b discord+http://127.0.0.1:{port}/c"
-    one = await service(webhooks=urls)
-    await healthy(one)
-    await one.beat(Stage.WRITER, consecutive_failures=7, last_error="<!everyone> & co")
+    async with receiving() as other:
+        urls = (
+            f"http://127.0.0.1:{receiver.port}/a slack+http://127.0.0.1:{other.port}/b "
+            f"discord+http://127.0.0.1:{other.port}/c"
+        )
+        one = await service(webhooks=urls)
+        await healthy(one)
+        await one.beat(Stage.WRITER, consecutive_failures=7, last_error="<!everyone> & co")
 
-    async def both() -> None:
-        bodies = [body for _, body in other.got]
-        assert any("embeds" in body and body["allowed_mentions"] == {"parse": []} for body in bodies), bodies
-        assert any("&lt;!everyone&gt; &amp; co" in body.get("text", "") for body in bodies), bodies
+        async def both() -> None:
+            bodies = [body for _, body in other.got]
+            assert any("embeds" in body and body["allowed_mentions"] == {"parse": []} for body in bodies), bodies
+            assert any("&lt;!everyone&gt; &amp; co" in body.get("text", "") for body in bodies), bodies
 
-    await eventually(both, within=10)
-    server.close()
+        await eventually(both, within=10)
 
 
 async def test_the_bus_can_be_away_when_health_starts(nats: Nats, service: Any, operator: Bus) -> None:
