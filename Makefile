@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
@@ -19,34 +20,39 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q $${MNEMO_TORCH:-torch==2.13.0}
-	$(BIN)/pip install -q -e '.[local,dev]'
+	$(BIN)/pip install -q -e '.[local]'
 	@touch $(STAMP)
 
-install: $(STAMP) ## install everything into .venv
+# What only tests and checks need; `make run` does without.
+$(TOOLS): $(STAMP)
+	$(BIN)/pip install -q -e '.[local,dev]'
+	@touch $(TOOLS)
+
+install: $(TOOLS) ## install everything into .venv, with what the tests need
 
 run: $(STAMP) ## run it all here: NATS, PostgreSQL, the four services (ARGS="--once --source …")
 	$(BIN)/mnemo up $(ARGS)
 
-test: $(STAMP) ## all tests but the minutes-long ones
+test: $(TOOLS) ## all tests but the minutes-long ones
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: $(STAMP) ## all tests, and the model-based one with 10,000 cases
+test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
 	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} $(BIN)/python -m pytest
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(TOOLS) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy, strict
+types: $(TOOLS) ## mypy, strict
 	$(BIN)/mypy
 
-imports: $(STAMP) ## the three floors
+imports: $(TOOLS) ## the three floors
 	$(BIN)/lint-imports
 
 generate: $(STAMP) ## files that are made from the code
 	$(BIN)/python -m contracts.asyncapi > contracts/asyncapi.json
 	$(BIN)/python -m local.nats_conf > ops/nats.conf
 
-bench: $(STAMP) ## measure the import (ARGS="--corpus …"); bench/capture.py measures capture
+bench: $(STAMP) ## measure the import (ARGS="--corpus …"); more in bench/
 	$(BIN)/python bench/import.py $(ARGS)
 
 env: ## .env for compose.yaml, with random passwords, mode 0600

@@ -68,24 +68,31 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
 
 
 def _watch(folder: Path) -> None:
-    """Until Ctrl-C, which is the way to end it and no error."""
+    """Until Ctrl-C, which is the way to end it and no error. Where there is no terminal, one block after the other."""
     guard: list[str] = []
     try:
         with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
             while True:
-                try:
-                    where = _where(folder)
-                    if not guard:
-                        guard = asyncio.run(_guard_lines(where)) or [""]
-                    answer = _health(where)
-                    lines = [_overall(answer), *_parts(where, answer), *(Text.from_markup(line) for line in guard)]
-                    shown: RenderableType = Group(*lines, Text(f"{answer['timestamp']}   Ctrl-C ends", style="dim"))
-                except _CannotTell as error:
-                    shown = Text(f"cannot tell: {error}", style="magenta")
-                live.update(shown, refresh=True)
+                shown = _screen(folder, guard)
+                if out.is_terminal:
+                    live.update(shown, refresh=True)
+                else:
+                    out.print(shown, soft_wrap=True)
                 asyncio.run(asyncio.sleep(WATCH_SECONDS))
     except KeyboardInterrupt:
         sys.exit(0)
+
+
+def _screen(folder: Path, guard: list[str]) -> RenderableType:
+    """Everything, once; `guard` remembers what is looked at only once."""
+    try:
+        where = _where(folder)
+        guard[:] = guard or asyncio.run(_guard_lines(where)) or [""]
+        answer = _health(where)
+    except _CannotTell as error:
+        return Text(f"cannot tell: {error}", style="magenta")
+    lines = [_overall(answer), *_parts(where, answer), *(Text.from_markup(line) for line in guard)]
+    return Group(*lines, Text(f"{answer['timestamp']}   Ctrl-C ends", style="dim"))
 
 
 def _where(folder: Path) -> Endpoints:
