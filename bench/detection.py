@@ -45,6 +45,7 @@ WORK = 45.0
 WORST = 120.0
 RECOVERY = 240.0
 LOOK_SECONDS = 0.2
+HERE = Path(__file__).resolve().parent
 
 
 class Drill:
@@ -310,8 +311,8 @@ async def drills(drill: Drill, only: list[str]) -> None:
     faults += [
         ("health kill -9", "health", "no answer", BUS, sending("health", kill), nothing),
         ("health SIGSTOP", "health", "no answer", BUS, sending("health", stop), sending("health", go)),
-        ("embedder: event loop blocked", "embedder", "6|7", WORK, sending("embedder-0", signal.SIGUSR1), nothing),
-        ("writer: event loop blocked", "writer", "6|7", WORK, sending("writer", signal.SIGUSR1), nothing),
+        ("embedder: event loop blocked", "embedder", "6", WORK, sending("embedder-0", signal.SIGUSR1), nothing),
+        ("writer: event loop blocked", "writer", "6", WORK, sending("writer", signal.SIGUSR1), nothing),
         (
             "embedder: work deadlocked, beats go on",
             "embedder",
@@ -374,7 +375,7 @@ async def run(only: list[str]) -> int:
         root = (folder / "projects").resolve()
         root.mkdir()
         settings = {
-            "PYTHONPATH": str(Path(__file__).resolve().parent / "faults"),
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE / "faults", HERE.parent))),
             "MNEMO_TEST_CRASH": str(folder / "crash"),
         }
         plan = system.Plan(folder / "data", [root], 2, 0, 0, 0, settings)
