@@ -158,6 +158,7 @@ GRANTS = {
             *(subject for stream in (HEARTBEATS, HEALTH, DEADLETTERS) for subject in _history(stream)),
             "$JS.API.DIRECT.GET.TRANSCRIPTS",
             "$JS.API.DIRECT.GET.EMBEDDINGS",
+            f"$JS.API.STREAM.CREATE.{HEARTBEATS.name}",  # in memory, a restart of the server takes it away
             subjects.HEALTH_CHANGED,
             subjects.RETRIES,
         ),

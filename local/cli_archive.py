@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from local import archive, doctor, endpoints, forget, oneshot, restore, verify
-from local.cli_common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out
+from local.cli_common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
 from local.endpoints import Endpoints
 from runtime.errors import Misconfigured, Transient
 
@@ -265,7 +265,7 @@ def doctor_command(data: str | None, as_json: bool) -> None:
         out.print(table)
         for check in found:
             mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
-            out.print(f"{mark} {check.name}: {escape(check.words)}", soft_wrap=True)
+            out.print(f"{mark} {check.name}: {escape(plain(check.words))}", soft_wrap=True)
             if check.remedy:
                 out.print(f"    {check.remedy}", markup=False, soft_wrap=True)
     sys.exit(EX_FALSE if any(check.state == "wrong" for check in found) else 0)

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local import endpoints, retention
-from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out
+from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out, plain
 from local.endpoints import Endpoints
 
 STATUS_CODES = {"healthy": 0, "degraded": EX_FALSE, "unhealthy": EX_UNHEALTHY}
@@ -106,7 +106,9 @@ def _get(where: Endpoints, path: str, **more: Any) -> Any:
     """JSON of the health API, with the token."""
     headers = {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
     try:
-        return httpx.get(f"{where.health_url}/v1/autosave/{path}", timeout=5, headers=headers, **more).json()
+        return httpx.get(
+            f"{where.health_url}/v1/autosave/{path}", timeout=5, headers=headers, trust_env=False, **more
+        ).json()
     except (httpx.HTTPError, ValueError) as error:
         raise _CannotTell("the health service does not answer (yet)") from error
 
@@ -124,9 +126,9 @@ def _overall(answer: dict[str, Any]) -> Text:
 
 
 def _parts(where: Endpoints, answer: dict[str, Any]) -> list[RenderableType]:
-    lines: list[str] = [f"  ! {escape(issue)}" for issue in answer["issues"]]
+    lines: list[str] = [f"  ! {escape(plain(issue))}" for issue in answer["issues"]]
     if answer["canary"]["enabled"]:
-        lines.append(f"canary  {answer['canary']['status']}: {escape(answer['canary']['cause'])}")
+        lines.append(f"canary  {answer['canary']['status']}: {escape(plain(answer['canary']['cause']))}")
     if "watcher" in answer["stages"]:
         lines += _mode_lines(answer["stages"]["watcher"])
     return [_table(answer["stages"]), *(Text.from_markup(line) for line in lines + _ledger_lines(where))]
@@ -142,7 +144,7 @@ def _mode_lines(watcher: dict[str, Any]) -> list[str]:
             every = (
                 f", a sweep every {gauges['sweep_period_seconds']:.0f} s" if "sweep_period_seconds" in gauges else ""
             )
-            found.append(escape(f"watch   {name}: {mode}{reason}{every}"))
+            found.append(escape(plain(f"watch   {name}: {mode}{reason}{every}")))
     return found
 
 
@@ -204,7 +206,7 @@ def _table(stages: dict[str, Any]) -> Table:
         }
         colour = COLOURS.get(status, "magenta")
         shown = f"[{colour}]{MARKS.get(status, '?')} {status}[/]"
-        table.add_row(name, shown, escape(stage["cause"]), *(cells[column] for column in right))
+        table.add_row(name, shown, escape(plain(stage["cause"])), *(cells[column] for column in right))
     return table
 
 
@@ -237,10 +239,12 @@ def deadletters_command(
     else:
         for letter in found["deadletters"]:
             head = f"{letter['sequence']:>6}  {letter['at']}  {letter['stage']}  {letter['subject']}"
-            out.print(head, markup=False, soft_wrap=True)
-            out.print(f"        {letter['error']} ({letter['deliveries']} deliveries)", markup=False, soft_wrap=True)
+            out.print(plain(head), markup=False, soft_wrap=True)
+            out.print(
+                plain(f"        {letter['error']} ({letter['deliveries']} deliveries)"), markup=False, soft_wrap=True
+            )
             if letter["retry"]:
-                out.print(f"        retry: {letter['retry']}", markup=False, soft_wrap=True)
+                out.print(plain(f"        retry: {letter['retry']}"), markup=False, soft_wrap=True)
         if found["kept"]:
             err.print(f"{found['kept']} kept; `mnemo deadletters --retry N` tries one again", markup=False)
         else:
@@ -260,7 +264,7 @@ def _retry(where: Endpoints, asked: list[int]) -> None:
         url = f"{where.health_url}/v1/autosave/deadletters/{sequence}/retry"
         headers = {"authorization": f"Bearer {where.health_token}"}
         try:
-            answer = httpx.post(url, headers=headers, timeout=5)
+            answer = httpx.post(url, headers=headers, timeout=5, trust_env=False)
         except httpx.HTTPError as error:
             raise _CannotTell("the health service does not answer") from error
         if answer.status_code != 202:

@@ -80,7 +80,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
 
 
 async def _health(url: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=3) as client:
+    async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
         answer = (await client.get(f"{url}/v1/autosave/health")).json()
     if not isinstance(answer, dict) or "stages" not in answer:
         raise ValueError("the health service is starting")

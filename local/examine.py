@@ -72,7 +72,7 @@ def _nats_server() -> str:
 def settings(environ: Mapping[str, str]) -> list[Check]:
     """The environment, as each service reads it."""
     problems: list[str] = []
-    filled = {"MNEMO_HEALTH_CANARY_FOLDER": "canary"} if environ.get("MNEMO_HEALTH_CANARY_SECONDS") else {}
+    filled = {"MNEMO_HEALTH_CANARY_FOLDER": "canary"} if environ.get("MNEMO_HEALTH_CANARY_SECONDS", "0") != "0" else {}
     for stage in Stage:
         argv = [*system.python(f"services.{stage}.main"), CHECK]
         done = subprocess.run(argv, env={**filled, **environ}, capture_output=True, text=True, timeout=60)

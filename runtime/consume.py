@@ -46,27 +46,24 @@ async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop
     """
     subscription = await _bind(bus, consumer)
     settler = _Settler(bus, consumer, do, beat, stop)
-    misses = lost = 0
+    misses = 0
     while not stop.is_set():
         try:
             messages = await subscription.fetch(consumer.batch, timeout=FETCH_TIMEOUT, heartbeat=IDLE_HEARTBEAT)
         except FetchTimeoutError:
             beat.polled()
-            beat.forgiven(lost)
-            misses = lost = 0
+            misses = 0
             continue
         except (nats.errors.Error, TimeoutError, APIError) as error:
             # No contact, or the consumer is gone: both look alike here, so ask by name, with a pause.
             misses += 1
             if misses > 1:
-                lost += 1
-                beat.failed_with(f"no contact with consumer {consumer.name}: {error or type(error).__name__}")
+                beat.cut_off(f"no contact with consumer {consumer.name}: {error or type(error).__name__}")
                 subscription = await _rebind(bus, consumer, subscription, stop)
             await _pause(stop, BACKOFF[min(misses, len(BACKOFF)) - 1])
             continue
         beat.polled()
-        beat.forgiven(lost)
-        misses = lost = 0
+        misses = 0
         await settler.settle(messages)
     await subscription.unsubscribe()
 

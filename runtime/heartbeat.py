@@ -87,9 +87,9 @@ class Beat:
         self.consecutive_failures += 1
         self.last_error = str(error)[:500]
 
-    def forgiven(self, count: int) -> None:
-        """`count` failures were of the way to the work, not of the work, and that way is open again."""
-        self.consecutive_failures = max(0, self.consecutive_failures - count)
+    def cut_off(self, error: BaseException | str) -> None:
+        """There is no way to the work: told, but no failure of the work. What is missing is seen from outside."""
+        self.last_error = str(error)[:500]
 
     def stuck_seconds(self) -> float:
         """Since when work is in hand without any progress; 0.0 when idle."""

@@ -45,6 +45,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     log.info("provisioned", streams=len(topology.STREAMS), consumers=len(topology.CONSUMERS))
 
 
+async def heartbeats(js: JetStreamContext) -> None:
+    """Makes the stream of heartbeats if it is missing: it is in memory, and a server alone forgets it at a restart."""
+    await _stream(js, _stream_config(topology.HEARTBEATS, Settings()))
+
+
 def _stream_config(stream: topology.Stream, settings: Settings) -> api.StreamConfig:
     resizable = stream in (topology.TRANSCRIPTS, topology.EMBEDDINGS)
     return api.StreamConfig(

@@ -6,4 +6,5 @@ select (select coalesce(sum(stored), 0)::bigint from (
        (select count(distinct text_sha) from records join transcripts using (transcript_id)
          where text_sha is not null and source <> 'canary') as texts,
        (select coalesce(max(embedded), 0) from coverage where $1 = '' or model = $1) as embedded,
-       (select count(distinct exchange_id) from records where kind in ('prompt', 'command', 'plan')) as conversations
+       (select count(distinct exchange_id) from records join transcripts using (transcript_id)
+         where kind in ('prompt', 'command', 'plan') and source <> 'canary') as conversations

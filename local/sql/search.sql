@@ -1,7 +1,9 @@
 -- The nearest exchanges to a vector, each once, by its best chunk. Exact: every vector of the model is compared.
 with nearest as (
     select text_sha, begin_char, stop_char, embedding <=> $1::vector as distance
-    from chunks where model = $2
+    from chunks c where model = $2 and exists (
+        select from records r join transcripts t using (transcript_id)
+        where r.text_sha = c.text_sha and t.source <> 'canary')
     order by distance limit $3 * 8
 ), hits as (
     select distinct on (r.exchange_id) r.exchange_id, r.kind as hit_kind, n.distance,
@@ -13,5 +15,5 @@ with nearest as (
 select h.exchange_id, 1 - h.distance as similarity, h.hit_kind, h.snippet,
        c.session_id, c.project, c.started_at, c.prompt, c.source, c.transcript_id
 from (select * from hits order by distance limit $3) h
-join conversations c using (exchange_id)
+cross join lateral (select * from conversations v where v.exchange_id = h.exchange_id offset 0) c
 order by h.distance

@@ -54,8 +54,12 @@ class Alerts:
             if change.component == "overall" or change.after not in set(Status):
                 continue
             fault = self._is_fault(Status(change.after), change.rule, change.component)
+            if not fault and change.after != Status.HEALTHY:
+                continue
             status = change.after if fault else Status.HEALTHY
-            self._told[change.component] = _Told(status, change.rule, change.at, change.at if fault else 0.0)
+            before = self._told.get(change.component)
+            since = before.fault_since if before and before.fault_since else change.at
+            self._told[change.component] = _Told(status, change.rule, change.at, since if fault else 0.0)
 
     def due(self, snapshot: Snapshot) -> list[Alert]:
         """Alerts that are to be sent now."""
@@ -63,6 +67,8 @@ class Alerts:
         for name, component in snapshot.components.items():
             verdict = component.verdict
             fault = self._is_fault(verdict.status, verdict.rule, name)
+            if not fault and verdict.status is not Status.HEALTHY:
+                continue  # unknown, or a consequence, or below what is told: no news of recovery
             status = verdict.status if fault else Status.HEALTHY
             told = self._told.setdefault(name, _Told(Status.HEALTHY, "", float("-inf"), 0.0))
             same = told.status == status and (not fault or told.rule == verdict.rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -11,8 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, Router, get, post
-from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.datastructures import ResponseHeader
+from litestar.enums import ScopeType
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -27,6 +28,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from contracts.events import Stage
 from runtime.heartbeat import service_version
@@ -47,7 +50,7 @@ STREAMS = 32
 """Streams of server-sent events that may be open at once."""
 READS = 4
 """Conversations that may be read from the database at once."""
-LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 PROBLEM = "application/problem+json"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -189,6 +192,8 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     async def conversation(request: Asked, exchange: Exchange) -> Response[bytes]:
         """One conversation with its whole texts. The only answer that is read from the database when asked for."""
         admitted(request)
+        if "\0" in exchange:
+            raise NotFoundException("no conversation has such an id")
         if reading.locked():
             raise ServiceUnavailableException("too many conversations are being read, ask again in a second")
         async with reading:
@@ -201,7 +206,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
                 raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
         records = [shapes.ConversationRecord(**answers.dated(row)) for row in found[:RECORDS]]
         whole = shapes.FullConversation(**answers.dated(rows[0]), records=records, truncated=len(found) > RECORDS)
-        return _json(msgspec.json.encode(whole))
+        return _json(await asyncio.to_thread(msgspec.json.encode, whole))
 
     @get(
         "/v1/autosave/timeline",
@@ -276,8 +281,9 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         if desk.streams >= STREAMS:
             raise TooManyRequestsException(f"{STREAMS} streams of events are open already")
 
+        desk.streams += 1
+
         async def stream() -> AsyncIterator[ServerSentEventMessage]:
-            desk.streams += 1
             try:
                 while True:
                     yield ServerSentEventMessage(data=desk.answer("live", live.body).decode(), event="live", retry=2000)
@@ -315,11 +321,11 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         return Response(assets[name], media_type=ASSETS[name], headers={"Cache-Control": "no-cache"})
 
     handlers = [livez, readyz, health, stats, ledger, recent, conversation, timeline, deadletters, retry, events]
-    hosts = [*settings.allowed_hosts, *LOOPBACK, *(f"{host}:{settings.port}" for host in LOOPBACK)]
+    hosts = {*settings.allowed_hosts, *LOOPBACK}
     anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
     return Litestar(
         [Router("/", route_handlers=[*handlers, prometheus, dashboard, asset])],
-        allowed_hosts=None if anywhere else AllowedHostsConfig(hosts),
+        middleware=[] if anywhere else [_only_for(hosts)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY.items()],
         exception_handlers={HTTPException: _http_problem, Exception: _bug},
         openapi_config=OpenAPIConfig(
@@ -333,6 +339,26 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         ),
         logging_config=None,
     )
+
+
+def _only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
+    """Refuses requests under other names: a page that had its name rebound to this address reads nothing."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+            given = dict(scope.get("headers", [])).get(b"host", b"").decode("latin-1")
+            if scope["type"] != ScopeType.HTTP or re.sub(r":\d*$", "", given).lower() in hosts:
+                await app(scope, receive, send)
+                return
+            problem = shapes.Problem(400, TITLES[400], "this name is not served; see MNEMO_HEALTH_ALLOWED_HOSTS")
+            refusal = ASGIResponse(
+                body=msgspec.json.encode(problem), status_code=400, media_type=PROBLEM, headers=SECURITY
+            )
+            await refusal(scope, receive, send)
+
+        return checked
+
+    return around
 
 
 def _json(body: bytes, status: int = 200, kind: str = "application/json") -> Response[bytes]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 
+import msgspec
 import nats.errors
 from nats.js import api as js
 from nats.js.errors import APIError, NotFoundError
@@ -12,13 +14,21 @@ from contracts import topology
 from runtime.bus import Bus
 from runtime.errors import Transient
 
-Stored = tuple[int, float, bytes]
-"""Sequence, Unix time at which the server stored it, payload."""
+FEW = 4
+"""Messages asked for at once where each may be as large as the server allows."""
 
 
-async def history(bus: Bus, stream: str, first: int = 1) -> list[Stored]:
-    """All messages from sequence `first` on, in their order. Raises Transient."""
-    found: list[Stored] = []
+class Stored(msgspec.Struct, frozen=True):
+    """One message; `at` is the Unix time at which the server stored it."""
+
+    sequence: int
+    at: float
+    subject: str
+    payload: bytes
+
+
+async def history(bus: Bus, stream: str, first: int = 1) -> AsyncIterator[Stored]:
+    """All messages from sequence `first` on that are there at the call, in their order. Raises Transient."""
     config = js.ConsumerConfig(
         name=f"health-{uuid.uuid4().hex[:12]}",
         deliver_policy=js.DeliverPolicy.BY_START_SEQUENCE,
@@ -27,18 +37,20 @@ async def history(bus: Bus, stream: str, first: int = 1) -> list[Stored]:
         mem_storage=True,
         inactive_threshold=30.0,
     )
+    most = FEW if stream == topology.DEADLETTERS.name else topology.FETCH_MESSAGES
     try:
         info = await bus.stream.add_consumer(stream, config, timeout=5)
-        pending = info.num_pending or 0
+        left = info.num_pending or 0
         subscription = await bus.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
-        while len(found) < pending:
-            wanted = min(topology.FETCH_MESSAGES if stream != topology.DEADLETTERS.name else 4, pending - len(found))
-            for message in await subscription.fetch(wanted, timeout=5):
-                at = message.metadata
-                found.append((at.sequence.stream, at.timestamp.timestamp(), message.data))
-        await subscription.unsubscribe()
+        try:
+            while left > 0:
+                for message in await subscription.fetch(min(most, left), timeout=5):
+                    left -= 1
+                    at = message.metadata
+                    yield Stored(at.sequence.stream, at.timestamp.timestamp(), message.subject, message.data)
+        finally:
+            await subscription.unsubscribe()
     except NotFoundError as error:
         raise Transient(f"stream {stream} is missing; run `python -m runtime.provision`") from error
     except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
         raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
-    return found

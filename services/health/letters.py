@@ -32,20 +32,25 @@ class Letters:
         self._seen = StreamState()
 
     async def look(self, bus: Bus) -> None:
-        """Reads new letters; when some were removed, all again. Raises nats' errors and TimeoutError."""
+        """Reads new letters; when some were removed, all again. Raises Transient."""
         stream = topology.DEADLETTERS.name
         state = self.observer.bus.streams.get(stream)
         if state is None or (state.last, state.messages) == (self._seen.last, self._seen.messages):
             return
         known = self.observer.letters
+        if state.last < self._seen.last:  # another stream under the same name
+            known.clear()
+            self._seen = StreamState()
         fewer = state.messages - self._seen.messages < state.last - self._seen.last
         first = max(state.first, state.last - KEPT + 1, 1 if fewer else self._seen.last + 1)
-        found = await history(bus, stream, first) if state.messages and first <= state.last else []
-        if fewer:
-            known.clear()
-        for sequence, at, payload in found:
-            if letter := _letter(sequence, at, payload):
-                known[sequence] = letter
+        there: set[int] = set()
+        if state.messages and first <= state.last:
+            async for stored in history(bus, stream, first):  # one after the other: each may be large
+                there.add(stored.sequence)
+                if stored.sequence not in known and (letter := _letter(stored.sequence, stored.at, stored.payload)):
+                    known[stored.sequence] = letter
+        for sequence in [gone for gone in known if fewer and gone not in there]:
+            del known[sequence]
         for sequence in sorted(known)[:-KEPT]:
             del known[sequence]
         self._seen = state
@@ -81,7 +86,7 @@ async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
 def _letter(sequence: int, at: float, payload: bytes) -> Letter | None:
     try:
         event = codec.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.warning("dead letter not understood", sequence=sequence, error=str(error))
         return None
     if not isinstance(event, DeadLetter):

@@ -26,10 +26,10 @@ from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import HealthChanged, Heartbeat, Phase, Stage
-from runtime import bus, heartbeat, lifecycle
+from runtime import bus, heartbeat, lifecycle, provision
 from runtime.bus import Bus, Message
 from runtime.clock import Clock, SystemClock
-from runtime.errors import Permanent, Transient
+from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from services.health import api, probe, webhooks
@@ -38,8 +38,8 @@ from services.health.canary import Canary
 from services.health.desk import Desk
 from services.health.history import history
 from services.health.letters import Letters
-from services.health.observer import CHANGES, CONSUMERS, Observer
-from services.health.probe import FAILURES, Store
+from services.health.observer import CHANGES, CONSUMERS, Observer, sane
+from services.health.probe import Store
 from services.health.settings import Settings
 from services.health.snapshot import NOT_ASKED, STAGES
 from services.health.targets import targets
@@ -96,13 +96,12 @@ class _Health:
                 server_header=False,
                 lifespan="off",
                 timeout_graceful_shutdown=2,
-                limit_concurrency=512,
             )
         )
         serving = asyncio.create_task(server.serve(), name="http")
         try:
             async with asyncio.TaskGroup() as tasks:
-                works = [self._bus(), self._database(), self._figures(), self._judge()]
+                works = [self._bus(), self._database(), self._disks(), self._figures(), self._judge()]
                 works += [sender.run() for sender in self.senders]
                 running = [tasks.create_task(work) for work in works]
                 await self.stop.wait()
@@ -127,6 +126,7 @@ class _Health:
                         await heartbeat.enter(nats, self.beat, Phase.RUNNING)
                         helpers = [tasks.create_task(self.letters.retries(nats, self.desk), name="retries")]
                         helpers.append(tasks.create_task(self._telling(nats), name="timeline"))
+                        helpers.append(tasks.create_task(self._details(nats), name="details"))
                         await self._look(nats)
                         for helper in helpers:
                             helper.cancel()
@@ -136,59 +136,92 @@ class _Health:
 
     async def _remember(self, nats: Bus) -> None:
         """All beats of the window and the statuses that were shown, then live. Raises Transient."""
-        heard: list[tuple[float, bytes]] = []
+        heard: list[tuple[float, Msg]] = []
         live = False
 
         async def take(message: Msg) -> None:
             if live:
-                self._fold(self.clock.now(), message.data)
+                self._fold(self.clock.now(), message.subject, message.data, live=True)
             else:
-                heard.append((self.clock.now(), message.data))
+                heard.append((self.clock.now(), message))
 
         await nats.client.subscribe(subjects.HEARTBEATS, cb=take)
-        state = await probe.bus_state(nats)
+        state = await probe.bus_state(nats, self.clock.now())
         if state.error:
             raise Transient(state.error)
-        last = state.streams[topology.HEALTH.name].last if topology.HEALTH.name in state.streams else 0
-        changes = await history(nats, topology.HEALTH.name, last - CHANGES + 1)
-        beats = await history(nats, topology.HEARTBEATS.name)
-        if not self.remembered:
-            past = [codec.decode(payload) for _, _, payload in changes]
-            for change in past:
-                if isinstance(change, HealthChanged):
-                    self.observer.restore(change)
-            self.alerts.restore(change for change in past if isinstance(change, HealthChanged))
-        for _, at, payload in beats:
-            self._fold(at, payload)
+        await self._mend(nats, state)
+        if not self.remembered and topology.HEALTH.name in state.streams:
+            await self._restore(nats, state)
+        known: set[bytes] = set()
+        async for stored in history(nats, topology.HEARTBEATS.name):
+            known.add(stored.payload)
+            self._fold(stored.at - state.clock_ahead, stored.subject, stored.payload, live=False)
         live = True
-        for at, payload in heard:
-            self._fold(at, payload)
+        for at, message in heard:
+            if message.data not in known:
+                self._fold(at, message.subject, message.data, live=True)
         self.remembered = True
 
-    def _fold(self, at: float, payload: bytes) -> None:
+    async def _restore(self, nats: Bus, state: BusState) -> None:
+        """The statuses that an earlier process had shown."""
+        past: list[HealthChanged] = []
+        async for stored in history(nats, topology.HEALTH.name, state.streams[topology.HEALTH.name].last - CHANGES + 1):
+            try:
+                event = codec.decode(stored.payload)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                log.warning("status change not understood", sequence=stored.sequence, error=str(error))
+                continue
+            if isinstance(event, HealthChanged):
+                past.append(event)
+        for change in past:
+            self.observer.restore(change)
+        self.alerts.restore(past)
+
+    async def _mend(self, nats: Bus, state: BusState) -> None:
+        """The one stream that is in memory comes back by itself."""
+        if topology.HEARTBEATS.name not in state.streams:
+            try:
+                await provision.heartbeats(nats.stream)
+            except (Misconfigured, *nats_errors, TimeoutError, OSError) as error:
+                raise Transient(f"heartbeats cannot be kept: {error or type(error).__name__}") from error
+
+    def _fold(self, at: float, subject: str, payload: bytes, *, live: bool) -> None:
+        """Only what an instance says of itself: its user may publish under its own stage's subject and no other."""
         try:
             event = codec.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("heartbeat not understood", error=str(error))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("heartbeat not understood", subject=subject[:200], error=str(error)[:200])
             return
-        if isinstance(event, Heartbeat) and event.boot_id != self.beat.boot_id:
-            self.observer.beat(event, at)
+        if not isinstance(event, Heartbeat) or event.boot_id == self.beat.boot_id:
+            return
+        if subject != subjects.heartbeat(event.stage, event.instance) or not sane(event):
+            log.warning("heartbeat makes no sense", subject=subject[:200])
+            return
+        self.observer.beat(event, at, live=live)
 
     async def _look(self, nats: Bus) -> None:
         while not self.stop.is_set():
-            state = await probe.bus_state(nats)
+            state = await probe.bus_state(nats, self.clock.now())
             self.observer.probed(state, self.clock.now())
             self.beat.gauges = self.observer.carried()
             if not state.error:
                 self.beat.polled()
                 self.beat.succeeded(1)
-                try:
-                    self.told.set()  # try again what the bus did not take
-                    await self._age(nats)
-                    await self.letters.look(nats)
-                except (Transient, *nats_errors, TimeoutError, OSError) as error:
-                    log.warning("bus only half answers", error=str(error) or type(error).__name__)
+                self.told.set()  # try again what the bus did not take
             await self._rest(self.settings.probe_seconds)
+
+    async def _details(self, nats: Bus) -> None:
+        """What takes longer than a look: letters, ages, a stream to mend. In its own time, so that no look waits."""
+        while True:
+            await asyncio.sleep(self.settings.probe_seconds)
+            if self.observer.bus_error:
+                continue
+            try:
+                await self._mend(nats, self.observer.bus)
+                await self._age(nats)
+                await self.letters.look(nats)
+            except Transient as error:
+                log.warning("bus only half answers", error=str(error))
 
     async def _telling(self, nats: Bus) -> None:
         """Status changes into their stream at once, in their order; what is not taken is tried after the next look."""
@@ -217,7 +250,8 @@ class _Health:
                 self.observer.oldest.pop(name, None)
                 continue
             if self._ages.get(name, (-1, 0.0))[0] != state.ack_floor:
-                self._ages[name] = state.ack_floor, await probe.stored_at(nats, consumer.stream, state.ack_floor + 1)
+                stored = await probe.stored_at(nats, consumer.stream, state.ack_floor + 1)
+                self._ages[name] = state.ack_floor, stored and stored - self.observer.bus.clock_ahead
             self.observer.oldest[name] = self._ages[name][1]
 
     # --- the database -------------------------------------------------------------------------------------------
@@ -232,15 +266,20 @@ class _Health:
                 observer.database(await probe.database_error(store), self.clock.now())
                 if canary and not observer.database_error:
                     await canary.look(store, self.clock.now())
-                for name, path in self.folders.items():
-                    free = await asyncio.to_thread(probe.disk_free, path)
-                    if free is None:
-                        observer.disks.pop(name, None)
-                    else:
-                        observer.disks[name] = free
                 await asyncio.sleep(settings.probe_seconds)
         finally:
             await store.close()
+
+    async def _disks(self) -> None:
+        """In its own time: a disk that hangs is no fault of the database."""
+        while self.folders:
+            for name, path in self.folders.items():
+                free = await asyncio.to_thread(probe.disk_free, path)
+                if free is None:
+                    self.observer.disks.pop(name, None)
+                else:
+                    self.observer.disks[name] = free
+            await asyncio.sleep(self.settings.probe_seconds)
 
     async def _figures(self) -> None:
         """Counts over the database, only when something was written."""
@@ -251,19 +290,24 @@ class _Health:
             while True:
                 written = observer.done[Stage.WRITER]
                 if written != counted and observer.database_error == "":
-                    try:
-                        figures = (await store.ask("figures"))[0]
-                        coverage, ledger = await store.ask("coverage"), await store.ask("ledger")
-                        recent = await store.ask("recent", RECENT)
-                        observer.imports = await store.ask("imports", IMPORT_DAYS)
-                        observer.coverage, observer.ledger, observer.recent = coverage, ledger, recent
-                        observer.figures = {**figures, "counted_at": self.clock.now()}
-                        counted = written
-                    except FAILURES as error:
-                        log.warning("not counted", error=probe.words(error))
+                    counted = await self._count(store, written, counted)
                 await asyncio.sleep(self.settings.figures_seconds)
         finally:
             await store.close()
+
+    async def _count(self, store: Store, written: int, counted: int) -> int:
+        """Each answer is shown as soon as it is there; `counted` stays what it was when one of them failed."""
+        observer = self.observer
+        try:
+            observer.ledger = await store.ask("ledger")
+            observer.coverage = await store.ask("coverage")
+            observer.figures = {**(await store.ask("figures"))[0], "counted_at": self.clock.now()}
+            observer.imports = await store.ask("imports", IMPORT_DAYS)
+            observer.recent = await store.ask("recent", RECENT)
+        except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
+            log.warning("not counted", error=probe.words(error))
+            return counted
+        return written
 
     # --- the judge ----------------------------------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ STALE_SECONDS = 20.0
 """A look at the bus or the database that is older than this says nothing."""
 CHANGES = 1000
 COMPONENTS = ("bus", "database", *(str(stage) for stage in STAGES), "canary")
+MOST = 2**53
+NAME_CHARS, NOTES = 200, 500
+MOST_FAILURES = 10**9
 CARRIED = "failures."
 """Gauges of our own heartbeat: `failures.<stage>.<instance>`, so that our successor knows them."""
 
@@ -88,8 +91,14 @@ class Observer:
 
     # --- what is seen -------------------------------------------------------------------------------------------
 
-    def beat(self, beat: Heartbeat, at: float) -> None:
-        """One heartbeat, in stream order, received at `at`."""
+    def beat(self, beat: Heartbeat, at: float, *, live: bool = True) -> None:
+        """One heartbeat, in stream order, received at `at`; `live` = just now, not read from the stream."""
+        if live:
+            self.tick(at)
+        if beat.stage is Stage.HEALTH:
+            if not live:
+                self._inherit(beat, at)
+            return
         known = self.instances[beat.stage]
         before = known.get(beat.instance)
         after = known[beat.instance] = fold(before, beat, at)
@@ -97,16 +106,14 @@ class Observer:
             return
         same = before is not None and before.beat.boot_id == beat.boot_id
         self.done[beat.stage] += max(0, beat.processed - (before.beat.processed if before and same else 0))
-        if beat.stage is Stage.HEALTH:
-            self._inherit(beat)
 
-    def _inherit(self, beat: Heartbeat) -> None:
+    def _inherit(self, beat: Heartbeat, at: float) -> None:
         """Failures that an earlier process of this service knew of: the stream may hold no beat that tells them."""
         for name, value in beat.gauges.items():
             if name.startswith(CARRIED):
                 stage, _, instance = name.removeprefix(CARRIED).partition(".")
                 one = self.instances[Stage(stage)].get(instance) if stage in STAGES else None
-                if one and one.failures < value:
+                if one and one.at <= at and one.failures < value <= MOST_FAILURES:
                     carried = int(value) - one.beat.consecutive_failures
                     self.instances[Stage(stage)][instance] = msgspec.structs.replace(one, carried=carried)
 
@@ -127,6 +134,7 @@ class Observer:
 
     def probed(self, bus: BusState, now: float) -> None:
         """One look at the bus."""
+        self.tick(now)
         if bus.error:
             self.bus_lost_at = self.bus_lost_at or now
         elif self.bus_lost_at:
@@ -148,7 +156,7 @@ class Observer:
                 self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} had done them")
         for stage in STAGES:
             samples = self.samples[stage]
-            progress = max((one.beat.last_progress_at for one in self.instances[stage].values()), default=0.0)
+            progress = sum(one.beat.last_progress_at for one in self.instances[stage].values())
             samples.append(Sample(now, self._lag(stage), self.done[stage], progress))
             while now - samples[0].at > SAMPLES_SECONDS:
                 samples.popleft()
@@ -164,9 +172,19 @@ class Observer:
                 known[name] = msgspec.structs.replace(one, at=min(now, one.at + gap))
         for samples in self.samples.values():
             samples.clear()
+        self._canary_moved(gap)
+
+    def _canary_moved(self, gap: float) -> None:
+        sent, waiting = self.canary.last_sent_at, self.canary.waiting_since
+        self.canary = msgspec.structs.replace(
+            self.canary,
+            last_sent_at=sent + gap if sent else 0.0,
+            waiting_since=waiting + gap if waiting else 0.0,
+        )
 
     def database(self, error: str, now: float) -> None:
         """One look at the database."""
+        self.tick(now)
         self.database_error, self.database_at = error, now
 
     def _lag(self, stage: Stage) -> Lag:
@@ -206,6 +224,7 @@ class Observer:
             samples.clear()
             samples.extend(moved)
         self.oldest = {name: at + gap for name, at in self.oldest.items()}
+        self._canary_moved(gap)
         self.recreated = {name: (at + gap, text) for name, (at, text) in self.recreated.items()}
         self.evicted = {name: (at + gap, text) for name, (at, text) in self.evicted.items()}
 
@@ -213,7 +232,8 @@ class Observer:
         """Everything the rules may know about one stage."""
         stream, disk = WRITES[stage]
         consumers = [f"{consumer.stream}.{consumer.name}" for consumer in CONSUMERS[stage]]
-        names = (*(consumer.stream for consumer in CONSUMERS[stage]), *((stream,) if stream else ()), *consumers)
+        read = [consumer.stream for consumer in CONSUMERS[stage]]
+        names = (*read, *([stream] if stream else []), *consumers, topology.DEADLETTERS.name)
         oldest = [self.oldest[name] for name in consumers if self.oldest.get(name)]
         state = self.bus.streams.get(stream)
         letters, recent = self._letters(stage)
@@ -264,8 +284,10 @@ class Observer:
         for name, one in list(known.items()):
             stopped = one.beat.phase is Phase.STOPPED
             old = one.age(now) > (RECENT_SECONDS if stopped else KEEP_SECONDS)
-            if old and not (stopped and one.at == max(bye)):
+            if name in known and old and not (stopped and one.at == max(bye)):
                 del known[name]
+                if not stopped:
+                    _without_goodbyes(known, one.at)
         alive = {name: one for name, one in known.items() if one.beat.phase is not Phase.STOPPED}
         fresh = sorted((one.first_at for one in alive.values() if one.age(now) < rules.SILENT_SECONDS), reverse=True)
         gone = sorted((one.at, name) for name, one in alive.items() if one.age(now) > rules.AGE_UNHEALTHY)
@@ -282,10 +304,10 @@ class Observer:
         windows = {stage: self.window(stage, now) for stage in STAGES}
         bus_error, database_error = self._bus_error(now), self._database_error(now)
         found = {
-            "bus": _reachable("1 bus", bus_error),
+            "bus": self._bus(bus_error),
             "database": _reachable("2 database", database_error),
             **{str(stage): rules.judge(window, now) for stage, window in windows.items()},
-            "canary": rules.judge_canary(self.canary, bus_error or database_error, now),
+            "canary": self._canary(bus_error or database_error, now),
         }
         for name, verdict in found.items():
             self._take(name, verdict, now)
@@ -318,12 +340,29 @@ class Observer:
             issues=_issues(self, components, windows),
         )
 
+    def _bus(self, error: str) -> Verdict:
+        """A stream that no stage reads or writes has no stage to tell of it."""
+        wrong = next((self.bus.wrong[s.name] for s in topology.STREAMS if s.name in self.bus.wrong), "")
+        if wrong and not error:
+            return Verdict(Status.DEGRADED, "3 wiring", wrong)
+        return _reachable("1 bus", error)
+
+    def _canary(self, error: str, now: float) -> Verdict:
+        """Until the first line has arrived, what was shown before goes on: a restart proves nothing."""
+        verdict = rules.judge_canary(self.canary, error, now)
+        first = self.canary.period and not self.canary.last_arrived_at and not error
+        if first and verdict.status is Status.HEALTHY:
+            shown = self.held["canary"].shown
+            known = shown.rule == verdict.rule and shown.cause != "off"
+            return shown if known else Verdict(Status.UNKNOWN, verdict.rule, verdict.cause)
+        return verdict
+
     def _overall(self) -> Verdict:
         """The worst component; root cause first."""
         shown = [(name, self.held[name].shown) for name in COMPONENTS]
         if self.held["bus"].shown.status is Status.UNHEALTHY:
             return self.held["bus"].shown
-        judged = [(name, verdict) for name, verdict in shown if name not in ("bus", "database")]
+        judged = [(name, verdict) for name, verdict in shown if name != "database"]
         name, verdict = max(judged, key=lambda item: SEVERITY[item[1].status])
         cause = verdict.cause if verdict.status is not Status.HEALTHY else "all stages are healthy"
         return Verdict(
@@ -355,6 +394,27 @@ class Observer:
         )
         self.changes.append(change)
         self.on_change(change)
+
+
+def _without_goodbyes(known: dict[str, Instance], before: float) -> None:
+    """A goodbye from before another instance vanished does not explain that nobody runs."""
+    for name, one in list(known.items()):
+        if one.at <= before and one.beat.phase is Phase.STOPPED:
+            del known[name]
+
+
+def sane(beat: Heartbeat) -> bool:
+    """Numbers that can be counted with and names that can be shown: what is not is no heartbeat."""
+    counts = (beat.sequence, beat.pid, beat.processed, beat.failed, beat.consecutive_failures, beat.in_flight)
+    times = (beat.sent_at, beat.uptime_seconds, beat.last_progress_at, beat.last_poll, beat.interval_seconds)
+    rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, *beat.gauges.values())
+    return (
+        all(0 <= count < MOST for count in (*counts, beat.last_import_count, beat.total_imported))
+        and all(0 <= time < MOST for time in times)
+        and all(abs(value) < MOST for value in rest)
+        and 0 < len(beat.instance) <= NAME_CHARS
+        and len(beat.gauges) + len(beat.notes) <= NOTES
+    )
 
 
 def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: float, seconds: float) -> str:

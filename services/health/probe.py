@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ class _StreamState(msgspec.Struct, frozen=True):
 
 
 class _StreamInfo(msgspec.Struct, frozen=True):
+    ts: str = ""
     config: _StreamConfig = _StreamConfig()
     state: _StreamState = _StreamState()
     error: Error | None = None
@@ -79,8 +81,8 @@ class _ConsumerInfo(msgspec.Struct, frozen=True):
     error: Error | None = None
 
 
-async def bus_state(bus: Bus) -> BusState:
-    """Streams and consumers, now."""
+async def bus_state(bus: Bus, now: float) -> BusState:
+    """Streams and consumers; `now` is our clock."""
     if not bus.client.is_connected:
         return BusState(error="the connection to NATS is lost")
     try:
@@ -93,9 +95,17 @@ async def bus_state(bus: Bus) -> BusState:
             )
     except (nats.errors.Error, TimeoutError, OSError, msgspec.DecodeError) as error:
         return BusState(error=str(error) or f"no answer within {TIMEOUT:.0f} s")
-    return _state(
-        dict(zip(topology.STREAMS, streams, strict=True)), dict(zip(topology.CONSUMERS, consumers, strict=True))
-    )
+    ahead = _clock(streams[0].ts, now)
+    named = dict(zip(topology.STREAMS, streams, strict=True)), dict(zip(topology.CONSUMERS, consumers, strict=True))
+    return msgspec.structs.replace(_state(*named), clock_ahead=ahead)
+
+
+def _clock(told: str, now: float) -> float:
+    """By how many seconds the server's clock is ahead of ours."""
+    try:
+        return datetime.fromisoformat(told).timestamp() - now
+    except ValueError:
+        return 0.0
 
 
 async def _ask(bus: Bus, api: str, kind: type[T]) -> T:
@@ -213,7 +223,7 @@ async def database_error(store: Store) -> str:
     """Why the database does not take rows; "" if it does."""
     try:
         row = (await store.ask("alive"))[0]
-    except FAILURES as error:
+    except Exception as error:  # whatever it answers, it is not what a database answers
         return words(error)
     if row["in_recovery"]:
         return "it is a standby in recovery, and read-only"
@@ -222,6 +232,8 @@ async def database_error(store: Store) -> str:
 
 def words(error: BaseException) -> str:
     """An exception for people."""
+    if not isinstance(error, FAILURES):
+        return f"no sense in its answer or address ({type(error).__name__})"  # the text may hold a part of the address
     return str(error) or f"no answer in time ({type(error).__name__})"
 
 

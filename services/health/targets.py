@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 
 from runtime.errors import Misconfigured
@@ -31,8 +32,12 @@ def targets(text: str) -> list[Target]:
     for number, entry in enumerate(text.split(), start=1):
         kind, plus, rest = entry.partition("+")
         url = rest if plus and kind in KINDS else entry
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and httpx.URL(url)
+        except (ValueError, httpx.InvalidURL):
+            good = None
+        if not good or not parts.hostname:
             raise Misconfigured(f"MNEMO_HEALTH_WEBHOOKS: entry {number} is no http(s) URL; write slack+https://…")
         found.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
     return found

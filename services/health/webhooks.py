@@ -113,7 +113,7 @@ class Sender:
                     text += piece
                     if len(text) > BODY_BYTES:
                         break
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
+        except Exception as error:  # whatever a receiver provokes, it is an alert not delivered, and no more
             return type(error).__name__, 0.0
         if not answer.is_success:
             return f"status {answer.status_code}", _seconds(answer.headers.get("retry-after", ""))
@@ -124,7 +124,7 @@ def _refusal(text: bytes) -> str:
     """Some receivers say 200 and mean no: a JSON body with `ok` or `success` false."""
     try:
         told = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return ""
     if isinstance(told, dict) and (told.get("ok") is False or told.get("success") is False):
         return f"answered 200 and refused: {str(told.get('error', ''))[:100]}"

@@ -27,7 +27,7 @@ class Instance(msgspec.Struct, frozen=True):
     at: float
     """When the beat was received."""
     first_at: float
-    """When its first beat was received."""
+    """When it began, or its first beat was received: the earlier one."""
     carried: int = 0
     """Failures of earlier boots since the last success."""
     crashes: tuple[float, ...] = ()
@@ -53,7 +53,8 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
     """The instance after one more beat, received at `at`. A new boot without a success in between adds one failure,
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
-        return Instance(beat, at, at, clock_off=beat.sent_at - at)
+        began = at - max(0.0, min(beat.uptime_seconds, 1e9))
+        return Instance(beat, at, began, clock_off=beat.sent_at - at)
     crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
@@ -105,6 +106,8 @@ class BusState(msgspec.Struct, frozen=True):
     streams: dict[str, StreamState] = {}
     consumers: dict[str, ConsumerState] = {}
     wrong: dict[str, str] = {}
+    clock_ahead: float = 0.0
+    """Seconds by which the server's clock is ahead of ours."""
 
     def messages(self, stream: str) -> int:
         """Messages in a stream; 0 if it is not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from contracts.sources import CANARY
 from services.watcher.known import Known
 
 
@@ -24,6 +25,8 @@ def figures(
     """
     total: Counter[str] = Counter()
     for one in known:
+        if one.source == CANARY:
+            continue
         if one.ignored:
             total[f"{'forgotten' if one.ignored == 'forgotten' else 'ignored'}_files"] += 1
             continue
@@ -46,6 +49,8 @@ def figures(
             total["unreadable_bytes"] += one.size - captured
         total["files_behind"] += one.captured < one.size and one.full not in unreadable
     for source, size in published.items():
+        if source == CANARY:
+            continue
         total[f"published_bytes.{source}"] += size
         total["published_bytes"] += size
     total["backlog_bytes"] = total["discovered_bytes"] - total["captured_bytes"] + waiting

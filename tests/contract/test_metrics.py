@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -83,11 +84,16 @@ def full() -> Snapshot:
         "unreadable_files": 1.0,
         "damaged": 2.0,
     }
+    heard = partial(observer.beat, live=False)
     for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
-        observer.beat(beat(stage, f"{stage}-0", gauges=gauges if stage is Stage.WATCHER else {}), NOW - 14)
-        observer.beat(beat(stage, f"{stage}-0", boot_id="b2", processed=4, failed=2, notes={"paused": "full"}), NOW - 9)
-        observer.beat(beat(stage, f"{stage}-1", phase=Phase.STOPPED), NOW - 5)
-    observer.beat(beat(Stage.WATCHER, "watcher-0", boot_id="b2", sequence=2, processed=4, gauges=gauges), NOW - 8)
+        heard(beat(stage, f"{stage}-0", gauges=gauges if stage is Stage.WATCHER else {}), NOW - 14)
+        heard(
+            beat(stage, f"{stage}-0", boot_id="b2", processed=4, failed=2, notes={"paused": "full"}),
+            NOW - 9,
+            live=False,
+        )
+        heard(beat(stage, f"{stage}-1", phase=Phase.STOPPED), NOW - 5)
+    heard(beat(Stage.WATCHER, "watcher-0", boot_id="b2", sequence=2, processed=4, gauges=gauges), NOW - 8, live=False)
     for ago, lag in ((10, 50), (5, 40), (0, 30)):
         observer.probed(bus(lag), NOW - ago)
     observer.database("", NOW)

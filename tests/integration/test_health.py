@@ -16,8 +16,11 @@ from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import psutil
 import pytest
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Heartbeat, Phase, Stage
@@ -25,8 +28,9 @@ from local import system
 from local.child import Child
 from local.servers import Nats
 from runtime import consume, heartbeat, provision
-from runtime.bus import Bus, Message
+from runtime.bus import Bus, Message, connect
 from runtime.clock import SystemClock
+from runtime.errors import Misconfigured
 from services.health import main as health
 from services.health.settings import Settings
 from tests.conftest import eventually
@@ -229,8 +233,11 @@ async def test_errors_are_problem_documents_and_lists_are_bounded(service: Any) 
     assert refused.status_code == 401
     headers = {"authorization": "Bearer secret"}
     assert (await one.client.post(f"{one.url}/v1/autosave/deadletters/1/retry", headers=headers)).status_code == 404
-    strange = await one.get("recent", headers={"host": "evil.example"})
-    assert strange.status_code == 400  # DNS rebinding
+    names = {"evil.example": 400, "127.0.0.1.evil.example": 400, "localhost:1": 200, "LOCALHOST": 200}
+    for host, code in names.items():
+        strange = await one.get("recent", headers={"host": host})  # DNS rebinding
+        assert (strange.status_code, "x-content-type-options" in strange.headers) == (code, True), host
+    assert (await one.get("conversation/%00")).status_code == 404
     page = (await one.get("timeline?days=1&limit=2")).json()
     assert page["count"] == 2
     assert page["next"] == 2
@@ -349,6 +356,51 @@ async def test_a_restart_forgets_nothing_and_does_not_flicker(service: Any, oper
     assert any(one_["component"] == "writer" and one_["after"] == "degraded" for one_ in told)
 
 
+async def test_heartbeats_come_back_after_a_restart_of_nats(service: Any, nats: Nats) -> None:
+    """Their stream is in memory: a server that is alone forgets it."""
+    one = await service(instance="first")
+    await healthy(one)
+    child: Child = nats.child  # type: ignore[attr-defined]
+    assert child.process
+    os.kill(child.process.pid, signal.SIGKILL)
+
+    await eventually(lambda: _true(child.restarts > 0))
+
+    async def found() -> None:
+        answer = (await one.get()).json()
+        assert (answer["bus"]["status"], answer["issues"]) == ("reachable", []), answer["issues"]
+        await one.bus.stream.stream_info(topology.HEARTBEATS.name)
+
+    async def made() -> None:
+        try:
+            await found()
+        except (NatsError, APIError) as error:
+            raise AssertionError(error) from error
+
+    await eventually(made)
+    two = await service(instance="second")
+    assert (await two.get()).json()["bus"]["status"] == "reachable"
+
+
+async def test_strange_messages_end_nothing_and_nobody_speaks_for_another(
+    service: Any, nats: Nats, operator: Bus
+) -> None:
+    await operator.stream.publish(subjects.health_changed("writer"), b'{"type":"HealthChanged","version":2}')
+    await operator.stream.publish(subjects.health_changed("writer"), b"[" * 100_000)
+    one = await service()
+    await healthy(one)
+    async with connect(nats.url("watcher"), "a watcher that lies") as watcher:
+        forged = Heartbeat(Stage.WRITER, "forged", "b", 1, one.clock.now(), Phase.RUNNING, 5.0, 9.0, 1, "0")
+        huge = msgspec.structs.replace(forged, stage=Stage.WATCHER, gauges={"backlog_bytes": 1.7e308})
+        for payload in (codec.encode(forged), codec.encode(huge), b"[" * 100_000, b"\xff", b"{}"):
+            await watcher.client.publish(subjects.heartbeat(Stage.WATCHER, "forged"), payload)
+        await watcher.client.flush()
+    answer = await one.passed(0)
+    assert "forged" not in json.dumps(answer)
+    again = await service(instance="again")  # reads the same messages from the stream
+    assert (await again.passed(0))["status"] == "healthy"
+
+
 # --- wiring -------------------------------------------------------------------------------------------------------
 
 
@@ -388,9 +440,9 @@ async def test_a_worker_goes_on_when_its_consumer_is_back(nats: Nats, operator: 
     task = asyncio.create_task(consume.work(operator, topology.WRITER_EMBEDDINGS, do, beat, stop))
     await eventually(lambda: _true(beat.last_poll > 0))
     await operator.stream.delete_consumer("EMBEDDINGS", "writer")
-    await eventually(lambda: _true(beat.consecutive_failures > 0))
+    await eventually(lambda: _true("no contact with consumer writer" in beat.last_error))
+    assert beat.consecutive_failures == 0  # no failure of the work: rule 3 names the cause
     await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
-    await eventually(lambda: _true(beat.consecutive_failures == 0))  # the way is open again, without any work
     golden = (Path(codec.__file__).parent / "golden" / "RecordsEmbedded.v1.json").read_bytes()
     await operator.publish(Message(subjects.embedded("claude-code", "t"), golden, "one"))
     await eventually(lambda: _true(done == [1]))
@@ -498,6 +550,9 @@ ANSWERS = {
     "fails": _answer("500 Oops"),
     "limits": _answer("429 Slow down", "", "retry-after: 0.01\r\n"),
     "lies": _answer("200 OK", '{"ok":false,"error":"no_such_channel"}'),
+    "latin": _answer("200 OK").replace(b"0\r\n\r\n", b"12\r\n\r\n") + b'{"a":"caf\xe9"}'[:12],
+    "nests": _answer("200 OK", "[" * 60_000),
+    "misleads": _answer("302 Found", "", "location: mailto:a@b\r\n"),
     "redirects": _answer("302 Found", "", "location: http://127.0.0.1:9/elsewhere\r\n"),
 }
 
@@ -538,7 +593,8 @@ async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
 ) -> None:
     monkeypatch.setattr("services.health.webhooks.TIMEOUT", 0.3)
     monkeypatch.setattr("services.health.webhooks.BACKOFF_SECONDS", 0.01)
-    troubles = ["fails", "hangs", "lies", "redirects", "cuts", "trickles", "limits"]
+    monkeypatch.setattr("services.health.webhooks.TRIES", 20)
+    troubles = ["fails", "hangs", "lies", "redirects", "cuts", "trickles", "limits", "misleads"]
     receiver.behaviour = list(troubles)
     url = f"http://127.0.0.1:{receiver.port}/secret-path"
     one = await service(webhooks=url, webhook_seconds=30.0)
@@ -571,6 +627,29 @@ async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
     told = (await one.get("metrics")).text
     assert 'mnemostream_webhook_delivered_total{number="0",target="json:127.0.0.1:' in told
     assert "secret-path" not in told
+
+
+@pytest.mark.parametrize("how", ["latin", "nests"])
+async def test_a_strange_answer_ends_nothing(service: Any, receiver: Receiver, how: str) -> None:
+    receiver.behaviour = [how]
+    one = await service(webhooks=f"http://127.0.0.1:{receiver.port}/", webhook_seconds=1.0)
+    await healthy(one)
+    await one.beat(Stage.WRITER, consecutive_failures=7, last_error="it hurts")
+    await eventually(lambda: _true([seen for seen, _ in receiver.got] == [how]))
+    await one.beat(Stage.WRITER, consecutive_failures=0)
+    await one.passed(3, beating=STAGES)
+    await eventually(lambda: _true(len(receiver.got) == 2))  # the service lives, and tells the next one
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://x", "http://10.0.0.300/x", "http://h:abc/", "http://h:80800/", "http://[bad/", "nonsense", "http://"],
+)
+def test_a_receiver_that_cannot_be_is_refused_without_telling_its_address(text: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        Settings(webhooks=f"https://good.example/secret {text}")
+    assert "entry 2" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 async def test_one_receiver_that_hangs_delays_no_other(

@@ -7,10 +7,10 @@ import pytest
 
 from contracts.events import HealthChanged, Heartbeat, Phase, Stage
 from services.health.alerts import Alerts
-from services.health.observer import Observer
+from services.health.observer import Observer, sane
 from services.health.rules import Status, Verdict, judge
 from services.health.snapshot import Held, Letter, Snapshot
-from services.health.window import BusState, ConsumerState, Instance, Lag, StreamState, fold
+from services.health.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
 from tests.unit.test_health_rules import NOW, beat, one, window
 
 CONSUMERS = ("TRANSCRIPTS.embedder", "TRANSCRIPTS.writer", "EMBEDDINGS.writer")
@@ -167,6 +167,86 @@ def test_a_look_that_hangs_is_no_good_news(world: World) -> None:
     assert "old" in snapshot.bus_error
 
 
+def test_an_old_goodbye_does_not_explain_a_dead_stage(world: World) -> None:
+    world.observer.beat(beat(stage=Stage.WRITER, instance="former", phase=Phase.STOPPED), world.now)
+    world.silent = {Stage.WRITER}
+    for _ in range(80):
+        snapshot = world.step(15.0)
+    assert snapshot.components["writer"].verdict.status is Status.UNHEALTHY
+    assert "stopped on request" not in snapshot.components["writer"].verdict.cause
+
+
+def test_a_vanished_instance_is_not_replaced_by_one_that_was_there_before(world: World) -> None:
+    fresh = Observer(world.now, 45.0)  # has heard of both only now
+    for name, age in (("a", 200.0), ("b", 1.0)):
+        fresh.beat(beat(stage=Stage.WRITER, instance=name), world.now - age, live=False)
+    fresh.probed(bus(), world.now)
+    fresh.database("", world.now)
+    assert judge(fresh.window(Stage.WRITER, world.now), world.now).rule == "11 vanished"
+
+
+def test_a_beat_that_comes_before_the_jump_is_noticed_is_not_moved_twice(world: World) -> None:
+    world.now += 3 * 3600
+    world.beat(Stage.WRITER)
+    world.step()
+    world.silent = {Stage.WRITER}
+    for _ in range(14):
+        snapshot = world.step(10.0)
+    assert snapshot.components["writer"].verdict.rule == "10 heartbeat"
+
+
+@pytest.mark.parametrize("name", ["HEARTBEATS", "DEADLETTERS", "HEALTH", "ADVISORIES"])
+def test_a_missing_stream_is_never_healthy(world: World, name: str) -> None:
+    state = msgspec.structs.replace(bus(), wrong={name: f"stream {name} is missing"})
+    snapshot = world.steps(3, state=state)
+    assert snapshot.status is not Status.HEALTHY
+    assert any(name in issue for issue in snapshot.issues)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"gauges": {"backlog_bytes": 1.7e308}},
+        {"gauges": {"x": float("nan")}},
+        {"consecutive_failures": 10**40},
+        {"processed": -1},
+        {"uptime_seconds": float("inf")},
+        {"instance": "x" * 201},
+        {"instance": ""},
+        {"notes": {str(n): "" for n in range(501)}},
+    ],
+)
+def test_what_cannot_be_counted_with_is_no_heartbeat(more: dict[str, object]) -> None:
+    assert sane(beat())
+    assert not sane(beat(**more))
+
+
+def test_the_canary_is_not_blamed_for_sleep_or_a_lost_bus_and_a_restart_keeps_its_status(world: World) -> None:
+    sent = Canary(
+        30.0, sent=5, arrived=4, last_sent_at=world.now, last_arrived_at=world.now - 30, waiting_since=world.now
+    )
+    world.observer.canary = sent
+    world.now += 3 * 3600
+    assert world.steps(3).components["canary"].verdict.status is Status.HEALTHY
+    assert world.observer.canary.waiting_since > world.now - 60
+    fresh = Observer(world.now, 45.0)
+    fresh.canary = Canary(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
+    fresh.restore(HealthChanged("canary", "healthy", "unhealthy", "22 canary", "lost: …", world.now))
+    fresh.probed(bus(), world.now)
+    fresh.database("", world.now)
+    for _ in range(5):
+        assert fresh.snapshot(world.now).components["canary"].verdict.status is Status.UNHEALTHY
+
+
+def test_unknown_is_no_recovery_to_be_told(world: World) -> None:
+    alerts = Alerts("unhealthy", 0.0)
+    world.silent = {Stage.WRITER}
+    sent = [alert for _ in range(14) for alert in alerts.due(world.step(10.0))]
+    assert [alert.component for alert in sent] == ["writer"]
+    sent = [alert for _ in range(5) for alert in alerts.due(world.step(state=BusState(error="gone")))]
+    assert [(alert.component, alert.resolved) for alert in sent] == [("bus", False)]
+
+
 def test_eviction_and_a_recreated_consumer_are_noticed(world: World) -> None:
     world.step(state=bus(lag=50, floor=10))
     snapshot = world.step(state=bus(lag=30, floor=30, first=31))
@@ -185,7 +265,8 @@ def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: Worl
         world.now += 1
         for stage in (Stage.WATCHER, Stage.WRITER):
             world.beat(stage)
-        world.beat(Stage.EMBEDDER, instance="embedder-1", boot_id="x", sequence=1000 + number)
+        new = {"instance": "embedder-1", "boot_id": "x", "sequence": 1000 + number, "uptime_seconds": float(number)}
+        world.beat(Stage.EMBEDDER, **new)
         world.observer.probed(bus(), world.now)
         world.observer.database("", world.now)
         snapshot = world.observer.snapshot(world.now)
@@ -206,7 +287,7 @@ def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
         fresh.restore(change)
     # the stream has dropped the beats of the first boot; ours still tells of it
     fresh.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
-    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now)
+    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now, live=False)
     assert fresh.instances[Stage.WRITER]["writer-0"].failures == 8
     for name, held in world.observer.held.items():
         assert (fresh.held[name].shown.status, fresh.held[name].since) == (held.shown.status, held.since), name

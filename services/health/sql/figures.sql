@@ -1,6 +1,6 @@
 -- Everything that /stats counts; the canary does not.
 with kept as (select transcript_id from transcripts where source <> 'canary'),
-rows as (select r.* from records r join kept using (transcript_id)),
+rows as (select r.kind, r.exchange_id, r.text_sha, r.occurred_at from records r join kept using (transcript_id)),
 wanted as (select distinct text_sha from rows where text_sha is not null)
 select (select count(*) from kept) as transcripts,
        (select count(*) from segments join kept using (transcript_id)) as segments,
