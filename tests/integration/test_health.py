@@ -607,16 +607,7 @@ async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
         return found
 
     (alert,) = await eventually(lambda: taken(1))
-    assert [how for how, _ in receiver.got] == [
-        "fails",
-        "hangs",
-        "lies",
-        "redirects",
-        "cuts",
-        "trickles",
-        "limits",
-        "takes",
-    ]
+    assert [how for how, _ in receiver.got] == [*troubles, "takes"]
     assert len({body["_key"] for _, body in receiver.got}) == 1  # the same alert each time: a receiver can tell
     assert (alert["component"], alert["status"], alert["resolved"]) == ("writer", "unhealthy", False)
     assert "7 consecutive failures" in alert["text"]
