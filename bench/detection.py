@@ -23,6 +23,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,23 +309,14 @@ async def drills(drill: Drill, only: list[str]) -> None:
     for name, stage in (("watcher", "watcher"), ("embedder-0", "embedder"), ("writer", "writer")):
         faults.append((f"{stage} kill -9", stage, "13|6|5", WORK, sending(name, kill), nothing))
         faults.append((f"{stage} SIGSTOP", stage, "6|7", WORK, sending(name, stop), sending(name, go)))
+        blocked, deadlocked = sending(name, signal.SIGUSR1), sending(name, signal.SIGUSR2)
+        faults.append((f"{stage}: event loop blocked", stage, "6", WORK, blocked, nothing))
+        faults.append((f"{stage}: work deadlocked, beats go on", stage, "7", WORK, deadlocked, nothing))
+        crash = partial(_crash, drill, name)
+        faults.append((f"{stage}: crash loop", stage, "8", WORK, crash, drill.crashes))
     faults += [
         ("health kill -9", "health", "no answer", BUS, sending("health", kill), nothing),
         ("health SIGSTOP", "health", "no answer", BUS, sending("health", stop), sending("health", go)),
-        ("embedder: event loop blocked", "embedder", "6", WORK, sending("embedder-0", signal.SIGUSR1), nothing),
-        ("writer: event loop blocked", "writer", "6", WORK, sending("writer", signal.SIGUSR1), nothing),
-        (
-            "embedder: work deadlocked, beats go on",
-            "embedder",
-            "7",
-            WORK,
-            sending("embedder-0", signal.SIGUSR2),
-            nothing,
-        ),
-        ("writer: work deadlocked, beats go on", "writer", "7", WORK, sending("writer", signal.SIGUSR2), nothing),
-    ]
-    faults += [
-        ("writer: crash loop", "writer", "8", WORK, lambda: _crash(drill, "writer"), lambda: drill.crashes()),
         ("NATS down", "bus", "unreachable", BUS, lambda: drill.down("nats"), lambda: drill.up("nats")),
         ("NATS frozen", "bus", "unreachable", BUS, sending("nats", stop), sending("nats", go)),
         ("consumer deleted", "writer", "3", BUS, drill.delete_consumer, drill.provision),

@@ -23,7 +23,12 @@ def _deadlock(*_: object) -> None:
         await asyncio.Event().wait()
         return False
 
-    sys.modules["runtime.consume"]._Settler._persist = never  # type: ignore[attr-defined]
+    for module, kind, name in (
+        ("runtime.consume", "_Settler", "_persist"),
+        ("services.watcher.outbox", "Outbox", "_publish"),
+    ):
+        if module in sys.modules:
+            setattr(getattr(sys.modules[module], kind), name, never)
 
 
 def _doomed() -> bool:

@@ -185,6 +185,14 @@ class _Health:
             except (Misconfigured, *nats_errors, TimeoutError, OSError) as error:
                 raise Transient(f"heartbeats cannot be kept: {error or type(error).__name__}") from error
 
+    async def _mended(self, nats: Bus) -> BusState:
+        """What the bus is after the stream in memory was made anew; nobody is told of a gap of a second."""
+        try:
+            await self._mend(nats, BusState())
+        except Transient as error:
+            log.warning("heartbeats are not kept", error=str(error))
+        return await probe.bus_state(nats, self.clock.now())
+
     def _fold(self, at: float, subject: str, payload: bytes, *, live: bool) -> None:
         """Only what an instance says of itself: its user may publish under its own stage's subject and no other."""
         try:
@@ -202,6 +210,8 @@ class _Health:
     async def _look(self, nats: Bus) -> None:
         while not self.stop.is_set():
             state = await probe.bus_state(nats, self.clock.now())
+            if not state.error and topology.HEARTBEATS.name not in state.streams:
+                state = await self._mended(nats)
             self.observer.probed(state, self.clock.now())
             self.beat.gauges = self.observer.carried()
             if not state.error:
@@ -211,13 +221,12 @@ class _Health:
             await self._rest(self.settings.probe_seconds)
 
     async def _details(self, nats: Bus) -> None:
-        """What takes longer than a look: letters, ages, a stream to mend. In its own time, so that no look waits."""
+        """What takes longer than a look: letters and ages. In its own time, so that no look waits."""
         while True:
             await asyncio.sleep(self.settings.probe_seconds)
             if self.observer.bus_error:
                 continue
             try:
-                await self._mend(nats, self.observer.bus)
                 await self._age(nats)
                 await self.letters.look(nats)
             except Transient as error:
