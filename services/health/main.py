@@ -51,6 +51,8 @@ RECENT = 1000
 """Conversations that can be paged through."""
 IMPORT_DAYS = 365
 FIGURES_TIMEOUT = 60.0
+SEAMLESS_SECONDS = 60.0
+"""A predecessor that was heard so long ago, at most, has watched until now: what it had shown goes on."""
 AGES_SECONDS = 5.0
 """Least time between two looks at the age of a waiting message, which costs reading it."""
 
@@ -80,6 +82,8 @@ class _Health:
         self.alerts = Alerts(settings.webhook_from, settings.webhook_seconds)
         self.senders = webhooks.senders(targets(settings.webhooks))
         self.remembered = False
+        self.predecessor_at = 0.0
+        """When an earlier process of this service was last heard."""
         self._ages: dict[str, tuple[int, float]] = {}
         self._aged_at = 0.0
 
@@ -150,12 +154,12 @@ class _Health:
         if state.error:
             raise Transient(state.error)
         await self._mend(nats, state)
-        if not self.remembered and topology.HEALTH.name in state.streams:
-            await self._restore(nats, state)
         known: set[bytes] = set()
         async for stored in history(nats, topology.HEARTBEATS.name):
             known.add(stored.payload)
             self._fold(stored.at - state.clock_ahead, stored.subject, stored.payload, live=False)
+        if not self.remembered and topology.HEALTH.name in state.streams:
+            await self._restore(nats, state)
         live = True
         for at, message in heard:
             if message.data not in known:
@@ -163,7 +167,7 @@ class _Health:
         self.remembered = True
 
     async def _restore(self, nats: Bus, state: BusState) -> None:
-        """The statuses that an earlier process had shown."""
+        """The statuses that an earlier process had shown; of one that ended long ago, only the list of its changes."""
         past: list[HealthChanged] = []
         async for stored in history(nats, topology.HEALTH.name, state.streams[topology.HEALTH.name].last - CHANGES + 1):
             try:
@@ -173,8 +177,9 @@ class _Health:
                 continue
             if isinstance(event, HealthChanged):
                 past.append(event)
+        seamless = self.clock.now() - self.predecessor_at < SEAMLESS_SECONDS
         for change in past:
-            self.observer.restore(change)
+            self.observer.restore(change, shown=seamless)
         self.alerts.restore(past)
 
     async def _mend(self, nats: Bus, state: BusState) -> None:
@@ -205,6 +210,8 @@ class _Health:
         if subject != subjects.heartbeat(event.stage, event.instance) or not sane(event):
             log.warning("heartbeat makes no sense", subject=subject[:200])
             return
+        if event.stage is Stage.HEALTH:
+            self.predecessor_at = max(self.predecessor_at, at)
         self.observer.beat(event, at, live=live)
 
     async def _look(self, nats: Bus) -> None:

@@ -126,10 +126,10 @@ class Observer:
             if one.failures
         }
 
-    def restore(self, change: HealthChanged) -> None:
-        """A status change of the past, in stream order."""
+    def restore(self, change: HealthChanged, *, shown: bool = True) -> None:
+        """A status change of the past, in stream order; `shown` = nobody stopped watching since."""
         self.changes.append(change)
-        if change.component in self.held and change.after in set(Status):
+        if shown and change.component in self.held and change.after in set(Status):
             self.held[change.component].restore(Verdict(Status(change.after), change.rule, change.cause), change.at)
 
     def probed(self, bus: BusState, now: float) -> None:

@@ -289,6 +289,11 @@ def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
     fresh.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
     fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now, live=False)
     assert fresh.instances[Stage.WRITER]["writer-0"].failures == 8
+    later = Observer(world.now, 45.0)  # nobody watched in between: what was shown then says nothing
+    for change in world.changes:
+        later.restore(change, shown=False)
+    assert len(later.changes) == len(world.changes)
+    assert {held.shown.rule for held in later.held.values()} == {"0 start"}
     for name, held in world.observer.held.items():
         assert (fresh.held[name].shown.status, fresh.held[name].since) == (held.shown.status, held.since), name
 
