@@ -163,7 +163,7 @@ class _Health:
         live = True
         for at, message in heard:
             if message.data not in known:
-                self._fold(at, message.subject, message.data, live=True)
+                self._fold(at, message.subject, message.data, live=False)
         self.remembered = True
 
     async def _restore(self, nats: Bus, state: BusState) -> None:
