@@ -96,14 +96,6 @@ class StageHealth(msgspec.Struct, frozen=True):
     lag: StageLag
 
 
-class Component(msgspec.Struct, frozen=True):
-    """Bus, database or canary."""
-
-    status: str
-    cause: str
-    since: str
-
-
 class Reachable(msgspec.Struct, frozen=True):
     """Bus or database: `reachable` or `unreachable`."""
 
@@ -241,20 +233,9 @@ class ConversationRecord(msgspec.Struct, frozen=True):
     occurred_at: str | None
 
 
-class FullConversation(msgspec.Struct, frozen=True):
-    """One exchange with its whole texts. `truncated`: it has more records than are listed here."""
+class FullConversation(Conversation, frozen=True):
+    """The same with its whole texts. `truncated`: it has more records than are listed here."""
 
-    exchange_id: str
-    source: str
-    transcript_id: str
-    session_id: str
-    project: str | None
-    kind: str
-    prompt: str
-    answer: str
-    tools: list[str]
-    started_at: str | None
-    ended_at: str | None
     records: list[ConversationRecord]
     truncated: bool
 
