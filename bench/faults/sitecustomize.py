@@ -25,7 +25,7 @@ def _deadlock(*_: object) -> None:
 
     for module, kind, name in (
         ("runtime.consume", "_Settler", "_persist"),
-        ("services.watcher.outbox", "Outbox", "_publish"),
+        ("runtime.bus", "Bus", "publish_all"),
     ):
         if module in sys.modules:
             setattr(getattr(sys.modules[module], kind), name, never)
