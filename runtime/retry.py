@@ -33,8 +33,9 @@ async def serve(bus: Bus, stage: Stage, works: Mapping[str, Work], beat: Beat) -
         try:
             request = msgspec.json.decode(message.data, type=Retry)
             reply = RetryReply(await _retry(bus, works, beat, request.sequence))
-        except msgspec.DecodeError as error:
-            reply = RetryReply(str(error))
+        except Exception as error:  # whatever it is, somebody waits for an answer
+            log.error("retry failed", error=f"{type(error).__name__}: {error}")
+            reply = RetryReply(f"{type(error).__name__}: {error}")
         await message.respond(codec.encode(reply))
 
     await bus.client.subscribe(subjects.retry(stage), queue="workers", cb=answer)
