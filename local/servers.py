@@ -113,7 +113,9 @@ class Nats:
         for _ in range(300):
             try:
                 url = self.url(nats_conf.OPERATOR)
-                client = await nats.connect(url, connect_timeout=1, allow_reconnect=False, error_cb=_silent)
+                client = await nats.connect(
+                    url, connect_timeout=1, reconnect_time_wait=0.05, allow_reconnect=False, error_cb=_silent
+                )
                 await client.jetstream().account_info()
                 await client.close()
                 return

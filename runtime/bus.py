@@ -27,6 +27,7 @@ log = Log("mnemo.bus")
 PUBLISH_TIMEOUT = 10.0
 BATCH_LIMIT = 100
 START_TIMEOUT = 60.0
+CLOSE_TIMEOUT = 5.0
 STORE_FULL = frozenset({10077, 10047, 10023})  # max_bytes reached, storage exceeded, insufficient resources
 TOO_LARGE = 10054
 DUPLICATE_IN_BATCH = 10201
@@ -182,4 +183,5 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
         yield Bus(client, client.jetstream(timeout=PUBLISH_TIMEOUT))
     finally:
         closing = True
-        await client.close()
+        with suppress(TimeoutError):  # a server that takes no more bytes must not hold the exit
+            await asyncio.wait_for(client.close(), CLOSE_TIMEOUT)

@@ -20,6 +20,7 @@ from contracts.events import Heartbeat, Phase, Stage
 from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.logs import Log
+from runtime.tasks import ended
 
 log = Log("mnemo.heartbeat")
 
@@ -135,7 +136,7 @@ async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
         try:
             yield beat
         finally:
-            task.cancel()
+            await ended(task)
     await enter(bus, beat, Phase.STOPPED)
 
 

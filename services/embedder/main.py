@@ -21,6 +21,7 @@ from contracts.events import EmbedQuery, EmbedReply, Phase, Stage
 from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.bus import Bus
 from runtime.clock import SystemClock
+from runtime.tasks import ended
 from services.embedder import model as models
 from services.embedder.embed import Embedder
 from services.embedder.model import Model
@@ -45,7 +46,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER.stream: embedder.work}, beat)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        guard.cancel()
+        await ended(guard)
 
 
 async def _answer_queries(nats: Bus, model: Model) -> None:

@@ -32,6 +32,7 @@ from runtime.clock import Clock, SystemClock
 from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.tasks import ended
 from services.health import api, probe, webhooks
 from services.health.alerts import Alerts
 from services.health.canary import Canary
@@ -51,6 +52,8 @@ RECENT = 1000
 """Conversations that can be paged through."""
 IMPORT_DAYS = 365
 FIGURES_TIMEOUT = 60.0
+GOODBYE_SECONDS = 10.0
+"""For the last beat of the health service; then the bus is left without it."""
 SEAMLESS_SECONDS = 60.0
 """A predecessor that was heard so long ago, at most, has watched until now: what it had shown goes on."""
 AGES_SECONDS = 5.0
@@ -109,8 +112,8 @@ class _Health:
                 works += [sender.run() for sender in self.senders]
                 running = [tasks.create_task(work) for work in works]
                 await self.stop.wait()
-                for task in running[1:]:
-                    task.cancel()  # the bus says goodbye by itself
+                await ended(*running[1:])
+                await ended(running[0], grace=GOODBYE_SECONDS)
         finally:
             server.should_exit = True
             await serving
@@ -132,8 +135,7 @@ class _Health:
                         helpers.append(tasks.create_task(self._telling(nats), name="timeline"))
                         helpers.append(tasks.create_task(self._details(nats), name="details"))
                         await self._look(nats)
-                        for helper in helpers:
-                            helper.cancel()
+                        await ended(*helpers)
             except Transient as error:
                 observer.probed(BusState(error=str(error)), self.clock.now())
                 await self._rest(settings.probe_seconds)
@@ -346,7 +348,8 @@ class _Health:
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.stop.wait()
 
 
 nats_errors = (nats.errors.Error, APIError)

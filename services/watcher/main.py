@@ -26,6 +26,7 @@ from runtime.clock import SystemClock
 from runtime.errors import Transient
 from runtime.files import walk
 from runtime.logs import Log
+from runtime.tasks import ended
 from services.watcher import catalog
 from services.watcher.capture import REPORT_SECONDS, Capture
 from services.watcher.settings import Settings
@@ -59,10 +60,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         hints = tasks.create_task(watch.run(), name="hints")
         graves = tasks.create_task(_graves(nats, capture, heard), name="tombstones")
         await _run(capture, watch, settings, stop)
-        graves.cancel()
+        await ended(graves)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        hints.cancel()
-        guard.cancel()
+        await ended(hints, guard)
 
 
 def _tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
@@ -77,7 +77,8 @@ async def _graves(nats: Bus, capture: Capture, heard: asyncio.Queue[str]) -> Non
     while this process was disconnected."""
     while True:
         try:
-            capture.forget(await asyncio.wait_for(heard.get(), GRAVES_SECONDS))
+            async with asyncio.timeout(GRAVES_SECONDS):
+                capture.forget(await heard.get())
         except TimeoutError:
             try:
                 for transcript in await catalog.forgotten(nats) - capture.positions.forgotten:

@@ -18,6 +18,7 @@ from contracts import topology
 from contracts.events import Event, Phase, RecordsEmbedded, Stage
 from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.clock import SystemClock
+from runtime.tasks import ended
 from services.writer import database
 from services.writer.database import Database
 from services.writer.settings import Settings
@@ -40,7 +41,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for consumer, do in works.items():
                 loops.create_task(consume.work(nats, consumer, do, beat, stop))
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        guard.cancel()
+        await ended(guard)
 
 
 def _changes(store: Database) -> consume.Work:

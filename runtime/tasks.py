@@ -1,0 +1,24 @@
+"""How background tasks end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+AGAIN_SECONDS = 1.0
+
+
+async def ended(*tasks: asyncio.Task[Any], grace: float = 0.0) -> None:
+    """Returns when all of the tasks have ended: by themselves within `grace` seconds, else by cancellation.
+
+    Cancels more than once. Before Python 3.12 `asyncio.wait_for`, which the libraries below use, drops a
+    cancellation that comes in the same turn as its result (https://github.com/python/cpython/issues/86296);
+    a task in a loop then goes on for ever, and its TaskGroup waits as long. What a task raised stays in it.
+    """
+    left = set(tasks)
+    if left and grace:
+        _, left = await asyncio.wait(left, timeout=grace)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)

@@ -1,0 +1,56 @@
+"""Background tasks end, whatever swallows their cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from runtime.tasks import ended
+
+
+async def _deaf(times: int) -> None:
+    """Loses as many cancellations as it is told to, as `asyncio.wait_for` did before Python 3.12."""
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if not times:
+                raise
+            times -= 1
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+async def test_a_lost_cancellation_is_repeated(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.tasks.AGAIN_SECONDS", 0.01)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(_deaf(times)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await ended(*running)
+    assert all(task.cancelled() for task in running)
+
+
+async def test_grace_lets_a_task_say_goodbye() -> None:
+    said = []
+
+    async def goodbye() -> None:
+        await asyncio.sleep(0.01)
+        said.append("goodbye")
+
+    async with asyncio.timeout(20):
+        await ended(asyncio.create_task(goodbye()), grace=10)
+        late = asyncio.create_task(_deaf(0))
+        await ended(late, grace=0.01)
+    assert said == ["goodbye"]
+    assert late.cancelled()
+
+
+async def test_a_failure_stays_in_its_task() -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    await ended(task)
+    assert isinstance(task.exception(), ValueError)
+    await ended()
