@@ -314,9 +314,13 @@ async def drills(drill: Drill, only: list[str]) -> None:
         faults.append((f"{stage}: work deadlocked, beats go on", stage, "7", WORK, deadlocked, nothing))
         crash = partial(_crash, drill, name)
         faults.append((f"{stage}: crash loop", stage, "8", WORK, crash, drill.crashes))
+    hanging = sending("watcher", signal.SIGURG)
     faults += [
+        ("watcher: its disk hangs, beats go on", "watcher", "7", WORK, hanging, nothing),
         ("health kill -9", "health", "no answer", BUS, sending("health", kill), nothing),
         ("health SIGSTOP", "health", "no answer", BUS, sending("health", stop), sending("health", go)),
+        ("health: event loop blocked", "health", "no answer", BUS, sending("health", signal.SIGUSR1), nothing),
+        ("health: crash loop", "health", "no answer", BUS, partial(_crash, drill, "health"), drill.crashes),
         ("NATS down", "bus", "unreachable", BUS, lambda: drill.down("nats"), lambda: drill.up("nats")),
         ("NATS frozen", "bus", "unreachable", BUS, sending("nats", stop), sending("nats", go)),
         ("consumer deleted", "writer", "3", BUS, drill.delete_consumer, drill.provision),

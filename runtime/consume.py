@@ -46,12 +46,13 @@ async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop
     """
     subscription = await _bind(bus, consumer)
     settler = _Settler(bus, consumer, do, beat, stop)
+    beat.polled(settler.lane)
     misses = 0
     while not stop.is_set():
         try:
             messages = await subscription.fetch(consumer.batch, timeout=FETCH_TIMEOUT, heartbeat=IDLE_HEARTBEAT)
         except FetchTimeoutError:
-            beat.polled()
+            beat.polled(settler.lane)
             misses = 0
             continue
         except (nats.errors.Error, TimeoutError, APIError) as error:
@@ -62,7 +63,7 @@ async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop
                 subscription = await _rebind(bus, consumer, subscription, stop)
             await _pause(stop, BACKOFF[min(misses, len(BACKOFF)) - 1])
             continue
-        beat.polled()
+        beat.polled(settler.lane)
         misses = 0
         await settler.settle(messages)
     await subscription.unsubscribe()

@@ -27,10 +27,13 @@ def walk(root: str, wanted: Callable[[str], bool], problems: list[str]) -> Itera
                             pending.append(path)
                         elif wanted(path) and entry.is_file():
                             yield path, stat_of(entry.stat())
+                    except FileNotFoundError:
+                        continue  # gone since it was listed
                     except OSError as error:
                         problems.append(_told(path, error))
         except OSError as error:
-            problems.append(_told(os.path.join(root, below), error))
+            if not below or not isinstance(error, FileNotFoundError):
+                problems.append(_told(os.path.join(root, below), error))
 
 
 def _told(path: str, error: OSError) -> str:

@@ -1,7 +1,7 @@
 """Heartbeats: facts about finished work, told every few seconds by the supervisor of that work.
 
 The beat itself proves only that the event loop turns; whether work is done stands in `last_progress_at`,
-which `Beat.succeeded` alone moves.
+which finished work alone moves, and whether anybody looks for work in `last_poll`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ class Beat:
         self.started = clock.monotonic()
         self.phase = Phase.STARTING
         self.sequence = 0
-        self.last_poll = 0.0
         self.last_progress_at = 0.0
         self.processed = 0
         self.failed = 0
@@ -54,12 +53,29 @@ class Beat:
         self.last_error = ""
         self.loop_lag = 0.0
         self._lanes: dict[str, tuple[int, float]] = {}
+        self._polls: dict[str, tuple[float, float]] = {}
         self.gauges: dict[str, float] = {}
         self.notes: dict[str, str] = {}
 
-    def polled(self) -> None:
-        """Contact with the source of work is proven, work or no work."""
-        self.last_poll = self.clock.now()
+    def polled(self, lane: str = "") -> None:
+        """Contact of one of the loops with its source of work is proven, work or no work. From any thread."""
+        self._polls[lane] = self.clock.now(), self.clock.monotonic()
+
+    @property
+    def last_poll(self) -> float:
+        """Unix time at which the loop that is longest without contact had it; one with work in hand has it."""
+        now = self.clock.now()
+        polls = list(self._polls.items())
+        return min((now if self._holds(lane) else at for lane, (at, _) in polls), default=0.0)
+
+    def unpolled_seconds(self) -> float:
+        """For how long a loop without work in hand has had no contact with its source of work."""
+        now = self.clock.monotonic()
+        polls = list(self._polls.items())
+        return max((now - since for lane, (_, since) in polls if not self._holds(lane)), default=0.0)
+
+    def _holds(self, lane: str) -> bool:
+        return bool(self._lanes.get(lane, (0, 0.0))[0])
 
     def began(self, count: int, lane: str = "") -> None:
         """`count` pieces of work are in hand, in one of the loops of this process; 0 = done with them."""

@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from contracts.events import Stage
-from runtime import alive, logs, settings
+from runtime import alive, instance, logs, settings
 from runtime.errors import Misconfigured, Transient
-from runtime.heartbeat import Beat
 from runtime.logs import Log
 
 log = Log("mnemo.lifecycle")
@@ -35,7 +37,10 @@ def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owne
         if sys.argv[1:] == [CHECK]:
             return
         logs.configure(loaded.log_level)
-        asyncio.run(_supervised(main, loaded))
+        with ExitStack() as stack:
+            if owner and not loaded.instance:
+                loaded = msgspec.structs.replace(loaded, instance=stack.enter_context(instance.claimed(owner)))
+            asyncio.run(_supervised(main, loaded))
     except (Misconfigured, Transient, BaseExceptionGroup) as error:
         leaves = _leaves(error)
         if not all(isinstance(leaf, (Misconfigured, Transient)) for leaf in leaves):
@@ -78,12 +83,12 @@ async def _parent(pid: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def guard_progress(beat: Beat, limit: float) -> None:
-    """Ends the process when work is in hand and nothing has moved for `limit` seconds; 0 = never."""
+async def guard_progress(stuck_seconds: Callable[[], float], limit: float) -> None:
+    """Ends the process when nothing has moved for `limit` seconds that should; 0 = never."""
     while limit:
         await asyncio.sleep(limit / 8)
-        if beat.stuck_seconds() > limit:
-            log.error("work without progress, leaving", seconds=round(beat.stuck_seconds()))
+        if (stuck := stuck_seconds()) > limit:
+            log.error("work without progress, leaving", seconds=round(stuck))
             faulthandler.dump_traceback()
             os._exit(1)
 

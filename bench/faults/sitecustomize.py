@@ -2,6 +2,7 @@
 
 SIGUSR1   the event loop is blocked for ever, as by a C call
 SIGUSR2   work in hand never ends; the event loop and the heartbeats go on
+SIGURG    the disk hangs: listing and reading in threads never end; the event loop and the heartbeats go on
 a file    named by MNEMO_TEST_CRASH: while it holds this process's instance, it dies three seconds after its start
 """
 
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 
 def _block(*_: object) -> None:
@@ -31,6 +33,19 @@ def _deadlock(*_: object) -> None:
             setattr(getattr(sys.modules[module], kind), name, never)
 
 
+def _hang(*_: object) -> None:
+    def hung(real: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                threading.Event().wait()
+            return real(*args, **more)
+
+        return call
+
+    for name in ("scandir", "stat", "open"):
+        setattr(os, name, hung(getattr(os, name)))
+
+
 def _doomed() -> bool:
     try:
         with open(os.environ["MNEMO_TEST_CRASH"]) as file:
@@ -42,6 +57,7 @@ def _doomed() -> bool:
 if os.environ.get("MNEMO_TEST_CRASH"):
     signal.signal(signal.SIGUSR1, _block)
     signal.signal(signal.SIGUSR2, _deadlock)
+    signal.signal(signal.SIGURG, _hang)
     if _doomed():
         timer = threading.Timer(3.0, os._exit, (1,))
         timer.daemon = True

@@ -39,7 +39,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         beat.notes["model"] = model.fingerprint
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         await _answer_queries(nats, model)
         lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, lane)

@@ -211,6 +211,7 @@ def _instance(one: Instance, now: float) -> shapes.InstanceState:
         failed=beat.failed,
         in_flight=beat.in_flight,
         oldest_in_flight_seconds=round(beat.oldest_in_flight_seconds, 3),
+        unpolled_seconds=round(one.unpolled, 3),
         loop_lag_seconds=round(beat.loop_lag_seconds, 4),
         last_error=beat.last_error,
         uptime_seconds=round(beat.uptime_seconds, 1),

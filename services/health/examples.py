@@ -10,7 +10,22 @@ AT = "2026-08-01T10:00:00.000Z"
 METRICS = shapes.DaemonMetrics(4120, 3, 0, None, 86400.0)
 LAG = shapes.StageLag("messages", 120, 24, 14.2, 35.0, "draining", 4.1)
 INSTANCE = shapes.InstanceState(
-    "running", 2.1, 0, 0, 980, 0, 24, 1.3, 0.001, "", 7200.0, 4711, "0.1.0", {"chunks": 5120.0}, {"model": "MiniLM"}
+    "running",
+    2.1,
+    0,
+    0,
+    980,
+    0,
+    24,
+    1.3,
+    0.0,
+    0.001,
+    "",
+    7200.0,
+    4711,
+    "0.1.0",
+    {"chunks": 5120.0},
+    {"model": "MiniLM"},
 )
 STAGE = shapes.StageHealth(
     "healthy", "21 healthy", "catching up, about 35 s left", AT, 0, 2.1, 1, 0, {"embedder-0": INSTANCE}, LAG

@@ -25,8 +25,6 @@ from services.health.webhooks import Sender
 from services.health.window import CRASHES_SECONDS, Instance, StageWindow, rate, throughput
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-INSTANCES = 256
-"""Most instances of a stage that get lines of their own."""
 PREFIX = "mnemostream_"
 
 Row = tuple[Sequence[str], float]
@@ -202,8 +200,10 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
     watcher = answers.gauges(snapshot)
     unreadable, damaged = watcher.get("unreadable_files", 0.0), watcher.get("damaged", 0.0)
     yield _gauge("unreadable_files", "Transcripts that exist and cannot be read.", unreadable)
+    unlistable = watcher.get("unlistable", 0.0)
+    yield _gauge("unlistable_folders", "Folders with transcripts that cannot be listed.", unlistable)
     yield _gauge("damaged_lines", "Damaged lines that were archived since the watcher began.", damaged)
-    watchers = sorted(snapshot.windows[Stage.WATCHER].alive.items())[:INSTANCES]
+    watchers = sorted(snapshot.windows[Stage.WATCHER].alive.items())
     paused = [((name,), float("paused" in one.beat.notes)) for name, one in watchers]
     yield _gauges("capture_paused", "1 while the log takes nothing and capture waits.", ("process",), paused)
 
@@ -225,7 +225,7 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     known: list[tuple[tuple[str, str], Instance]] = [
         ((str(stage), name), one)
         for stage, window in snapshot.windows.items()
-        for name, one in sorted(window.alive.items())[:INSTANCES]
+        for name, one in sorted(window.alive.items())
     ]
     labels = ("stage", "process")
 
@@ -242,6 +242,8 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("in_flight", "Pieces of work in hand.", (one.beat.in_flight for one in ones))
     words = "How long it has had work in hand without any progress."
     yield each("oldest_in_flight_seconds", words, (one.beat.oldest_in_flight_seconds for one in ones))
+    words = "How long it has had no contact with its work while it had none in hand."
+    yield each("unpolled_seconds", words, (one.unpolled for one in ones))
     yield each("loop_lag_seconds", "Lateness of its event loop.", (one.beat.loop_lag_seconds for one in ones))
     yield each("uptime_seconds", "Seconds since it began.", (one.beat.uptime_seconds for one in ones))
     yield each("draining", "1 while it is draining.", (float(one.beat.phase == "draining") for one in ones))

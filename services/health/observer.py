@@ -40,6 +40,8 @@ STALE_SECONDS = 20.0
 """A look at the bus or the database that is older than this says nothing."""
 CHANGES = 1000
 COMPONENTS = ("bus", "database", *(str(stage) for stage in STAGES), "canary")
+MOST_INSTANCES = 256
+"""Most instances of a stage that are followed: lists, labels and the time of a judgement are bounded by it."""
 MOST = 2**53
 NAME_CHARS, NOTES = 200, 500
 MOST_FAILURES = 10**9
@@ -77,6 +79,8 @@ class Observer:
         self.created: dict[str, str] = {}
         """When each consumer was made, also while it is missing."""
         self.recreated: dict[str, tuple[float, str]] = {}
+        self.crowded: dict[Stage, float] = {}
+        """When an instance beat that is not followed."""
         self.canary = Canary()
         self.disks: dict[str, int] = {}
         self.figures: dict[str, Any] = {}
@@ -101,11 +105,25 @@ class Observer:
             return
         known = self.instances[beat.stage]
         before = known.get(beat.instance)
+        if before is None and not self._room(beat.stage, at):
+            return
         after = known[beat.instance] = fold(before, beat, at)
         if after is before:
             return
         same = before is not None and before.beat.boot_id == beat.boot_id
         self.done[beat.stage] += max(0, beat.processed - (before.beat.processed if before and same else 0))
+
+    def _room(self, stage: Stage, at: float) -> bool:
+        """True if one more instance can be followed; one that is gone makes room."""
+        known = self.instances[stage]
+        if len(known) < MOST_INSTANCES:
+            return True
+        name = min(known, key=lambda name: (known[name].beat.phase is not Phase.STOPPED, known[name].at))
+        if known[name].beat.phase is Phase.STOPPED or known[name].age(at) > rules.AGE_UNHEALTHY:
+            del known[name]
+            return True
+        self.crowded[stage] = at
+        return False
 
     def _inherit(self, beat: Heartbeat, at: float) -> None:
         """Failures that an earlier process of this service knew of: the stream may hold no beat that tells them."""
@@ -337,7 +355,7 @@ class Observer:
             letters=sorted(self.letters.values(), key=lambda letter: -letter.sequence),
             changes=list(self.changes),
             disks=dict(self.disks),
-            issues=_issues(self, components, windows),
+            issues=_issues(self, components, windows, now),
         )
 
     def _bus(self, error: str) -> Verdict:
@@ -429,7 +447,9 @@ def _reachable(rule: str, error: str) -> Verdict:
     return Verdict(Status.UNHEALTHY, rule, error)
 
 
-def _issues(observer: Observer, components: dict[str, Component], windows: dict[Stage, StageWindow]) -> list[str]:
+def _issues(
+    observer: Observer, components: dict[str, Component], windows: dict[Stage, StageWindow], now: float
+) -> list[str]:
     """What is wrong or worth knowing, root causes first, each once."""
     found = []
     for name, component in sorted(components.items(), key=lambda item: -SEVERITY[item[1].verdict.status]):
@@ -446,6 +466,8 @@ def _issues(observer: Observer, components: dict[str, Component], windows: dict[
                 found.append(f"{stage} {name}: {lines} damaged lines archived since start (no action needed)")
             if abs(one.clock_off) > 30:
                 found.append(f"{stage} {name}: its clock is {one.clock_off:+.0f} s off ours")
+        if now - observer.crowded.get(stage, float("-inf")) < rules.AGE_DEGRADED:
+            found.append(f"{stage}: more than {MOST_INSTANCES} instances beat, the others are not followed")
     if letters := observer.bus.messages(topology.DEADLETTERS.name):
         found.append(f"dead letters kept: {letters}, see `mnemo deadletters`")
     return list(dict.fromkeys(found))

@@ -33,6 +33,8 @@ VANISHED_SECONDS = 30.0
 """One of several is silent for so long: gone. The published table is about the stage, which still beats."""
 HANDOVER_SECONDS = 30.0
 """After a goodbye, the successor has so long to appear."""
+UNPOLLED_SECONDS = 30.0
+"""An instance with nothing in hand asks for work every 5 s; six times without contact is no accident."""
 STUCK_SECONDS = 60.0
 CRASH_SECONDS = 30.0
 CRASH_LOOP = 3
@@ -119,7 +121,10 @@ def rule_6_silent(w: StageWindow, now: float) -> Verdict | None:
 
 
 def rule_7_stalled(w: StageWindow, now: float) -> Verdict | None:
-    """It beats, work waits at every sample for 30 s, and nothing has finished in that time."""
+    """It beats, and nobody in it looks for work; or work waits at every sample for 30 s and no part of it finished."""
+    blind = [one.unpolled for one in w.alive.values() if one.unpolled >= UNPOLLED_SECONDS]
+    if blind and len(blind) == len(w.alive):
+        return _bad("7 stalled", f"alive, but {_blind(w.stage, min(blind))}")
     recent = w.recent(now, STALLED_SECONDS)
     if not recent or not w.alive or not all(sample.lag.total for sample in recent):
         return None
@@ -184,8 +189,10 @@ def rule_11_vanished(w: StageWindow, now: float) -> Verdict | None:
 
 
 def rule_12_stuck(w: StageWindow, now: float) -> Verdict | None:
-    """One instance holds work and has finished no part of it for a minute."""
+    """One instance holds work and has finished no part of it for a minute, or does not look for work."""
     for name, one in sorted(w.alive.items()):
+        if one.unpolled >= UNPOLLED_SECONDS:
+            return _poor("12 stuck", f"{name} {_blind(w.stage, one.unpolled)}")
         held = one.beat.oldest_in_flight_seconds + (one.age(now) if one.beat.in_flight else 0.0)
         if one.beat.in_flight and held >= STUCK_SECONDS:
             return _poor("12 stuck", f"{name} has held {one.beat.in_flight} pieces for {held:.0f} s without progress")
@@ -241,11 +248,13 @@ def rule_18_filling(w: StageWindow, now: float) -> Verdict | None:
 
 
 def rule_19_unreadable(w: StageWindow, now: float) -> Verdict | None:
-    """Transcripts that exist and cannot be read are not saved."""
+    """Transcripts that exist and cannot be read, or folders that cannot be listed, are not saved."""
     for name, one in sorted(w.alive.items()):
+        why = one.beat.notes.get("unreadable", "")
         if files := int(one.beat.gauges.get("unreadable_files", 0)):
-            why = one.beat.notes.get("unreadable", "")
             return _poor("19 unreadable", f"{name}: files that cannot be read: {files}: {why}")
+        if folders := int(one.beat.gauges.get("unlistable", 0)):
+            return _poor("19 unreadable", f"{name}: folders that cannot be listed: {folders}: {why}")
     return None
 
 
@@ -395,6 +404,12 @@ def _amount(w: StageWindow) -> str:
 
 def _paused(w: StageWindow) -> str:
     return next((f"capture pauses, {note}" for one in w.alive.values() if (note := one.beat.notes.get("paused"))), "")
+
+
+def _blind(stage: Stage, seconds: float) -> str:
+    if stage is Stage.WATCHER:
+        return f"has not looked at its folders for {seconds:.0f} s: a disk that hangs, or a deadlock"
+    return f"has had no contact with its consumer for {seconds:.0f} s"
 
 
 def _last_error(w: StageWindow) -> str:

@@ -72,6 +72,8 @@ class InstanceState(msgspec.Struct, frozen=True):
     failed: int
     in_flight: int
     oldest_in_flight_seconds: float
+    unpolled_seconds: float
+    """For how long it has had no contact with its work and nothing in hand, up to its last heartbeat."""
     loop_lag_seconds: float
     last_error: str
     uptime_seconds: float

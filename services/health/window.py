@@ -17,6 +17,8 @@ SETTLED_SECONDS = 60.0
 CRASHES_SECONDS = 300.0
 """Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
+BEATS_APART = 2
+"""A silence between two beats counts for no more intervals than this as time without a look for work."""
 BUSY_SECONDS = 10.0
 
 
@@ -32,6 +34,8 @@ class Instance(msgspec.Struct, frozen=True):
     """Failures of earlier boots since the last success."""
     crashes: tuple[float, ...] = ()
     """When it began anew without a goodbye."""
+    unpolled: float = 0.0
+    """Seconds, up to its last beat, in which it ran, had nothing in hand, and proved no contact with its work."""
     clock_off: float = 0.0
     """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
 
@@ -66,7 +70,16 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
         carried = before.failures + 1
         crashes = (*crashes, at)
     settled = beat.consecutive_failures == 0 and (beat.processed > 0 or beat.uptime_seconds >= SETTLED_SECONDS)
-    return Instance(beat, at, before.first_at, 0 if settled else carried, crashes, beat.sent_at - at)
+    carried = 0 if settled else carried
+    return Instance(beat, at, before.first_at, carried, crashes, _unpolled(before, beat, at), beat.sent_at - at)
+
+
+def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:
+    """By whether the stamp changes, not by what it says: clocks of other machines do not matter."""
+    same = beat.boot_id == before.beat.boot_id and beat.last_poll == before.beat.last_poll
+    if not same or not beat.last_poll or beat.phase is not Phase.RUNNING:
+        return 0.0
+    return before.unpolled + max(0.0, min(at - before.at, BEATS_APART * beat.interval_seconds))
 
 
 class Lag(msgspec.Struct, frozen=True):

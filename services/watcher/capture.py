@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from contracts import codec
 from contracts.sources import Root
@@ -31,6 +32,9 @@ log = Log("mnemo.capture")
 
 ACTIVE = 128
 """Files whose cursor stays in memory."""
+SOME_FILES = 256
+"""So many files listed are a sign of life of the disk."""
+MIN_TOUCH_SECONDS = 2.0
 HOLD_SECONDS = 30.0
 """A file that rested so long is closed: an open file would keep its folder from being unmounted."""
 REPORT_SECONDS = 0.5
@@ -48,7 +52,7 @@ class Capture:
         self.positions = positions
         self.beat = beat
         self.clock: Clock = beat.clock
-        self.files = Files(settings.host_name, settings.segment_bytes, settings.include, settings.exclude)
+        self.files = Files(settings.host_name, settings.segment_bytes, settings.include, settings.exclude, beat.polled)
         self.known: dict[Root, dict[str, Known]] = {root: {} for root in roots}
         self.active: OrderedDict[str, Known] = OrderedDict()
         """Files with a cursor in memory, the least recently read one first."""
@@ -60,6 +64,9 @@ class Capture:
         self.wake = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self.unreadable: dict[str, str] = {}
+        """Files that cannot be read, and why."""
+        self.unlistable: list[str] = []
+        """What the last sweep could not list, and why."""
         self.published: Counter[str] = Counter()
         """Bytes of the current generations that the log holds, by source."""
         self.sweeps = 0
@@ -119,7 +126,7 @@ class Capture:
         changed, problems = await asyncio.to_thread(self._scan)
         for problem in problems:
             log.warning("cannot list", problem=problem)
-        self.counts["unlistable"] = len(problems)
+        self.unlistable = problems
         self.changed, self.heard, self.hints = len(changed), self.hints, 0
         self.unannounced = sum(1 for known, stat in changed if known.seen not in (None, stat))
         news = self.dirty
@@ -133,8 +140,20 @@ class Capture:
         await self.flush()
         self.sweeps += 1
         self.dirty = self.dirty or news
-        self.beat.polled()
         self.report(now=True)
+
+    async def touch(self) -> None:
+        """A sign of life of every root: a disk that hangs is noticed now, not at the next sweep. No more often than
+        it is of use."""
+        if self.beat.unpolled_seconds() < MIN_TOUCH_SECONDS:
+            return
+        await asyncio.to_thread(self._stat_roots)
+        self.beat.polled()
+
+    def _stat_roots(self) -> None:
+        for root in self.roots:
+            with suppress(OSError):
+                os.stat(root.folder)
 
     def _scan(self) -> tuple[list[tuple[Known, Stat]], list[str]]:
         """Every file that may have something new, newest first, and what could not be listed."""
@@ -145,9 +164,13 @@ class Capture:
         unreadable: dict[str, str] = {}
         walked = 0
         for root in self.roots:
+            if not os.path.exists(root.folder):
+                continue  # an assistant that is not used here (yet)
             table = self.known[root]
             for path, stat in walk(root.folder, root.owns, problems):
                 walked += 1
+                if walked % SOME_FILES == 0:
+                    self.beat.polled()
                 known = table.get(path) or self._file(root, path)
                 known.sweep = number
                 known.size = stat.size
@@ -206,12 +229,12 @@ class Capture:
     async def look(self, known: Known, stop: asyncio.Event, *, hot: bool = False) -> None:
         """Captures what is new in one file. A file that cannot be read is counted and left for the next look."""
         while known.ignored != "forgotten":
-            rested = self._rested(known)
             try:
-                piece = await asyncio.to_thread(step, known, self.files, self.clock.now(), rested=rested)
+                piece, rested = await asyncio.to_thread(self._step, known)
             except OSError as error:
                 self._cannot_read(known, error)
                 return
+            self.beat.polled()
             self.unreadable.pop(known.full, None)
             await self._took(known, piece, rested=rested)
             self.report()
@@ -219,6 +242,11 @@ class Capture:
                 return
             if not hot:
                 await self.drain_hot(stop)
+
+    def _step(self, known: Known) -> tuple[Piece, bool]:
+        """In a thread, with all that may wait for a disk."""
+        rested = self._rested(known)
+        return step(known, self.files, self.clock.now(), rested=rested), rested
 
     def _cannot_read(self, known: Known, error: OSError) -> None:
         self.dirty = True
@@ -322,11 +350,12 @@ class Capture:
             "segments": self.outbox.sent,
             "sweep_period_seconds": self.sweep_period,
             "unannounced": self.unannounced,
+            "unlistable": len(self.unlistable),
             **{name: float(value) for name, value in self.counts.items()},
         }
-        if self.unreadable:
+        if self.unreadable or self.unlistable:
             worst = list(self.unreadable.items())[:3]
             some = [f"{codec.printable(os.path.basename(name))}: {why}" for name, why in worst]
-            self.beat.notes["unreadable"] = "; ".join(some)
+            self.beat.notes["unreadable"] = "; ".join([*some, *self.unlistable][:3])
         else:
             self.beat.notes.pop("unreadable", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,6 +22,8 @@ class Files(msgspec.Struct, frozen=True):
     segment: int
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    touched: Callable[[], None] = lambda: None
+    """Called after each piece that was read: the disk gives signs of life."""
 
 
 class Known:
@@ -104,6 +107,19 @@ class Known:
         if self.file:
             self.file.close()
             self.file = None
+
+
+class Handle(io.FileIO):
+    """An open file that tells of each reading."""
+
+    def __init__(self, descriptor: int, touched: Callable[[], None]) -> None:
+        super().__init__(descriptor)
+        self.touched = touched
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.touched()
+        return data
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -36,6 +36,9 @@ log = Log("mnemo.watcher")
 GRAVES_SECONDS = 30.0
 """Time between two readings of all tombstones, seconds."""
 
+TOUCH_SECONDS = 5.0
+"""Time between two signs of life of the disk while nothing happens, seconds."""
+
 DUTY = 60.0
 """A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
 
@@ -54,8 +57,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
+        beat.polled()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(lifecycle.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
         watch = Watch(capture, settings, stop)
         hints = tasks.create_task(watch.run(), name="hints")
         graves = tasks.create_task(_graves(nats, capture, heard), name="tombstones")
@@ -63,6 +67,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await ended(graves)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         await ended(hints, guard)
+
+
+def _stuck(beat: heartbeat.Beat) -> Callable[[], float]:
+    """Work in hand that does not move; or nobody looks at the disk, where nobody can know of work."""
+    return lambda: max(beat.stuck_seconds(), beat.unpolled_seconds())
 
 
 def _tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
@@ -104,7 +113,8 @@ async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio
             rest = await capture.rest(stop)
             capture.wake.clear()
             if not capture.hot:
-                await _first(capture.wake, stop, min(left, rest, REPORT_SECONDS if capture.dirty else 60.0))
+                await _first(capture.wake, stop, min(left, rest, REPORT_SECONDS if capture.dirty else TOUCH_SECONDS))
+            await capture.touch()
             await capture.drain_hot(stop)
             await capture.flush()
             capture.report()

@@ -16,7 +16,7 @@ from runtime.files import stat_of
 from runtime.filestat import Stat
 from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
 from services.watcher.formats import Identity, identify, lines
-from services.watcher.known import Files, Known, Piece
+from services.watcher.known import Files, Handle, Known, Piece
 from services.watcher.segments import Cursor, Place, Stamp, Unit, events, parse, split
 from services.watcher.shrink import TooLarge, shrink
 
@@ -61,7 +61,7 @@ def step(known: Known, files: Files, moment: float, *, rested: bool) -> Piece:
         return Piece(gone=True)
     if known.file:
         return _read(known, known.file, files, moment, rested=rested)
-    file = io.FileIO(os.open(known.full, OPEN_FLAGS))
+    file = Handle(os.open(known.full, OPEN_FLAGS), files.touched)
     try:
         return _read(known, file, files, moment, rested=rested)
     finally:

@@ -34,7 +34,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(beat, settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
         await retry.serve(nats, Stage.WRITER, {consumer.stream: do for consumer, do in works.items()}, beat)
         async with asyncio.TaskGroup() as loops:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,73 @@ async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(
     assert "paused" not in capture.beat.notes
     total = sum(file.stat().st_size for file in transcripts.iterdir())
     assert capture.beat.gauges["published_bytes"] == capture.beat.gauges["discovered_bytes"] == total
+    close(capture)
+
+
+class Stopwatch(SystemClock):
+    """Moved by the test."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+async def test_a_disk_that_hangs_is_no_rest(transcripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither while listing nor while reading is the loop blocked, and the beat tells that nobody looks."""
+    write(transcripts / "0.jsonl", "a question")
+    clock, hangs, held = Stopwatch(), threading.Event(), threading.Event()
+    capture = watcher(transcripts)
+    capture.clock = capture.beat.clock = clock
+    capture.beat.polled()
+    await capture.sweep(asyncio.Event())
+    await capture.touch()
+    for name in ("scandir", "open"):
+        with monkeypatch.context() as patched:
+            real = getattr(os, name)
+
+            def hung(*args: Any, _real: Any = real, **more: Any) -> Any:
+                held.set()
+                hangs.wait(60)
+                return _real(*args, **more)
+
+            held.clear(), hangs.clear()
+            write(transcripts / f"{name}.jsonl", "a question")
+            patched.setattr(os, name, hung)
+            sweep = asyncio.create_task(capture.sweep(asyncio.Event()))
+            await asyncio.wait_for(asyncio.to_thread(held.wait), 20)
+            last = capture.beat.last_poll
+            clock.ahead += 40
+            assert capture.beat.unpolled_seconds() >= 40
+            assert capture.beat.event().last_poll == last
+            hangs.set()
+            await asyncio.wait_for(sweep, 20)
+            assert capture.beat.unpolled_seconds() < 20
+            assert capture.beat.last_poll > last
+    close(capture)
+
+
+async def test_a_folder_that_cannot_be_listed_is_told(transcripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (transcripts / "-p").mkdir()
+    write(transcripts / "-p" / "0.jsonl", "a question")
+    capture, real = watcher(transcripts), os.scandir
+
+    def refused(folder: Any) -> Any:
+        if str(folder).endswith("-p"):
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refused)
+        await capture.sweep(asyncio.Event())
+    assert capture.beat.gauges["unlistable"] == 1
+    assert "-p: Permission denied" in capture.beat.notes["unreadable"]
+    await capture.sweep(asyncio.Event())
+    assert capture.beat.gauges["unlistable"] == 0
+    assert "unreadable" not in capture.beat.notes
     close(capture)
 
 

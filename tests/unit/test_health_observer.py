@@ -7,7 +7,7 @@ import pytest
 
 from contracts.events import HealthChanged, Heartbeat, Phase, Stage
 from services.health.alerts import Alerts
-from services.health.observer import Observer, sane
+from services.health.observer import MOST_INSTANCES, Observer, sane
 from services.health.rules import Status, Verdict, judge
 from services.health.snapshot import Held, Letter, Snapshot
 from services.health.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
@@ -89,6 +89,44 @@ def test_a_success_or_a_goodbye_ends_the_count() -> None:
 def test_a_beat_that_comes_twice_or_late_changes_nothing() -> None:
     first = one()
     assert fold(first, first.beat, NOW + 9) is first
+
+
+def test_who_asks_for_work_is_seen_by_whether_the_stamp_moves() -> None:
+    """Neither another machine's clock, nor a silence, nor work in hand, nor a start counts as not asking."""
+    seen = one(last_poll=5.0)
+    for n in range(1, 8):
+        seen = fold(seen, beat(sequence=1 + n, last_poll=5.0), NOW + 5 * n)
+    assert seen.unpolled == 35.0
+    assert judge(window(seen, stage=Stage.WATCHER), NOW + 35).rule == "7 stalled"
+    silent = fold(one(last_poll=5.0), beat(sequence=2, last_poll=5.0), NOW + 500)
+    assert silent.unpolled == 10.0  # it was frozen; that is told by its silence
+    assert fold(seen, beat(sequence=20, last_poll=6.0), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, boot_id="b2"), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, phase=Phase.DRAINING), NOW + 40).unpolled == 0.0
+    assert fold(one(), beat(sequence=2), NOW + 9).unpolled == 0.0  # it does not tell
+
+
+def test_a_lost_bus_is_no_time_without_a_look_for_work(world: World) -> None:
+    world.facts = {"last_poll": 5.0}
+    world.steps(3)
+    for _ in range(10):
+        world.now += 10
+        world.observer.probed(BusState(error="timeout"), world.now)
+        world.observer.database("", world.now)
+    assert world.steps(3).status is Status.HEALTHY
+    assert world.steps(40).components["watcher"].verdict.rule == "7 stalled"
+
+
+def test_the_number_of_instances_is_bounded_and_told(world: World) -> None:
+    for number in range(MOST_INSTANCES + 50):
+        world.beat(Stage.EMBEDDER, instance=f"e{number}")
+    assert len(world.observer.instances[Stage.EMBEDDER]) == MOST_INSTANCES
+    issues = world.step().issues
+    assert f"embedder: more than {MOST_INSTANCES} instances beat, the others are not followed" in issues
+    world.steps(130)  # those are gone
+    world.beat(Stage.EMBEDDER, instance="another")
+    assert "another" in world.observer.instances[Stage.EMBEDDER]
+    assert not any("are not followed" in issue for issue in world.step().issues)
 
 
 def test_clocks_of_other_machines_do_not_matter() -> None:

@@ -72,6 +72,11 @@ def waiting(
     )
 
 
+def blind(seconds: float, **more: object) -> Instance:
+    """One that beats and has not looked for work for so long."""
+    return msgspec.structs.replace(one(**more), unpolled=seconds)  # type: ignore[arg-type]
+
+
 def stopped(ago: float) -> Instance:
     return one(ago, phase=Phase.STOPPED)
 
@@ -117,6 +122,9 @@ PROOF = [
         window(one(uptime_seconds=130.0, **STARTING), samples=waiting()),
         "unhealthy",
     ),
+    (7, "beats go on, and nobody looks at the disk", window(blind(30), stage=Stage.WATCHER), "unhealthy"),
+    (7, "beats go on, and nobody asks for work", window(blind(31), blind(90)), "unhealthy"),
+    (21, "29 s of it are no proof yet", window(blind(29.9), stage=Stage.WATCHER), "healthy"),
     (8, "three crashes in five minutes", window(one(crashes=(200.0, 90.0, 2.0))), "unhealthy"),
     (21, "a crash loop that ended 91 s ago", window(one(crashes=(200.0, 150.0, 91.0))), "healthy"),
     (9, "its stream is full", window(one(), storage=FULL), "unhealthy"),
@@ -136,6 +144,7 @@ PROOF = [
         "degraded",
     ),
     (21, "59 s of it are no proof yet", window(one(), one(in_flight=9, oldest_in_flight_seconds=59.0)), "healthy"),
+    (12, "one of two does not ask for work", window(one(), blind(30)), "degraded"),
     (13, "it was killed and runs again", window(one(crashes=(20.0,))), "degraded"),
     (21, "that is over after half a minute", window(one(crashes=(31.0,))), "healthy"),
     (14, "its consumer was made anew", window(one(), recreated="consumer was made anew"), "degraded"),
@@ -159,6 +168,7 @@ PROOF = [
     (18, "its stream fills", window(one(), storage=FILLING), "degraded"),
     (18, "its disk fills", window(one(), storage=DISK_LOW), "degraded"),
     (19, "files that nobody can read are not saved", window(one(gauges={"unreadable_files": 2.0})), "degraded"),
+    (19, "nor are those in folders that nobody can list", window(one(gauges={"unlistable": 1.0})), "degraded"),
     (20, "60 s without a heartbeat", window(one(60)), "degraded"),
     (20, "one failure", window(one(failures=1)), "degraded"),
     (21, "idle is healthy", window(one(last_progress_at=0.0)), "healthy"),
@@ -211,7 +221,7 @@ beats = st.builds(
     loop_lag_seconds=st.floats(0, 10),
     last_progress_at=st.floats(0, NOW),
     last_error=words,
-    gauges=st.sampled_from([{}, {"unreadable_files": 1.0}]),
+    gauges=st.sampled_from([{}, {}, {"unreadable_files": 1.0}, {"unlistable": 1.0}]),
     notes=st.sampled_from([{}, {"paused": "the log is full"}]),
 )
 instances = st.builds(
@@ -221,6 +231,7 @@ instances = st.builds(
     first_at=st.just(0.0),
     carried=st.integers(0, 6),
     crashes=st.lists(ages.map(lambda age: NOW - age), max_size=4).map(tuple),
+    unpolled=st.sampled_from([0.0, 0.0, 30.0, 200.0]),
 )
 samples = st.builds(
     waiting,
