@@ -15,5 +15,5 @@ COPY local local
 RUN pip install --no-cache-dir ".[watcher,embedder,writer,health]"
 
 ENV HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive
-RUN useradd --system --uid 10001 mnemo
+RUN useradd --system --uid 10001 mnemo && install -d -o mnemo /canary
 USER mnemo

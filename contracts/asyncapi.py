@@ -12,6 +12,7 @@ import msgspec
 
 from contracts import subjects, topology
 from contracts.events import (
+    AlertDelivered,
     DeadLetter,
     EmbedQuery,
     EmbedReply,
@@ -56,6 +57,11 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         "health.changed.{component}",
         HealthChanged,
         {"component": "a stage, bus, overall, …"},
+    ),
+    "alertDelivered": (
+        "health.alerted.{component}",
+        AlertDelivered,
+        {"component": "a stage, bus, database or canary"},
     ),
     "retry": ("requests.retry.{stage}", Retry, {"stage": "who gave the message up"}),
     "retryReply": ("_INBOX.{inbox}", RetryReply, {"inbox": "reply subject of the request"}),

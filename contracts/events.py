@@ -6,6 +6,7 @@
     RecordsEmbedded      vectors of the chunks of record texts, under the fingerprint of one model
     Heartbeat            one sign of life of one instance of one stage
     HealthChanged        a component of the system has another status than before
+    AlertDelivered       people were told of it
     DeadLetter           a message that was given up, whole, with the reason
 
 Decoding ignores unknown fields (a newer producer may add some) and refuses unknown types and
@@ -279,6 +280,21 @@ class HealthChanged(msgspec.Struct, frozen=True, tag_field="type", tag="HealthCh
     version: Literal[1] = 1
 
 
+class AlertDelivered(msgspec.Struct, frozen=True, tag_field="type", tag="AlertDelivered"):
+    """People were told of a component: at least one receiver has taken the alert. A health service that starts anew
+    knows by it what they know."""
+
+    component: str
+    status: str
+    """What they were told; `healthy` after a resolved fault."""
+    rule: str
+    at: float
+    """Unix time of the judgement that they were told, seconds."""
+    fault_since: float = 0.0
+    """Unix time at which the fault began; 0 = there is none."""
+    version: Literal[1] = 1
+
+
 class Retry(msgspec.Struct, frozen=True):
     """Request to a worker: try this dead letter once more."""
 
@@ -308,5 +324,12 @@ class EmbedReply(msgspec.Struct, frozen=True):
 
 
 Event = (
-    TranscriptChanged | RecordsReparsed | TranscriptForgotten | RecordsEmbedded | Heartbeat | DeadLetter | HealthChanged
+    TranscriptChanged
+    | RecordsReparsed
+    | TranscriptForgotten
+    | RecordsEmbedded
+    | Heartbeat
+    | DeadLetter
+    | HealthChanged
+    | AlertDelivered
 )

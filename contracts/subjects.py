@@ -19,6 +19,7 @@ ADVISORIES = (
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
 )
 HEALTH_CHANGED = "health.changed.>"
+ALERT_DELIVERED = "health.alerted.>"
 EMBED_QUERY = "queries.embed"
 RETRIES = "requests.retry.>"
 
@@ -80,6 +81,11 @@ def deadletter(stage: Stage) -> str:
 def health_changed(component: str) -> str:
     """Subject of the status changes of one component."""
     return f"health.changed.{token(component)}"
+
+
+def alert_delivered(component: str) -> str:
+    """Subject of the alerts about one component that people have got."""
+    return f"health.alerted.{token(component)}"
 
 
 def retry(stage: Stage) -> str:

@@ -80,7 +80,13 @@ HEARTBEATS = Stream(
     max_msgs_per_subject=24,
 )
 DEADLETTERS = Stream("DEADLETTERS", (subjects.DEADLETTERS,), max_bytes=4 * GIB)
-HEALTH = Stream("HEALTH", (subjects.HEALTH_CHANGED,), discard="old", max_bytes=256 * MIB, max_age=90 * DAY)
+HEALTH = Stream(
+    "HEALTH",
+    (subjects.HEALTH_CHANGED, subjects.ALERT_DELIVERED),
+    discard="old",
+    max_bytes=256 * MIB,
+    max_age=90 * DAY,
+)
 ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
 
 STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, HEALTH, ADVISORIES)
@@ -160,6 +166,7 @@ GRANTS = {
             "$JS.API.DIRECT.GET.EMBEDDINGS",
             f"$JS.API.STREAM.CREATE.{HEARTBEATS.name}",  # in memory, a restart of the server takes it away
             subjects.HEALTH_CHANGED,
+            subjects.ALERT_DELIVERED,
             subjects.RETRIES,
         ),
         (subjects.HEARTBEATS,),

@@ -72,6 +72,8 @@ def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
     for name, given in sorted(environ.items()):
         if not name.startswith(PREFIX):
             continue
+        if not given and f"{name}_FILE" in environ:
+            continue  # a compose file passes on what is not set as an empty text
         plain = name.removesuffix("_FILE") if name not in names else name
         if plain not in names:
             if not _owned_by_another(name, owner):

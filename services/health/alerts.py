@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.events import HealthChanged
+from contracts.events import AlertDelivered
 from services.health.rules import SEVERITY, Status
 from services.health.snapshot import Snapshot
 
@@ -31,6 +31,8 @@ class Alert(msgspec.Struct, frozen=True):
     resolved: bool
     seconds: float
     """How long the fault has lasted, for a resolved one."""
+    fault_since: float = 0.0
+    """Unix time at which it began; 0 for a resolved one."""
 
 
 class _Told(msgspec.Struct):
@@ -48,18 +50,11 @@ class Alerts:
         self.interval = interval
         self._told: dict[str, _Told] = {}
 
-    def restore(self, changes: Iterable[HealthChanged]) -> None:
-        """What earlier processes of this service have told already."""
-        for change in changes:
-            if change.component == "overall" or change.after not in set(Status):
-                continue
-            fault = self._is_fault(Status(change.after), change.rule, change.component)
-            if not fault and change.after != Status.HEALTHY:
-                continue
-            status = change.after if fault else Status.HEALTHY
-            before = self._told.get(change.component)
-            since = before.fault_since if before and before.fault_since else change.at
-            self._told[change.component] = _Told(status, change.rule, change.at, since if fault else 0.0)
+    def restore(self, delivered: Iterable[AlertDelivered]) -> None:
+        """What earlier processes of this service have told already, in its order. What this one has told is newer."""
+        told = {one.component: one for one in delivered if one.status in set(Status)}
+        for name, one in told.items():
+            self._told.setdefault(name, _Told(one.status, one.rule, one.at, one.fault_since))
 
     def due(self, snapshot: Snapshot) -> list[Alert]:
         """Alerts that are to be sent now."""
@@ -70,14 +65,14 @@ class Alerts:
             if not fault and verdict.status is not Status.HEALTHY:
                 continue  # unknown, or a consequence, or below what is told: no news of recovery
             status = verdict.status if fault else Status.HEALTHY
-            told = self._told.setdefault(name, _Told(Status.HEALTHY, "", float("-inf"), 0.0))
+            told = self._told.get(name) or _Told(Status.HEALTHY, "", float("-inf"), 0.0)
             same = told.status == status and (not fault or told.rule == verdict.rule)
             told_fault = told.status != Status.HEALTHY
             graver = told_fault and SEVERITY[Status(status)] > SEVERITY[Status(told.status)]
             if same or (snapshot.at - told.at < self.interval and not graver):
                 continue
             began = told.fault_since or component.since
-            seconds = max(0.0, snapshot.at - began) if not fault else 0.0
+            seconds = max(0.0, component.since - began) if not fault else 0.0
             found.append(
                 Alert(
                     id=f"{name}:{status}:{snapshot.at:.3f}",
@@ -89,6 +84,7 @@ class Alerts:
                     at=snapshot.at,
                     resolved=not fault,
                     seconds=seconds,
+                    fault_since=began if fault else 0.0,
                 )
             )
             self._told[name] = _Told(status, verdict.rule, snapshot.at, began if fault else 0.0)

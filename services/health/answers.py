@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -102,22 +102,35 @@ def recent(snapshot: Snapshot, limit: int, offset: int) -> shapes.Recent:
     return shapes.Recent(found, len(found), offset, len(snapshot.recent), following)
 
 
+def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: int) -> shapes.FullConversation:
+    """One exchange with one page of its records."""
+    facts = dated(whole)
+    cut = facts.pop("cut")
+    total = records[0]["total"] if records else 0
+    end = offset + len(records)
+    following = end if records and end < total else None
+    listed = [shapes.ConversationRecord(**{n: v for n, v in dated(row).items() if n != "total"}) for row in records]
+    return shapes.FullConversation(
+        **facts,
+        records=listed,
+        truncated=bool(cut) or following is not None,
+        offset=offset,
+        total=total,
+        next=following,
+    )
+
+
 def timeline(snapshot: Snapshot, days: int, limit: int, offset: int) -> shapes.Timeline:
     """Imports of the last `days` per hour (of the last two days) and per day; one page of the status changes."""
     first = snapshot.at - days * 86400
-    rows = [row for row in snapshot.imports if row["hour"].timestamp() >= first - 3600]
-    daily: dict[str, dict[str, int]] = {}
-    for row in rows:
-        day = daily.setdefault(row["hour"].strftime("%Y-%m-%d"), dict.fromkeys(IMPORTED, 0))
-        for name in IMPORTED:
-            day[name] += row[name]
-    hourly = [row for row in rows if row["hour"].timestamp() >= snapshot.at - min(days, 2) * 86400 - 3600]
+    daily = [row for row in snapshot.daily if row["start"].timestamp() > first - 86400]
+    hourly = [row for row in snapshot.hourly if row["start"].timestamp() > snapshot.at - min(days, 2) * 86400 - 3600]
     changes = [change for change in reversed(snapshot.changes) if change.at >= first]
     page, following = paged(changes, limit, offset)
     return shapes.Timeline(
         days=days,
-        hourly=[shapes.Bucket(iso(r["hour"].timestamp()), *(r[name] for name in IMPORTED)) for r in hourly],
-        daily=[shapes.Bucket(day, **row) for day, row in sorted(daily.items())],
+        hourly=[shapes.Bucket(iso(r["start"].timestamp()), *(r[name] for name in IMPORTED)) for r in hourly],
+        daily=[shapes.Bucket(r["start"].strftime("%Y-%m-%d"), *(r[name] for name in IMPORTED)) for r in daily],
         changes=[change_of(change) for change in page],
         count=len(page),
         offset=offset,
@@ -140,12 +153,14 @@ def change_of(change: HealthChanged) -> shapes.Change:
     )
 
 
-def deadletters(snapshot: Snapshot, stage: str | None, limit: int, offset: int) -> shapes.DeadLetters:
-    """One page of the dead letters, newest first."""
+def deadletters(
+    snapshot: Snapshot, stage: str | None, limit: int, offset: int, asked: Set[int] = frozenset()
+) -> shapes.DeadLetters:
+    """One page of the dead letters, newest first; `asked` are those with a retry under way."""
     wanted = [letter for letter in snapshot.letters if stage in (None, letter.stage)]
     page, following = paged(wanted, limit, offset)
     return shapes.DeadLetters(
-        [_letter(letter) for letter in page],
+        [_letter(letter, asked) for letter in page],
         snapshot.bus.messages("DEADLETTERS"),
         len(page),
         offset,
@@ -169,10 +184,14 @@ def gauges(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
-def _letter(letter: Letter) -> shapes.DeadLetterItem:
-    return shapes.DeadLetterItem(
-        **{name: getattr(letter, name) for name in letter.__struct_fields__ if name != "at"}, at=iso(letter.at)
-    )
+def outcome(letter: Letter, asked: Set[int]) -> str:
+    """What became of a retry."""
+    return "pending" if letter.sequence in asked else letter.retry
+
+
+def _letter(letter: Letter, asked: Set[int]) -> shapes.DeadLetterItem:
+    told = {name: getattr(letter, name) for name in letter.__struct_fields__}
+    return shapes.DeadLetterItem(**{**told, "at": iso(letter.at), "retry": outcome(letter, asked)})
 
 
 def _stage(snapshot: Snapshot, stage: Stage) -> shapes.StageHealth:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, Router, get, post
+from litestar import Litestar, MediaType, Response, Router, get, post
 from litestar.datastructures import ResponseHeader
-from litestar.enums import ScopeType
 from litestar.exceptions import (
-    ClientException,
     HTTPException,
     NotAuthorizedException,
     NotFoundException,
@@ -28,41 +26,41 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
-from litestar.response.base import ASGIResponse
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from contracts.events import Stage
 from runtime.heartbeat import service_version
-from runtime.logs import Log
 from services.health import answers, examples, live, metrics, shapes
 from services.health.desk import Desk
 from services.health.probe import FAILURES, Store, words
+from services.health.protocol import (
+    LOOPBACK,
+    PROBLEM,
+    SECURITY,
+    Asked,
+    accepts,
+    bearer,
+    bug,
+    http_problem,
+    json_answer,
+    only_for,
+)
 from services.health.settings import Settings
-from services.health.snapshot import Snapshot
+from services.health.snapshot import NOT_ASKED, Snapshot
 from services.health.webhooks import Sender
-
-log = Log("mnemo.health.api")
 
 LIMIT, MOST = 20, 100
 RECORDS = 1000
-"""Records of one conversation that are listed."""
+"""Most records of one page of a conversation."""
+CHARACTERS = 4_000_000
+"""Most characters of the records of one page; half of it for the prompt and for the answer."""
+HEALTH_JSON = "application/health+json"
+EVENTS = "/v1/autosave/events"
 STREAMS = 32
 """Streams of server-sent events that may be open at once."""
 READS = 4
 """Conversations that may be read from the database at once."""
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-PROBLEM = "application/problem+json"
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 ASSETS = {"app.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
 
-Asked = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of one page.")]
 Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
 
@@ -97,18 +95,22 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     """The application. `pages` is the database for whole conversations."""
     reading = asyncio.Semaphore(READS)
 
+    ask_for = "send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`"
+    if not settings.token:
+        ask_for = "the service has no token, set MNEMO_HEALTH_TOKEN"
+
     def current() -> Snapshot:
         if desk.snapshot is None:
             raise ServiceUnavailableException("starting: nothing is known yet, ask again in a few seconds")
         return desk.snapshot
 
     def has_token(request: Asked) -> bool:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        given = bearer(request.headers.get("authorization", ""))
         return bool(settings.token) and hmac.compare_digest(given.encode(), settings.token.encode())
 
     def admitted(request: Asked) -> None:
         if not settings.open and not has_token(request):
-            raise NotAuthorizedException("this shows content: send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
+            raise NotAuthorizedException(f"this shows content: {ask_for}")
 
     def made(name: str, make: Callable[[Snapshot], msgspec.Struct]) -> bytes:
         current()
@@ -117,20 +119,22 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     @get("/livez", sync_to_thread=False, responses={200: _spec(shapes.Alive, shapes.Alive(), "Alive")})
     def livez() -> Response[bytes]:
         """The process turns."""
-        return _json(b'{"status":"alive"}')
+        return json_answer(b'{"status":"alive"}')
 
     @get(
         "/readyz",
         sync_to_thread=False,
         responses={
             200: _spec(shapes.Ready, examples.READY, "Bus and database were reachable at the last look"),
-            503: ResponseSpec(shapes.Ready, description="One of them was not, or nothing is known yet"),
+            503: _spec(shapes.Ready, shapes.Ready(False, "timeout", "ok"), "One of them was not, or is not known yet"),
         },
     )
     def readyz() -> Response[bytes]:
         """Bus and database were reachable at the last look."""
+        if desk.snapshot is None:
+            return json_answer(msgspec.json.encode(shapes.Ready(False, NOT_ASKED, NOT_ASKED)), 503)
         body = made("readyz", answers.ready)
-        return _json(body, 200 if answers.ready(current()).ready else 503)
+        return json_answer(body, 200 if answers.ready(current()).ready else 503)
 
     @get(
         "/v1/autosave/health",
@@ -141,13 +145,16 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         },
     )
     def health(request: Asked) -> Response[bytes]:
-        """Status of all stages; 200 when healthy or degraded, 503 otherwise."""
-        kind = "application/health+json"
-        accepted = kind in request.headers.get("accept", "")
+        """Status of all stages; 200 when healthy or degraded, 503 otherwise. As `application/health+json` to those who
+        accept it."""
+        accepted = accepts(request.headers.get("accept", ""), HEALTH_JSON)
+        kind = HEALTH_JSON if accepted else "application/json"
         if desk.snapshot is None:
-            return _json(msgspec.json.encode(examples.starting(_now())), 503, kind if accepted else "application/json")
-        body = made("health", answers.health)
-        return _json(body, answers.http_status(current()), kind if accepted else "application/json")
+            answer = json_answer(msgspec.json.encode(examples.starting(_now())), 503, kind)
+        else:
+            answer = json_answer(made("health", answers.health), answers.http_status(current()), kind)
+        answer.headers["Vary"] = "Accept"
+        return answer
 
     @get(
         "/v1/autosave/stats",
@@ -156,7 +163,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     )
     def stats() -> Response[bytes]:
         """Counts, coverage by model, streams."""
-        return _json(made("stats", answers.stats))
+        return json_answer(made("stats", answers.stats))
 
     @get(
         "/v1/autosave/ledger",
@@ -165,7 +172,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     )
     def ledger() -> Response[bytes]:
         """On disk = captured = published = stored; texts = embedded: each step with its gap."""
-        return _json(made("ledger", answers.ledger))
+        return json_answer(made("ledger", answers.ledger))
 
     @get(
         "/v1/autosave/recent",
@@ -176,7 +183,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     def recent(request: Asked, limit: Limit = LIMIT, offset: Offset = 0) -> Response[bytes]:
         """The newest conversations, texts shortened."""
         admitted(request)
-        return _json(msgspec.json.encode(answers.recent(current(), limit, offset)))
+        return json_answer(msgspec.json.encode(answers.recent(current(), limit, offset)))
 
     @get(
         "/v1/autosave/conversation/{exchange:str}",
@@ -189,7 +196,12 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
             **STARTING,
         },
     )
-    async def conversation(request: Asked, exchange: Exchange) -> Response[bytes]:
+    async def conversation(
+        request: Asked,
+        exchange: Exchange,
+        limit: Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Most records of one page.")] = RECORDS,
+        offset: Offset = 0,
+    ) -> Response[bytes]:
         """One conversation with its whole texts. The only answer that is read from the database when asked for."""
         admitted(request)
         if "\0" in exchange:
@@ -198,15 +210,17 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
             raise ServiceUnavailableException("too many conversations are being read, ask again in a second")
         async with reading:
             try:
-                rows = await pages.ask("conversation", exchange)
+                rows = await pages.ask("conversation", exchange, CHARACTERS // 2)
                 if not rows:
                     raise NotFoundException(f"no conversation {exchange[:100]!r}; `recent` lists them")
-                found = await pages.ask("conversation_records", exchange, rows[0]["transcript_id"], RECORDS + 1)
+                whole = rows[0]
+                found = await pages.ask(
+                    "conversation_records", exchange, whole["transcript_id"], limit, offset, CHARACTERS
+                )
             except FAILURES as error:
                 raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
-        records = [shapes.ConversationRecord(**answers.dated(row)) for row in found[:RECORDS]]
-        whole = shapes.FullConversation(**answers.dated(rows[0]), records=records, truncated=len(found) > RECORDS)
-        return _json(await asyncio.to_thread(msgspec.json.encode, whole))
+        body = answers.conversation(whole, found, offset)
+        return json_answer(await asyncio.to_thread(msgspec.json.encode, body))
 
     @get(
         "/v1/autosave/timeline",
@@ -219,7 +233,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         offset: Offset = 0,
     ) -> Response[bytes]:
         """Imports per hour and day; status changes, newest first."""
-        return _json(msgspec.json.encode(answers.timeline(current(), days, limit, offset)))
+        return json_answer(msgspec.json.encode(answers.timeline(current(), days, limit, offset)))
 
     @get(
         "/v1/autosave/deadletters",
@@ -235,7 +249,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     ) -> Response[bytes]:
         """Messages that were given up, newest first; the newest 200 can be paged through."""
         admitted(request)
-        return _json(msgspec.json.encode(answers.deadletters(current(), stage, limit, offset)))
+        return json_answer(msgspec.json.encode(answers.deadletters(current(), stage, limit, offset, desk.asked)))
 
     @post(
         "/v1/autosave/deadletters/{sequence:int}/retry",
@@ -255,19 +269,18 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     def retry(request: Asked, sequence: LetterNumber) -> Response[bytes]:
         """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
         if not has_token(request):
-            raise NotAuthorizedException("a retry needs `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`")
+            raise NotAuthorizedException(f"a retry needs the token: {ask_for}")
         letter = next((one for one in current().letters if one.sequence == sequence), None)
         if letter is None:
             raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
         if letter.stage not in (Stage.EMBEDDER, Stage.WRITER):
             raise HTTPException(f"the {letter.stage} takes no retries", status_code=409)
-        if desk.retries.full():
-            raise TooManyRequestsException("too many retries are under way")
-        desk.retries.put_nowait(sequence)
-        return _json(msgspec.json.encode(shapes.RetryAccepted(sequence, "pending")), 202)
+        if not desk.ask(sequence):
+            raise TooManyRequestsException("too many retries are under way", headers={"Retry-After": "5"})
+        return json_answer(msgspec.json.encode(shapes.RetryAccepted(sequence, "pending")), 202)
 
     @get(
-        "/v1/autosave/events",
+        EVENTS,
         media_type="text/event-stream",
         responses={
             200: _text("Server-sent events", "text/event-stream"),
@@ -279,14 +292,16 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
         current()
         if desk.streams >= STREAMS:
-            raise TooManyRequestsException(f"{STREAMS} streams of events are open already")
-
-        desk.streams += 1
+            raise TooManyRequestsException(
+                f"{STREAMS} streams of events are open already; close another dashboard", headers={"Retry-After": "5"}
+            )
 
         async def stream() -> AsyncIterator[ServerSentEventMessage]:
+            desk.streams += 1
             try:
                 while True:
-                    yield ServerSentEventMessage(data=desk.answer("live", live.body).decode(), event="live", retry=2000)
+                    told = desk.answer("live", partial(live.body, asked=desk.asked)).decode()
+                    yield ServerSentEventMessage(data=told, event="live", retry=2000)
                     await desk.news()
             finally:
                 desk.streams -= 1
@@ -321,83 +336,24 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         return Response(assets[name], media_type=ASSETS[name], headers={"Cache-Control": "no-cache"})
 
     handlers = [livez, readyz, health, stats, ledger, recent, conversation, timeline, deadletters, retry, events]
-    hosts = {*settings.allowed_hosts, *LOOPBACK}
+    hosts = {*(host.lower() for host in settings.allowed_hosts), *LOOPBACK}
     anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
     return Litestar(
         [Router("/", route_handlers=[*handlers, prometheus, dashboard, asset])],
-        middleware=[] if anywhere else [_only_for(hosts)],
+        middleware=[] if anywhere else [only_for(hosts)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY.items()],
-        exception_handlers={HTTPException: _http_problem, Exception: _bug},
+        exception_handlers={HTTPException: http_problem, Exception: bug},
         openapi_config=OpenAPIConfig(
             title="Mnemostream",
             version=service_version(),
             description="Health of the transcript pipeline. Errors are RFC 9457 problem documents.",
             path="/schema",
             use_handler_docstrings=True,
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         ),
         logging_config=None,
     )
-
-
-def _only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
-    """Refuses requests under other names: a page that had its name rebound to this address reads nothing."""
-
-    def around(app: ASGIApp) -> ASGIApp:
-        async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-            given = dict(scope.get("headers", [])).get(b"host", b"").decode("latin-1")
-            if scope["type"] != ScopeType.HTTP or re.sub(r":\d*$", "", given).lower() in hosts:
-                await app(scope, receive, send)
-                return
-            problem = shapes.Problem(400, TITLES[400], "this name is not served; see MNEMO_HEALTH_ALLOWED_HOSTS")
-            refusal = ASGIResponse(
-                body=msgspec.json.encode(problem), status_code=400, media_type=PROBLEM, headers=SECURITY
-            )
-            await refusal(scope, receive, send)
-
-        return checked
-
-    return around
-
-
-def _json(body: bytes, status: int = 200, kind: str = "application/json") -> Response[bytes]:
-    return Response(body, status_code=status, media_type=kind, headers={"Cache-Control": "no-store"})
-
-
-def _http_problem(_: Asked, error: HTTPException) -> Response[bytes]:
-    """A refusal as a problem document."""
-    detail = error.detail
-    if isinstance(error, ClientException) and isinstance(error.extra, list) and error.extra:
-        told = [f"{one.get('key', '')}: {one.get('message', '')}" for one in error.extra if isinstance(one, dict)]
-        detail = "; ".join(told) or detail
-    return _refusal(error.status_code, detail, dict(error.headers or {}))
-
-
-def _bug(_: Asked, error: Exception) -> Response[bytes]:
-    """What should not happen: in the log whole, outside without a word of the inside."""
-    log.error("request failed", error=f"{type(error).__name__}: {error}")
-    return _refusal(500, "a fault of this service; see its log", {})
-
-
-def _refusal(status: int, detail: str, headers: dict[str, str]) -> Response[bytes]:
-    title = TITLES.get(status, "Error")
-    body = msgspec.json.encode(shapes.Problem(status, title, detail))
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(body, status_code=status, media_type=PROBLEM, headers={"Cache-Control": "no-store", **headers})
-
-
-TITLES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    409: "Conflict",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 
 def _now() -> float:

@@ -9,7 +9,7 @@ import msgspec
 
 from services.health.snapshot import Snapshot
 
-QUEUE = 64
+QUEUE = 256
 
 
 class Desk:
@@ -19,6 +19,8 @@ class Desk:
         self.snapshot: Snapshot | None = None
         self.retries: asyncio.Queue[int] = asyncio.Queue(QUEUE)
         """Dead letters that somebody wants tried again."""
+        self.asked: set[int] = set()
+        """Those of them without an outcome yet."""
         self._made: dict[str, bytes] = {}
         self._news = asyncio.Event()
         self.streams = 0
@@ -30,6 +32,16 @@ class Desk:
         self._made.clear()
         self._news.set()
         self._news = asyncio.Event()
+
+    def ask(self, sequence: int) -> bool:
+        """Asks for a retry, once however often it is called; False when too many are under way."""
+        if sequence in self.asked:
+            return True
+        if self.retries.full():
+            return False
+        self.asked.add(sequence)
+        self.retries.put_nowait(sequence)
+        return True
 
     def answer(self, name: str, make: Callable[[Snapshot], msgspec.Struct | bytes]) -> bytes:
         """The JSON of an answer without parameters."""

@@ -91,6 +91,9 @@ CONVERSATION = shapes.FullConversation(
     AT,
     [shapes.ConversationRecord("prompt", "user", "why does the build wait?", "", "", AT)],
     False,
+    0,
+    1,
+    None,
 )
 TIMELINE = shapes.Timeline(
     7,

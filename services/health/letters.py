@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Set
+
 import msgspec
 import nats.errors
 from nats.js.errors import APIError
@@ -11,7 +14,7 @@ from contracts.events import DeadLetter, Retry, RetryReply, Stage
 from runtime.bus import Bus
 from runtime.logs import Log
 from services.health.desk import Desk
-from services.health.history import history
+from services.health.history import Stored, deleted, history
 from services.health.observer import Observer
 from services.health.snapshot import Letter
 from services.health.window import StreamState
@@ -32,7 +35,7 @@ class Letters:
         self._seen = StreamState()
 
     async def look(self, bus: Bus) -> None:
-        """Reads new letters; when some were removed, all again. Raises Transient."""
+        """Reads the newest letters that are there and not known yet; forgets those that are gone. Raises Transient."""
         stream = topology.DEADLETTERS.name
         state = self.observer.bus.streams.get(stream)
         if state is None or (state.last, state.messages) == (self._seen.last, self._seen.messages):
@@ -40,37 +43,33 @@ class Letters:
         known = self.observer.letters
         if state.last < self._seen.last:  # another stream under the same name
             known.clear()
-            self._seen = StreamState()
-        fewer = state.messages - self._seen.messages < state.last - self._seen.last
-        first = max(state.first, state.last - KEPT + 1, 1 if fewer else self._seen.last + 1)
-        there: set[int] = set()
-        if state.messages and first <= state.last:
-            async for stored in history(bus, stream, first):  # one after the other: each may be large
-                there.add(stored.sequence)
-                if stored.sequence not in known and (letter := _letter(stored.sequence, stored.at, stored.payload)):
-                    known[stored.sequence] = letter
-        for sequence in [gone for gone in known if fewer and gone not in there]:
+        holes = state.messages < state.last - state.first + 1
+        there = newest(state, await deleted(bus, stream) if holes else frozenset(), KEPT)
+        for sequence in known.keys() - there:
             del known[sequence]
-        for sequence in sorted(known)[:-KEPT]:
-            del known[sequence]
+        if missing := there - known.keys():
+            async for stored in history(bus, stream, min(missing)):  # one after the other: each may be large
+                if stored.sequence in missing:
+                    known[stored.sequence] = _letter(stored)
         self._seen = state
 
     async def retries(self, bus: Bus, desk: Desk) -> None:
         """Hands on what is asked for, one after the other."""
         while True:
             sequence = await desk.retries.get()
-            letter = self.observer.letters.get(sequence)
-            if letter is None:
-                continue
-            self.observer.letters[sequence] = msgspec.structs.replace(letter, retry="pending")
-            error = await _retried(bus, sequence, Stage(letter.stage))
-            log.info("retry of a dead letter", sequence=sequence, error=error)
-            if sequence not in self.observer.letters:
-                continue
-            if error:
-                self.observer.letters[sequence] = msgspec.structs.replace(letter, retry=error)
-            else:
-                del self.observer.letters[sequence]
+            try:
+                if letter := self.observer.letters.get(sequence):
+                    await self._retry(bus, letter)
+            finally:
+                desk.asked.discard(sequence)
+
+    async def _retry(self, bus: Bus, letter: Letter) -> None:
+        error = await _retried(bus, letter.sequence, Stage(letter.stage))
+        log.info("retry of a dead letter", sequence=letter.sequence, error=error)
+        if error and letter.sequence in self.observer.letters:
+            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
+        elif not error:
+            self.observer.letters.pop(letter.sequence, None)
 
 
 async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
@@ -83,16 +82,26 @@ async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
         return f"no answer of the {stage}: {error or type(error).__name__}"
 
 
-def _letter(sequence: int, at: float, payload: bytes) -> Letter | None:
+def newest(state: StreamState, gone: Set[int], most: int) -> set[int]:
+    """Sequences of the newest messages that a stream holds."""
+    there = (sequence for sequence in range(state.last, max(state.first, 1) - 1, -1) if sequence not in gone)
+    return set(itertools.islice(there, most)) if state.messages else set()
+
+
+def _letter(stored: Stored) -> Letter:
+    """For people. What is not understood is shown too: it is in the stream, and somebody must look at it."""
     try:
-        event = codec.decode(payload)
+        event = codec.decode(stored.payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        log.warning("dead letter not understood", sequence=sequence, error=str(error))
-        return None
+        event, why = None, f"not understood: {error}"
+    else:
+        why = f"this is no dead letter: {type(event).__name__}"
     if not isinstance(event, DeadLetter):
-        return None
+        text = stored.payload[:TEXT_CHARS].decode("utf-8", "replace")
+        facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)
+        return Letter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
     return Letter(
-        sequence=sequence,
+        sequence=stored.sequence,
         stage=event.stage,
         subject=event.subject,
         stream=event.stream,
@@ -101,7 +110,7 @@ def _letter(sequence: int, at: float, payload: bytes) -> Letter | None:
         error=event.error[:TEXT_CHARS],
         traceback=event.traceback[-TEXT_CHARS:],
         instance=event.instance,
-        at=at,
+        at=stored.at,
         size=len(event.payload),
         text=event.payload[:TEXT_CHARS].decode("utf-8", "replace"),
     )

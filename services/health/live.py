@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -12,8 +13,8 @@ from services.health.snapshot import Snapshot
 CHANGES = 30
 
 
-def body(snapshot: Snapshot) -> bytes:
-    """JSON: `health`, `ledger`, `streams`, `changes`, `deadletters`, `counted` (changes when there is more to show)."""
+def body(snapshot: Snapshot, asked: Set[int] = frozenset()) -> bytes:
+    """JSON: `health`, `ledger`, `stats`, `changes`, `deadletters`, `counted` (changes when there is more to show)."""
     stats = answers.stats(snapshot)
     told: dict[str, Any] = {
         "health": answers.health(snapshot),
@@ -21,7 +22,7 @@ def body(snapshot: Snapshot) -> bytes:
         "stats": {name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
         "changes": [answers.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
         "deadletters": snapshot.bus.messages("DEADLETTERS"),
-        "retries": [[letter.sequence, letter.retry] for letter in snapshot.letters],
+        "retries": [[one.sequence, answers.outcome(one, asked)] for one in snapshot.letters],
         "counted": stats.counted_at,
     }
     return msgspec.json.encode(told)

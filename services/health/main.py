@@ -25,7 +25,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
-from contracts.events import HealthChanged, Heartbeat, Phase, Stage
+from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Phase, Stage
 from runtime import bus, heartbeat, lifecycle, provision
 from runtime.bus import Bus, Message
 from runtime.clock import Clock, SystemClock
@@ -34,13 +34,14 @@ from runtime.heartbeat import Beat
 from runtime.logs import Log
 from runtime.tasks import ended
 from services.health import api, probe, webhooks
-from services.health.alerts import Alerts
+from services.health.alerts import Alert, Alerts
 from services.health.canary import Canary
 from services.health.desk import Desk
 from services.health.history import history
 from services.health.letters import Letters
 from services.health.observer import CHANGES, CONSUMERS, Observer, sane
 from services.health.probe import Store
+from services.health.protocol import head_as_get
 from services.health.settings import Settings
 from services.health.snapshot import NOT_ASKED, STAGES
 from services.health.targets import targets
@@ -50,7 +51,7 @@ log = Log("mnemo.health")
 
 RECENT = 1000
 """Conversations that can be paged through."""
-IMPORT_DAYS = 365
+IMPORT_DAYS, HOURLY_DAYS = 366, 3
 FIGURES_TIMEOUT = 60.0
 GOODBYE_SECONDS = 10.0
 """For the last beat of the health service; then the bus is left without it."""
@@ -74,8 +75,8 @@ class _Health:
         self.clock = clock
         self.stop = stop
         self.beat = Beat(Stage.HEALTH, settings.instance_name, settings.heartbeat_seconds, clock)
-        self.untold: deque[HealthChanged] = deque(maxlen=CHANGES)
-        """Status changes that the bus has not stored yet."""
+        self.untold: deque[HealthChanged | AlertDelivered] = deque(maxlen=CHANGES)
+        """Status changes, and alerts that people got, which the bus has not stored yet."""
         self.told = asyncio.Event()
         """Set when there is something in `untold`."""
         self.observer = Observer(clock.now(), settings.grace_seconds, settings.replicas(), self._changed)
@@ -83,7 +84,7 @@ class _Health:
         self.desk = Desk()
         self.letters = Letters(self.observer)
         self.alerts = Alerts(settings.webhook_from, settings.webhook_seconds)
-        self.senders = webhooks.senders(targets(settings.webhooks))
+        self.senders = webhooks.senders(targets(settings.webhooks), self._delivered)
         self.remembered = False
         self.predecessor_at = 0.0
         """When an earlier process of this service was last heard."""
@@ -95,7 +96,7 @@ class _Health:
         pages = Store(settings.postgres_dsn, "pages", 3.0)
         server = _Server(
             uvicorn.Config(
-                api.build(settings, self.desk, pages, self.senders),
+                head_as_get(api.build(settings, self.desk, pages, self.senders), api.EVENTS),
                 host=settings.bind,
                 port=settings.port,
                 log_config=None,
@@ -171,6 +172,7 @@ class _Health:
     async def _restore(self, nats: Bus, state: BusState) -> None:
         """The statuses that an earlier process had shown; of one that ended long ago, only the list of its changes."""
         past: list[HealthChanged] = []
+        delivered: list[AlertDelivered] = []
         async for stored in history(nats, topology.HEALTH.name, state.streams[topology.HEALTH.name].last - CHANGES + 1):
             try:
                 event = codec.decode(stored.payload)
@@ -179,10 +181,11 @@ class _Health:
                 continue
             if isinstance(event, HealthChanged):
                 past.append(event)
+            elif isinstance(event, AlertDelivered):
+                delivered.append(event)
         seamless = self.clock.now() - self.predecessor_at < SEAMLESS_SECONDS
-        for change in past:
-            self.observer.restore(change, shown=seamless)
-        self.alerts.restore(past)
+        self.observer.restore(past, shown=seamless)
+        self.alerts.restore(delivered)
 
     async def _mend(self, nats: Bus, state: BusState) -> None:
         """The one stream that is in memory comes back by itself."""
@@ -242,18 +245,16 @@ class _Health:
                 log.warning("bus only half answers", error=str(error))
 
     async def _telling(self, nats: Bus) -> None:
-        """Status changes into their stream at once, in their order; what is not taken is tried after the next look."""
+        """What happened into its stream at once, in its order; what is not taken is tried after the next look."""
         while True:
             await self.told.wait()
             self.told.clear()
             try:
                 while self.untold:
-                    change = self.untold[0]
-                    name = f"{change.component}:{change.at}:{change.after}"
-                    await nats.publish(Message(subjects.health_changed(change.component), codec.encode(change), name))
+                    await nats.publish(_message(self.untold[0]))
                     self.untold.popleft()
             except (Permanent, Transient) as error:
-                log.warning("status change not stored yet", error=str(error))
+                log.warning("what happened is not stored yet", error=str(error))
 
     async def _age(self, nats: Bus) -> None:
         """When the oldest message that waits was stored, for each consumer."""
@@ -320,7 +321,8 @@ class _Health:
             observer.ledger = await store.ask("ledger")
             observer.coverage = await store.ask("coverage")
             observer.figures = {**(await store.ask("figures"))[0], "counted_at": self.clock.now()}
-            observer.imports = await store.ask("imports", IMPORT_DAYS)
+            observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
+            observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
             observer.recent = await store.ask("recent", RECENT)
         except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
             log.warning("not counted", error=probe.words(error))
@@ -346,10 +348,25 @@ class _Health:
         self.untold.append(change)
         self.told.set()
 
+    def _delivered(self, alert: Alert) -> None:
+        event = AlertDelivered(alert.component, alert.status, alert.rule, alert.at, alert.fault_since)
+        if event not in self.untold:  # another receiver may have got it too
+            self.untold.append(event)
+        self.told.set()
+
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stop.wait()
+
+
+def _message(event: HealthChanged | AlertDelivered) -> Message:
+    """Its id depends on the content alone: a repeat is dropped."""
+    if isinstance(event, HealthChanged):
+        name = f"{event.component}:{event.at}:{event.after}"
+        return Message(subjects.health_changed(event.component), codec.encode(event), name)
+    name = f"alerted:{event.component}:{event.at}:{event.status}"
+    return Message(subjects.alert_delivered(event.component), codec.encode(event), name)
 
 
 nats_errors = (nats.errors.Error, APIError)

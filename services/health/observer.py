@@ -5,7 +5,7 @@ time and everything that was seen come in as arguments.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from contracts.events import HealthChanged, Heartbeat, Phase, Stage
 from contracts.topology import Consumer
 from services.health import rules
 from services.health.rules import SEVERITY, Status, Verdict
-from services.health.snapshot import NOT_ASKED, STAGES, Component, Held, Letter, Snapshot
+from services.health.snapshot import NOT_ASKED, STAGES, START, Component, Held, Letter, Snapshot
 from services.health.window import SAMPLES_SECONDS, BusState, Canary, Instance, Lag, Sample, StageWindow, Storage, fold
 
 CONSUMERS: dict[Stage, tuple[Consumer, ...]] = {
@@ -87,7 +87,8 @@ class Observer:
         self.coverage: list[dict[str, Any]] = []
         self.recent: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
-        self.imports: list[dict[str, Any]] = []
+        self.hourly: list[dict[str, Any]] = []
+        self.daily: list[dict[str, Any]] = []
         self.letters: dict[int, Letter] = {}
         self.changes: deque[HealthChanged] = deque(maxlen=CHANGES)
         self.imported_at = 0.0
@@ -144,11 +145,13 @@ class Observer:
             if one.failures
         }
 
-    def restore(self, change: HealthChanged, *, shown: bool = True) -> None:
-        """A status change of the past, in stream order; `shown` = nobody stopped watching since."""
-        self.changes.append(change)
-        if shown and change.component in self.held and change.after in set(Status):
-            self.held[change.component].restore(Verdict(Status(change.after), change.rule, change.cause), change.at)
+    def restore(self, past: Sequence[HealthChanged], *, shown: bool = True) -> None:
+        """Status changes of the past, in stream order; `shown` = nobody stopped watching since. They come before
+        those of this process; what it has judged already (the bus was away when it began) is newer."""
+        self.changes = deque([*past, *self.changes], maxlen=CHANGES)
+        for name, change in {change.component: change for change in past}.items():
+            if shown and name in self.held and self.held[name].shown is START and change.after in set(Status):
+                self.held[name].restore(Verdict(Status(change.after), change.rule, change.cause), change.at)
 
     def probed(self, bus: BusState, now: float) -> None:
         """One look at the bus."""
@@ -351,7 +354,8 @@ class Observer:
             coverage=self.coverage,
             recent=self.recent,
             ledger=self.ledger,
-            imports=self.imports,
+            hourly=self.hourly,
+            daily=self.daily,
             letters=sorted(self.letters.values(), key=lambda letter: -letter.sequence),
             changes=list(self.changes),
             disks=dict(self.disks),

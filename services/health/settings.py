@@ -7,6 +7,17 @@ from runtime.errors import Misconfigured
 from runtime.settings import Common
 from services.health.targets import targets
 
+RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "evaluate_seconds": (0.01, 10.0),
+    "probe_seconds": (0.05, 10.0),  # an older look than 20 s says nothing
+    "figures_seconds": (0.05, 3600.0),
+    "grace_seconds": (0.0, 3600.0),
+    "webhook_seconds": (0.0, 86_400.0),
+    "canary_seconds": (0.0, 86_400.0),
+}
+"""Least and most of what a number may be."""
+
 
 class Settings(Common, frozen=True, kw_only=True):
     """Environment: `MNEMO_HEALTH_<FIELD>`, and the common ones."""
@@ -45,10 +56,14 @@ class Settings(Common, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raises Misconfigured for what can be seen without looking anywhere."""
         self.replicas(), self.folders(), targets(self.webhooks)
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise Misconfigured(f"MNEMO_HEALTH_{name.upper()}: {value} is not between {least} and {most}")
         if self.webhook_from not in ("degraded", "unhealthy"):
             raise Misconfigured("MNEMO_HEALTH_WEBHOOK_FROM: write degraded or unhealthy")
-        if bool(self.canary_seconds) != bool(self.canary_folder):
-            raise Misconfigured("MNEMO_HEALTH_CANARY_SECONDS and MNEMO_HEALTH_CANARY_FOLDER: set both or none")
+        if self.canary_seconds and not self.canary_folder:
+            raise Misconfigured("MNEMO_HEALTH_CANARY_SECONDS: set MNEMO_HEALTH_CANARY_FOLDER too, where lines may go")
 
     @property
     def open(self) -> bool:
@@ -58,9 +73,12 @@ class Settings(Common, frozen=True, kw_only=True):
     def replicas(self) -> dict[Stage, int]:
         """`desired` by stage. Raises Misconfigured."""
         try:
-            return {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
+            found = {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
         except ValueError as error:
             raise Misconfigured(f"MNEMO_HEALTH_DESIRED: {error}; write embedder=4") from error
+        if Stage.HEALTH in found or any(count < 0 for count in found.values()):
+            raise Misconfigured("MNEMO_HEALTH_DESIRED: a number of watchers, embedders or writers; write embedder=4")
+        return found
 
     def folders(self) -> dict[str, str]:
         """`disks` by name. Raises Misconfigured."""

@@ -199,7 +199,7 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """One exchange, its texts shortened to 2,000 characters."""
+    """One exchange, its texts shortened to 2,000 characters, its tools to the first 100."""
 
     exchange_id: str
     source: str
@@ -236,10 +236,14 @@ class ConversationRecord(msgspec.Struct, frozen=True):
 
 
 class FullConversation(Conversation, frozen=True):
-    """The same with its whole texts. `truncated`: it has more records than are listed here."""
+    """The same with its whole texts and one page of its records: `total` counts all, `next` is the offset of the
+    next page. `truncated`: there are more of them, or prompt or answer are longer than 2 million characters."""
 
     records: list[ConversationRecord]
     truncated: bool
+    offset: int
+    total: int
+    next: int | None
 
 
 class Bucket(msgspec.Struct, frozen=True):

@@ -98,7 +98,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     coverage: list[dict[str, Any]]
     recent: list[dict[str, Any]]
     ledger: list[dict[str, Any]]
-    imports: list[dict[str, Any]]
+    hourly: list[dict[str, Any]]
+    """Imports by hour, of a few days."""
+    daily: list[dict[str, Any]]
+    """Imports by day, of a year."""
     letters: list[Letter]
     changes: list[HealthChanged]
     disks: dict[str, int]

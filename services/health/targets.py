@@ -35,9 +35,11 @@ def targets(text: str) -> list[Target]:
         try:
             parts = urlsplit(url)
             good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and httpx.URL(url)
+            good = None if ",http" in url else good  # the separator is a blank
         except (ValueError, httpx.InvalidURL):
             good = None
         if not good or not parts.hostname:
-            raise Misconfigured(f"MNEMO_HEALTH_WEBHOOKS: entry {number} is no http(s) URL; write slack+https://…")
+            words = f"MNEMO_HEALTH_WEBHOOKS: entry {number} is no http(s) URL"
+            raise Misconfigured(f"{words}; write slack+https://…, with blanks between several")
         found.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -33,7 +33,8 @@ COLOURS = {"healthy": 0x2E9E5B, "degraded": 0xD9A400, "unhealthy": 0xC8372D}
 def body(kind: str, alert: Alert) -> dict[str, Any]:
     """What is sent."""
     if kind == "json":
-        return {**msgspec.to_builtins(alert), "at": iso(alert.at), "text": words(alert), "service": "mnemostream"}
+        times = {"at": iso(alert.at), "fault_since": iso(alert.fault_since) if alert.fault_since else None}
+        return {**msgspec.to_builtins(alert), **times, "text": words(alert), "service": "mnemostream"}
     if kind == "slack":
         return {"text": _plain(words(alert))}
     colour = COLOURS.get(alert.status, 0x808080)
@@ -55,12 +56,13 @@ def _plain(text: str) -> str:
 
 
 class Sender:
-    """The queue of one receiver. `run` delivers until cancelled."""
+    """The queue of one receiver. `run` delivers until cancelled; `delivered_to` hears of each alert that was taken."""
 
-    def __init__(self, target: Target, *, timeout: float = TIMEOUT, backoff: float = BACKOFF_SECONDS) -> None:
+    def __init__(self, target: Target, delivered_to: Callable[[Alert], None] = lambda alert: None) -> None:
         self.target = target
-        self.timeout = timeout
-        self.backoff = backoff
+        self.delivered_to = delivered_to
+        self.timeout = TIMEOUT
+        self.backoff = BACKOFF_SECONDS
         self.queue: asyncio.Queue[Alert] = asyncio.Queue(QUEUE)
         self.delivered = 0
         self.failed = 0
@@ -92,6 +94,7 @@ class Sender:
             error, wait = await self._try(client, alert, content)
             if not error:
                 self.delivered += 1
+                self.delivered_to(alert)
                 return
             self.failed += 1
             log.warning("alert not delivered", to=self.target.name, attempt=attempt, error=error)
@@ -138,6 +141,6 @@ def _seconds(text: str) -> float:
         return 0.0
 
 
-def senders(found: Sequence[Target]) -> list[Sender]:
+def senders(found: Sequence[Target], delivered_to: Callable[[Alert], None]) -> list[Sender]:
     """One for each receiver."""
-    return [Sender(target, timeout=TIMEOUT, backoff=BACKOFF_SECONDS) for target in found]
+    return [Sender(target, delivered_to) for target in found]

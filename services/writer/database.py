@@ -145,9 +145,14 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
-        raise Permanent(f"PostgreSQL refuses the rows: {error}") from error
+        raise Permanent(f"PostgreSQL refuses the rows: {_words(error)}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise Transient(f"PostgreSQL: {error or type(error).__name__}") from error
+        raise Transient(f"PostgreSQL: {_words(error) or type(error).__name__}") from error
+
+
+def _words(error: Exception) -> str:
+    """Without DETAIL and HINT, which may hold a row: the text goes into heartbeats, alerts and causes."""
+    return str(error.args[0]) if isinstance(error, asyncpg.PostgresError) and error.args else str(error)
 
 
 def _turned(table: Sequence[rows.Row]) -> list[list[Any]]:

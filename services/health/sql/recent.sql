@@ -8,7 +8,7 @@ with newest as (
 )
 select c.exchange_id, c.source, c.transcript_id, c.session_id, c.project, c.kind,
        left(c.prompt, 2000) as prompt, left(c.answer, 2000) as answer,
-       c.tools, c.started_at, c.ended_at
+       c.tools[:100] as tools, c.started_at, c.ended_at
 from newest n
 cross join lateral (  -- `offset 0`: by the index of exchanges, one at a time, never the whole view
     select * from conversations v where v.exchange_id = n.exchange_id offset 0
