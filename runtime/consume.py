@@ -148,7 +148,7 @@ class _Settler:
         for message, _ in known:
             await (message.ack() if done else message.nak())
         if done:
-            self.beat.succeeded(len(known))
+            self.beat.succeeded(len(known), self.lane)
 
     async def _persist(self, events: Sequence[Event]) -> bool:
         """Tries until it works; False when told to stop before it did."""
@@ -158,7 +158,7 @@ class _Settler:
                 await self.do(events)
                 return True
             except Transient as error:
-                self.beat.failed_with(error)
+                self.beat.failed_with(error, self.lane)
                 log.warning("holding messages", count=len(events), attempt=attempt, error=str(error))
                 await _pause(self.stop, BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 self.beat.began(len(events), self.lane)  # waiting for a dependency is no deadlock
@@ -168,7 +168,7 @@ class _Settler:
 
     async def _bury(self, message: Msg, error: Exception) -> None:
         """Dead letter first, stored and acknowledged; only then is the message ended."""
-        self.beat.failed_with(error)
+        self.beat.failed_with(error, self.lane)
         at = message.metadata
         letter = DeadLetter(
             stage=self.consumer.stage,
@@ -188,6 +188,7 @@ class _Settler:
                 await self.bus.publish(Message(subjects.deadletter(self.consumer.stage), codec.encode(letter), name))
                 break
             except Transient as failure:
+                self.beat.failed_with(f"dead letter not stored yet: {failure}", self.lane)
                 log.warning("dead letter not stored yet", error=str(failure))
                 await _pause(self.stop, BACKOFF[-1])
                 if self.stop.is_set():

@@ -48,7 +48,7 @@ class Beat:
         self.last_progress_at = 0.0
         self.processed = 0
         self.failed = 0
-        self.consecutive_failures = 0
+        self._failures: dict[str, int] = {}
         self.last_import_count = 0
         self.last_error = ""
         self.loop_lag = 0.0
@@ -86,22 +86,27 @@ class Beat:
         """Pieces of work in hand."""
         return sum(count for count, _ in self._lanes.values())
 
-    def succeeded(self, count: int) -> None:
+    @property
+    def consecutive_failures(self) -> int:
+        """Failures since the last success, of the loop that is worst: one that works does not hide one that fails."""
+        return max(self._failures.values(), default=0)
+
+    def succeeded(self, count: int, lane: str = "") -> None:
         """`count` pieces are done, durably."""
         self.last_progress_at = self.clock.now()
         self.processed += count
         self.last_import_count = count
-        self.consecutive_failures = 0
+        self._failures[lane] = 0
 
     def advanced(self, lane: str = "") -> None:
         """A part of the work in hand is done: it is slow, not stuck."""
         self.last_progress_at = self.clock.now()
         self.began(self._lanes.get(lane, (0, 0.0))[0], lane)
 
-    def failed_with(self, error: BaseException | str) -> None:
+    def failed_with(self, error: BaseException | str, lane: str = "") -> None:
         """One attempt failed; it may be tried again."""
         self.failed += 1
-        self.consecutive_failures += 1
+        self._failures[lane] = self._failures.get(lane, 0) + 1
         self.last_error = str(error)[:500]
 
     def cut_off(self, error: BaseException | str) -> None:

@@ -62,6 +62,6 @@ async def _retry(bus: Bus, works: Mapping[str, Work], beat: Beat, sequence: int)
         await bus.stream.delete_msg(stream, sequence)
     except (nats.errors.Error, APIError, TimeoutError) as error:
         return f"the work is done, but the letter could not be removed: {error}"
-    beat.succeeded(1)
+    beat.succeeded(1, f"{letter.stream}.{letter.stage}")
     log.info("dead letter done", sequence=sequence, subject=letter.subject)
     return ""

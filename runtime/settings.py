@@ -24,6 +24,10 @@ OTHER_OWNERS = ("LOCAL", "TEST", "COMPOSE")
 """Owners of variables besides the stages: `mnemo` itself, the tests, compose.yaml."""
 
 
+SLOWEST_BEAT = 6.0
+"""Seconds. The health service takes an instance for silent after 20 s: three beats may be late or lost."""
+
+
 class Common(msgspec.Struct, frozen=True, kw_only=True):
     """What every service needs."""
 
@@ -48,6 +52,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """File touched by the event loop, for `python -m runtime.alive` in containers; empty = none."""
     parent_pid: int = 0
     """Process whose death ends this one too; 0 = none. Set by `mnemo up`."""
+
+    def __post_init__(self) -> None:
+        """Raises Misconfigured."""
+        if not 0.05 <= self.heartbeat_seconds <= SLOWEST_BEAT:
+            raise Misconfigured(f"MNEMO_HEARTBEAT_SECONDS: {self.heartbeat_seconds} is not from 0.05 to {SLOWEST_BEAT}")
 
     @property
     def host_name(self) -> str:

@@ -62,14 +62,16 @@ class Alerts:
         for name, component in snapshot.components.items():
             verdict = component.verdict
             fault = self._is_fault(verdict.status, verdict.rule, name)
+            if fault and name in snapshot.settling:
+                continue
             if not fault and verdict.status is not Status.HEALTHY:
                 continue  # unknown, or a consequence, or below what is told: no news of recovery
             status = verdict.status if fault else Status.HEALTHY
             told = self._told.get(name) or _Told(Status.HEALTHY, "", float("-inf"), 0.0)
             same = told.status == status and (not fault or told.rule == verdict.rule)
-            told_fault = told.status != Status.HEALTHY
-            graver = told_fault and SEVERITY[Status(status)] > SEVERITY[Status(told.status)]
-            if same or (snapshot.at - told.at < self.interval and not graver):
+            worse = SEVERITY[Status(status)] > SEVERITY[Status(told.status)]
+            graver = worse and (status is Status.UNHEALTHY or told.status != Status.HEALTHY)
+            if same or (0 <= snapshot.at - told.at < self.interval and not graver):
                 continue
             began = told.fault_since or component.since
             seconds = max(0.0, component.since - began) if not fault else 0.0

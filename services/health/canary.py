@@ -8,6 +8,7 @@ The lines have the source `canary`, which is in no statistics, search or listing
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from services.health.probe import FAILURES, Store
 
 LOST_PERIODS = 6
 """A line that has not arrived after so many periods is given up, and the next one is sent."""
+WRITE_SECONDS = 5.0
 FILES = 3
 """Files kept on disk, of one day each."""
 
@@ -34,6 +36,7 @@ class Canary:
         self.period = period
         self.observer = observer
         self._sha = b""
+        self._writing: asyncio.Task[None] | None = None
 
     async def look(self, store: Store, now: float) -> None:
         """Asks for the line that is under way; sends the next one when it is due."""
@@ -46,7 +49,7 @@ class Canary:
                 )
             overdue = now - state.last_sent_at >= self.period * (LOST_PERIODS if state.waiting_since else 1)
             if overdue:
-                await asyncio.to_thread(self._send, now)
+                await self._sent(now)
                 lost = state.lost + bool(state.waiting_since)
                 waiting = state.waiting_since or now  # it stays lost until a later one arrives
                 state = msgspec.structs.replace(
@@ -56,6 +59,16 @@ class Canary:
             if isinstance(error, OSError) and error.filename:
                 state = msgspec.structs.replace(state, error=f"the line cannot be written: {error}")
         self.observer.canary = state
+
+    async def _sent(self, now: float) -> None:
+        """Writes a line. Raises OSError with the file's name, also when the disk hangs: the thread is left to itself,
+        and no other line is written before it ends."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(asyncio.to_thread(self._send, now))
+        done, _ = await asyncio.wait((self._writing,), timeout=WRITE_SECONDS)
+        if not done:
+            raise OSError(errno.ETIMEDOUT, f"no end of it within {WRITE_SECONDS:.0f} s", str(self.folder))
+        await self._writing
 
     def _send(self, now: float) -> None:
         """One line, as Claude Code would write it. Raises OSError."""

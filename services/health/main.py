@@ -38,8 +38,9 @@ from services.health.alerts import Alert, Alerts
 from services.health.canary import Canary
 from services.health.desk import Desk
 from services.health.history import history
+from services.health.instances import sane
 from services.health.letters import Letters
-from services.health.observer import CHANGES, CONSUMERS, Observer, sane
+from services.health.observer import CHANGES, CONSUMERS, Observer
 from services.health.probe import Store
 from services.health.protocol import head_as_get
 from services.health.settings import Settings
@@ -109,7 +110,7 @@ class _Health:
         serving = asyncio.create_task(server.serve(), name="http")
         try:
             async with asyncio.TaskGroup() as tasks:
-                works = [self._bus(), self._database(), self._disks(), self._figures(), self._judge()]
+                works = [self._bus(), self._database(), self._canary(), self._disks(), self._figures(), self._judge()]
                 works += [sender.run() for sender in self.senders]
                 running = [tasks.create_task(work) for work in works]
                 await self.stop.wait()
@@ -225,7 +226,7 @@ class _Health:
             if not state.error and topology.HEARTBEATS.name not in state.streams:
                 state = await self._mended(nats)
             self.observer.probed(state, self.clock.now())
-            self.beat.gauges = self.observer.carried()
+            self.beat.gauges, self.beat.notes = self.observer.carried()
             if not state.error:
                 self.beat.polled()
                 self.beat.succeeded(1)
@@ -278,12 +279,23 @@ class _Health:
     async def _database(self) -> None:
         settings, observer = self.settings, self.observer
         store = Store(settings.postgres_dsn, "alive", probe.TIMEOUT)
-        folder = Path(settings.canary_folder) if settings.canary_folder else None
-        canary = Canary(folder, settings.canary_seconds, observer) if folder and settings.canary_seconds else None
         try:
             while True:
                 observer.database(await probe.database_error(store), self.clock.now())
-                if canary and not observer.database_error:
+                await asyncio.sleep(settings.probe_seconds)
+        finally:
+            await store.close()
+
+    async def _canary(self) -> None:
+        """In its own time: a folder that hangs is no fault of the database."""
+        settings, observer = self.settings, self.observer
+        if not (settings.canary_seconds and settings.canary_folder):
+            return
+        store = Store(settings.postgres_dsn, "canary", probe.TIMEOUT)
+        canary = Canary(Path(settings.canary_folder), settings.canary_seconds, observer)
+        try:
+            while True:
+                if observer.database_error == "":
                     await canary.look(store, self.clock.now())
                 await asyncio.sleep(settings.probe_seconds)
         finally:
@@ -307,7 +319,7 @@ class _Health:
         counted = -1
         try:
             while True:
-                written = observer.done[Stage.WRITER]
+                written = observer.instances.done[Stage.WRITER]
                 if written != counted and observer.database_error == "":
                     counted = await self._count(store, written, counted)
                 await asyncio.sleep(self.settings.figures_seconds)

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from contracts import topology
-from contracts.events import HealthChanged, Heartbeat, Phase, Stage
+from contracts.events import HealthChanged, Heartbeat, Stage
 from contracts.topology import Consumer
 from services.health import rules
+from services.health.instances import Instances
+from services.health.issues import issues
 from services.health.rules import SEVERITY, Status, Verdict
 from services.health.snapshot import NOT_ASKED, STAGES, START, Component, Held, Letter, Snapshot
-from services.health.window import SAMPLES_SECONDS, BusState, Canary, Instance, Lag, Sample, StageWindow, Storage, fold
+from services.health.window import SAMPLES_SECONDS, BusState, Canary, Lag, Sample, StageWindow, Storage
 
 CONSUMERS: dict[Stage, tuple[Consumer, ...]] = {
     stage: tuple(consumer for consumer in topology.CONSUMERS if consumer.stage is stage) for stage in STAGES
@@ -27,26 +29,25 @@ WRITES = {
     Stage.WRITER: ("", "postgres"),
 }
 """The stream that a stage writes to, and the disk below it."""
-KEEP_SECONDS = 15 * 60.0
-"""A vanished instance is remembered so long."""
 RECENT_SECONDS = 600.0
 """Dead letters and evictions are a matter of concern for so long."""
 RECREATED_SECONDS = 60.0
 IMPORT_BYTES = topology.EVENT_BUDGET
 """A watcher with a larger backlog is importing."""
-SLEPT_SECONDS = 20.0
-"""Between two evaluations: more, and this process did not run, so that nobody can be blamed for the silence."""
+SLEPT_SECONDS = 8.0
+"""Between two evaluations: more, and this process did not run, so that nobody can be blamed for the silence. Less than
+a beat before what counts as silence."""
+SETTLING_SECONDS = 20.0
+"""After bus or database came back, for so long, what is wrong with those who need it is still a consequence."""
+FORGOTTEN_SECONDS = 120.0
+"""A person's `mnemo forget` takes messages out of the log up to so long after its tombstone."""
+FLOOR_SECONDS = 60.0
 STALE_SECONDS = 20.0
 """A look at the bus or the database that is older than this says nothing."""
 CHANGES = 1000
 COMPONENTS = ("bus", "database", *(str(stage) for stage in STAGES), "canary")
-MOST_INSTANCES = 256
-"""Most instances of a stage that are followed: lists, labels and the time of a judgement are bounded by it."""
-MOST = 2**53
-NAME_CHARS, NOTES = 200, 500
-MOST_FAILURES = 10**9
-CARRIED = "failures."
-"""Gauges of our own heartbeat: `failures.<stage>.<instance>`, so that our successor knows them."""
+EVICTED = "evicted."
+"""Gauges and notes of our own heartbeat, for our successor: time and text of `evicted.<stream>.<consumer>`."""
 
 
 class Observer:
@@ -63,14 +64,17 @@ class Observer:
         self.grace = grace
         self.desired = dict(desired or {})
         self.on_change = on_change
-        self.instances: dict[Stage, dict[str, Instance]] = {stage: {} for stage in Stage}
-        self.done: dict[Stage, int] = dict.fromkeys(Stage, 0)
+        self.instances = Instances()
         self.samples: dict[Stage, deque[Sample]] = {stage: deque() for stage in STAGES}
+        self.floors: dict[Stage, deque[int]] = {stage: deque(maxlen=rules.FLOORS) for stage in STAGES}
+        self.floors_at = started
         self.held = {name: Held() for name in (*COMPONENTS, "overall")}
         self.bus = BusState()
         self.bus_error = NOT_ASKED
         self.bus_at = started
         self.bus_lost_at = 0.0
+        self.bus_back_at = self.database_back_at = self.forgotten_at = float("-inf")
+        self.database_lost_at = 0.0
         self.database_error = NOT_ASKED
         self.database_at = started
         self.oldest: dict[str, float] = {}
@@ -79,8 +83,6 @@ class Observer:
         self.created: dict[str, str] = {}
         """When each consumer was made, also while it is missing."""
         self.recreated: dict[str, tuple[float, str]] = {}
-        self.crowded: dict[Stage, float] = {}
-        """When an instance beat that is not followed."""
         self.canary = Canary()
         self.disks: dict[str, int] = {}
         self.figures: dict[str, Any] = {}
@@ -103,47 +105,22 @@ class Observer:
         if beat.stage is Stage.HEALTH:
             if not live:
                 self._inherit(beat, at)
-            return
-        known = self.instances[beat.stage]
-        before = known.get(beat.instance)
-        if before is None and not self._room(beat.stage, at):
-            return
-        after = known[beat.instance] = fold(before, beat, at)
-        if after is before:
-            return
-        same = before is not None and before.beat.boot_id == beat.boot_id
-        self.done[beat.stage] += max(0, beat.processed - (before.beat.processed if before and same else 0))
-
-    def _room(self, stage: Stage, at: float) -> bool:
-        """True if one more instance can be followed; one that is gone makes room."""
-        known = self.instances[stage]
-        if len(known) < MOST_INSTANCES:
-            return True
-        name = min(known, key=lambda name: (known[name].beat.phase is not Phase.STOPPED, known[name].at))
-        if known[name].beat.phase is Phase.STOPPED or known[name].age(at) > rules.AGE_UNHEALTHY:
-            del known[name]
-            return True
-        self.crowded[stage] = at
-        return False
+        else:
+            self.instances.beat(beat, at)
 
     def _inherit(self, beat: Heartbeat, at: float) -> None:
-        """Failures that an earlier process of this service knew of: the stream may hold no beat that tells them."""
+        """What an earlier process of this service knew of."""
         for name, value in beat.gauges.items():
-            if name.startswith(CARRIED):
-                stage, _, instance = name.removeprefix(CARRIED).partition(".")
-                one = self.instances[Stage(stage)].get(instance) if stage in STAGES else None
-                if one and one.at <= at and one.failures < value <= MOST_FAILURES:
-                    carried = int(value) - one.beat.consecutive_failures
-                    self.instances[Stage(stage)][instance] = msgspec.structs.replace(one, carried=carried)
+            if name.startswith(EVICTED) and name in beat.notes:
+                self.evicted.setdefault(name.removeprefix(EVICTED), (min(value, at), beat.notes[name]))
+            else:
+                self.instances.inherit(name, value, at)
 
-    def carried(self) -> dict[str, float]:
-        """The gauges that `_inherit` reads."""
-        return {
-            f"{CARRIED}{stage}.{name}": float(one.failures)
-            for stage in STAGES
-            for name, one in self.instances[stage].items()
-            if one.failures
-        }
+    def carried(self) -> tuple[dict[str, float], dict[str, str]]:
+        """The gauges and notes of our own heartbeat that a successor reads."""
+        recent = {n: (at, text) for n, (at, text) in self.evicted.items() if self._ticked - at < RECENT_SECONDS}
+        gauges = {f"{EVICTED}{name}": at for name, (at, _) in recent.items()}
+        return {**self.instances.carried(), **gauges}, {f"{EVICTED}{name}": text for name, (_, text) in recent.items()}
 
     def restore(self, past: Sequence[HealthChanged], *, shown: bool = True) -> None:
         """Status changes of the past, in stream order; `shown` = nobody stopped watching since. They come before
@@ -164,6 +141,8 @@ class Observer:
         if bus.error:
             return
         before, self.bus = self.bus, bus
+        if bus.tombstones > before.tombstones:
+            self.forgotten_at = now
         for name, state in bus.consumers.items():
             stream, _, consumer = name.partition(".")
             earlier = before.consumers.get(name)
@@ -173,26 +152,36 @@ class Observer:
                 self.recreated[name] = (now, words)
             first = bus.streams[stream].first if stream in bus.streams else 0
             lost = min(first - 1 - earlier.ack_floor, earlier.lag.total) if earlier and made == state.created else 0
-            if lost > 0:
+            if lost > 0 and now - self.forgotten_at > FORGOTTEN_SECONDS:
                 self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} had done them")
         for stage in STAGES:
             samples = self.samples[stage]
-            progress = sum(one.beat.last_progress_at for one in self.instances[stage].values())
-            samples.append(Sample(now, self._lag(stage), self.done[stage], progress))
+            done, progress = self.instances.done[stage], self.instances.progress[stage]
+            samples.append(Sample(now, self._lag(stage, now), done, progress, self._saturated(stage)))
             while now - samples[0].at > SAMPLES_SECONDS:
                 samples.popleft()
+        if now - self.floors_at >= FLOOR_SECONDS:
+            self.floors_at = now
+            for stage in STAGES:
+                last = [sample.lag.total for sample in self.samples[stage] if now - sample.at <= FLOOR_SECONDS]
+                self.floors[stage].append(min(last))
         if self.samples[Stage.WATCHER][-1].lag.total >= IMPORT_BYTES:
             self.imported_at = now
+
+    def _saturated(self, stage: Stage) -> bool:
+        known = [(self.bus.consumers.get(f"{one.stream}.{one.name}"), one) for one in CONSUMERS[stage]]
+        return any(state is not None and state.lag.ack_pending >= one.max_ack_pending for state, one in known)
 
     def _found_again(self, now: float) -> None:
         """The bus answers again. While it did not, nobody could be heard, and nothing could be done."""
         gap = now - self.bus_lost_at
         self.bus_lost_at = 0.0
-        for known in self.instances.values():
-            for name, one in known.items():
-                known[name] = msgspec.structs.replace(one, at=min(now, one.at + gap))
-        for samples in self.samples.values():
-            samples.clear()
+        self.bus_back_at = now
+        self.started = min(now, self.started + gap)
+        self.instances.unheard(gap, now)
+        for stage in STAGES:
+            self.samples[stage].clear()
+            self.floors[stage].clear()
         self._canary_moved(gap)
 
     def _canary_moved(self, gap: float) -> None:
@@ -206,13 +195,17 @@ class Observer:
     def database(self, error: str, now: float) -> None:
         """One look at the database."""
         self.tick(now)
+        if error:
+            self.database_lost_at = self.database_lost_at or now
+        elif self.database_lost_at:
+            self._canary_moved(now - self.database_lost_at)
+            self.database_lost_at, self.database_back_at = 0.0, now
+            self.samples[Stage.WRITER].clear()
         self.database_error, self.database_at = error, now
 
-    def _lag(self, stage: Stage) -> Lag:
+    def _lag(self, stage: Stage, now: float) -> Lag:
         if stage is Stage.WATCHER:
-            gauges = [one.beat.gauges for one in self.instances[stage].values() if one.beat.phase is not Phase.STOPPED]
-            backlog = sum(gauge.get("backlog_bytes", 0) - gauge.get("unreadable_bytes", 0) for gauge in gauges)
-            return Lag(max(0, int(backlog)))
+            return Lag(self.instances.backlog(now))
         lags = [
             self.bus.consumers[name].lag
             for consumer in CONSUMERS[stage]
@@ -232,14 +225,14 @@ class Observer:
         self.started += gap
         self.bus_at += gap
         self.bus_lost_at += gap if self.bus_lost_at else 0.0
+        self.database_lost_at += gap if self.database_lost_at else 0.0
+        self.bus_back_at += gap
+        self.database_back_at += gap
+        self.forgotten_at += gap
+        self.floors_at += gap
         self.database_at += gap
         self.imported_at += gap
-        for known in self.instances.values():
-            for name, one in known.items():
-                crashes = tuple(crash + gap for crash in one.crashes)
-                known[name] = msgspec.structs.replace(
-                    one, at=one.at + gap, first_at=one.first_at + gap, crashes=crashes
-                )
+        self.instances.shift(gap)
         for samples in self.samples.values():
             moved = [msgspec.structs.replace(sample, at=sample.at + gap) for sample in samples]
             samples.clear()
@@ -260,7 +253,7 @@ class Observer:
         letters, recent = self._letters(stage)
         return StageWindow(
             stage=stage,
-            instances=self._known(stage, now),
+            instances=self.instances.known(stage, now),
             samples=tuple(self.samples[stage]),
             started=self.started,
             grace=self.grace,
@@ -269,6 +262,8 @@ class Observer:
             wiring_error=next((self.bus.wrong[name] for name in names if name in self.bus.wrong), ""),
             evicted=_lasting(self.evicted, consumers, now, RECENT_SECONDS),
             recreated=_lasting(self.recreated, consumers, now, RECREATED_SECONDS),
+            floors=tuple(self.floors[stage]),
+            goodbye_at=self.instances.goodbyes.get(stage, 0.0),
             oldest_at=min(oldest, default=0.0),
             desired=self.desired.get(stage, 0),
             dead_letters=letters,
@@ -298,27 +293,6 @@ class Observer:
         own = [letter for letter in self.letters.values() if letter.stage == stage]
         return len(own), sum(letter.at > self._ticked - RECENT_SECONDS for letter in own)
 
-    def _known(self, stage: Stage, now: float) -> dict[str, Instance]:
-        """Instances without those that are long gone, and without vanished ones whose place another has taken."""
-        known = self.instances[stage]
-        bye = [one.at for one in known.values() if one.beat.phase is Phase.STOPPED]
-        for name, one in list(known.items()):
-            stopped = one.beat.phase is Phase.STOPPED
-            old = one.age(now) > (RECENT_SECONDS if stopped else KEEP_SECONDS)
-            if name in known and old and not (stopped and one.at == max(bye)):
-                del known[name]
-                if not stopped:
-                    _without_goodbyes(known, one.at)
-        alive = {name: one for name, one in known.items() if one.beat.phase is not Phase.STOPPED}
-        fresh = sorted((one.first_at for one in alive.values() if one.age(now) < rules.SILENT_SECONDS), reverse=True)
-        gone = sorted((one.at, name) for name, one in alive.items() if one.age(now) > rules.AGE_UNHEALTHY)
-        replaced = set()
-        for at, name in reversed(gone):
-            if fresh and fresh[0] > at:
-                fresh.pop(0)
-                replaced.add(name)
-        return {name: one for name, one in known.items() if name not in replaced}
-
     def snapshot(self, now: float) -> Snapshot:
         """Judges everything."""
         self.tick(now)
@@ -328,8 +302,8 @@ class Observer:
             "bus": self._bus(bus_error),
             "database": _reachable("2 database", database_error),
             **{str(stage): rules.judge(window, now) for stage, window in windows.items()},
-            "canary": self._canary(bus_error or database_error, now),
         }
+        found["canary"] = self._canary(bus_error or database_error, now, _ahead(windows, found, self.canary))
         for name, verdict in found.items():
             self._take(name, verdict, now)
         overall = self._overall()
@@ -345,6 +319,7 @@ class Observer:
             cause=overall.cause,
             since=self.held["overall"].since,
             components=components,
+            settling=self._settling(now),
             windows=windows,
             bus=self.bus,
             bus_error=bus_error,
@@ -359,8 +334,16 @@ class Observer:
             letters=sorted(self.letters.values(), key=lambda letter: -letter.sequence),
             changes=list(self.changes),
             disks=dict(self.disks),
-            issues=_issues(self, components, windows, now),
+            issues=issues(components, windows, self.bus, self.instances.crowded, now),
         )
+
+    def _settling(self, now: float) -> frozenset[str]:
+        """Components that waited for what has only just come back."""
+        if now - self.bus_back_at < SETTLING_SECONDS:
+            return frozenset((*STAGES, "canary"))
+        if now - self.database_back_at < SETTLING_SECONDS:
+            return frozenset((Stage.WRITER, "canary"))
+        return frozenset()
 
     def _bus(self, error: str) -> Verdict:
         """A stream that no stage reads or writes has no stage to tell of it."""
@@ -369,9 +352,9 @@ class Observer:
             return Verdict(Status.DEGRADED, "3 wiring", wrong)
         return _reachable("1 bus", error)
 
-    def _canary(self, error: str, now: float) -> Verdict:
+    def _canary(self, error: str, now: float, ahead: int) -> Verdict:
         """Until the first line has arrived, what was shown before goes on: a restart proves nothing."""
-        verdict = rules.judge_canary(self.canary, error, now)
+        verdict = rules.judge_canary(self.canary, error, now, ahead)
         first = self.canary.period and not self.canary.last_arrived_at and not error
         if first and verdict.status is Status.HEALTHY:
             shown = self.held["canary"].shown
@@ -403,7 +386,7 @@ class Observer:
     def _tell(self, name: str, before: Held, after: Verdict, now: float) -> None:
         failures = 0
         if name in STAGES:
-            failures = max((one.failures for one in self.instances[Stage(name)].values()), default=0)
+            failures = max((one.failures for one in self.instances.of[Stage(name)].values()), default=0)
         change = HealthChanged(
             component=name,
             before=before.shown.status,
@@ -418,25 +401,12 @@ class Observer:
         self.on_change(change)
 
 
-def _without_goodbyes(known: dict[str, Instance], before: float) -> None:
-    """A goodbye from before another instance vanished does not explain that nobody runs."""
-    for name, one in list(known.items()):
-        if one.at <= before and one.beat.phase is Phase.STOPPED:
-            del known[name]
-
-
-def sane(beat: Heartbeat) -> bool:
-    """Numbers that can be counted with and names that can be shown: what is not is no heartbeat."""
-    counts = (beat.sequence, beat.pid, beat.processed, beat.failed, beat.consecutive_failures, beat.in_flight)
-    times = (beat.sent_at, beat.uptime_seconds, beat.last_progress_at, beat.last_poll, beat.interval_seconds)
-    rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, *beat.gauges.values())
-    return (
-        all(0 <= count < MOST for count in (*counts, beat.last_import_count, beat.total_imported))
-        and all(0 <= time < MOST for time in times)
-        and all(abs(value) < MOST for value in rest)
-        and 0 < len(beat.instance) <= NAME_CHARS
-        and len(beat.gauges) + len(beat.notes) <= NOTES
-    )
+def _ahead(windows: Mapping[Stage, StageWindow], found: Mapping[str, Verdict], canary: Canary) -> int:
+    """Messages that wait longer than the canary's line, if those who have them in hand are well."""
+    after = [windows[stage] for stage in (Stage.EMBEDDER, Stage.WRITER)]
+    if any(found[window.stage].status is not Status.HEALTHY for window in after):
+        return 0
+    return sum(w.lag.total for w in after if w.lag.total and 0 < w.oldest_at <= canary.waiting_since)
 
 
 def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: float, seconds: float) -> str:
@@ -449,29 +419,3 @@ def _reachable(rule: str, error: str) -> Verdict:
     if error == NOT_ASKED:
         return Verdict(Status.UNKNOWN, rule, error)
     return Verdict(Status.UNHEALTHY, rule, error)
-
-
-def _issues(
-    observer: Observer, components: dict[str, Component], windows: dict[Stage, StageWindow], now: float
-) -> list[str]:
-    """What is wrong or worth knowing, root causes first, each once."""
-    found = []
-    for name, component in sorted(components.items(), key=lambda item: -SEVERITY[item[1].verdict.status]):
-        consequence = name in windows and component.verdict.rule in ("1 bus", "2 database")
-        if component.verdict.status is not Status.HEALTHY and not consequence:
-            found.append(f"{name}: {component.verdict.cause}")
-    for stage, window in windows.items():
-        for name, one in window.alive.items():
-            if paused := one.beat.notes.get("paused"):
-                found.append(f"{stage} {name}: capture pauses, {paused}")
-            if files := int(one.beat.gauges.get("unreadable_files", 0)):
-                found.append(f"{stage} {name}: {files} files cannot be read: {one.beat.notes.get('unreadable', '')}")
-            if lines := int(one.beat.gauges.get("damaged", 0)):
-                found.append(f"{stage} {name}: {lines} damaged lines archived since start (no action needed)")
-            if abs(one.clock_off) > 30:
-                found.append(f"{stage} {name}: its clock is {one.clock_off:+.0f} s off ours")
-        if now - observer.crowded.get(stage, float("-inf")) < rules.AGE_DEGRADED:
-            found.append(f"{stage}: more than {MOST_INSTANCES} instances beat, the others are not followed")
-    if letters := observer.bus.messages(topology.DEADLETTERS.name):
-        found.append(f"dead letters kept: {letters}, see `mnemo deadletters`")
-    return list(dict.fromkeys(found))

@@ -15,12 +15,13 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import topology
+from contracts import subjects, topology
 from contracts.topology import Consumer, Stream
 from runtime.bus import Bus
 from services.health.window import BusState, ConsumerState, Lag, StreamState
 
 TIMEOUT = 4.0
+TOMBSTONES = msgspec.json.encode({"subjects_filter": subjects.FORGOTTEN})
 MISSING = frozenset({10059, 10014})  # stream not found, consumer not found
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What asking the database may raise."""
@@ -41,6 +42,11 @@ class _StreamConfig(msgspec.Struct, frozen=True):
     max_bytes: int = -1
     max_age: int = 0
     max_msgs_per_subject: int = -1
+    max_msgs: int = -1
+    max_msg_size: int = -1
+    allow_direct: bool = False
+    sealed: bool = False
+    deny_delete: bool = False
 
 
 class _StreamState(msgspec.Struct, frozen=True):
@@ -48,6 +54,8 @@ class _StreamState(msgspec.Struct, frozen=True):
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
+    subjects: dict[str, int] = {}
+    """Messages of each subject that was asked for."""
 
 
 class _StreamInfo(msgspec.Struct, frozen=True):
@@ -63,6 +71,15 @@ class _ConsumerConfig(msgspec.Struct, frozen=True):
     ack_wait: int = 0
     max_deliver: int = 0
     max_ack_pending: int = 0
+    deliver_policy: str = ""
+    replay_policy: str = ""
+    opt_start_seq: int = 0
+    headers_only: bool = False
+    backoff: list[int] = []
+    inactive_threshold: int = 0
+    max_batch: int = 0
+    max_bytes: int = 0
+    max_expires: int = 0
 
 
 class _Sequences(msgspec.Struct, frozen=True):
@@ -88,7 +105,9 @@ async def bus_state(bus: Bus, now: float) -> BusState:
     try:
         async with asyncio.timeout(TIMEOUT):
             streams, consumers = await asyncio.gather(
-                asyncio.gather(*(_ask(bus, f"STREAM.INFO.{s.name}", _StreamInfo) for s in topology.STREAMS)),
+                asyncio.gather(
+                    *(_ask(bus, f"STREAM.INFO.{s.name}", _StreamInfo, TOMBSTONES) for s in topology.STREAMS)
+                ),
                 asyncio.gather(
                     *(_ask(bus, f"CONSUMER.INFO.{c.stream}.{c.name}", _ConsumerInfo) for c in topology.CONSUMERS)
                 ),
@@ -97,7 +116,8 @@ async def bus_state(bus: Bus, now: float) -> BusState:
         return BusState(error=str(error) or f"no answer within {TIMEOUT:.0f} s")
     ahead = _clock(streams[0].ts, now)
     named = dict(zip(topology.STREAMS, streams, strict=True)), dict(zip(topology.CONSUMERS, consumers, strict=True))
-    return msgspec.structs.replace(_state(*named), clock_ahead=ahead)
+    tombstones = sum(sum(stream.state.subjects.values()) for stream in streams)
+    return msgspec.structs.replace(_state(*named), clock_ahead=ahead, tombstones=tombstones)
 
 
 def _clock(told: str, now: float) -> float:
@@ -108,9 +128,9 @@ def _clock(told: str, now: float) -> float:
         return 0.0
 
 
-async def _ask(bus: Bus, api: str, kind: type[T]) -> T:
+async def _ask(bus: Bus, api: str, kind: type[T], payload: bytes = b"") -> T:
     """One request to the JetStream API; by hand, since nats-py leaves out `paused`."""
-    answer = await bus.client.request(f"$JS.API.{api}", b"", timeout=TIMEOUT)
+    answer = await bus.client.request(f"$JS.API.{api}", payload, timeout=TIMEOUT)
     return msgspec.json.decode(answer.data, type=kind)
 
 
@@ -157,11 +177,13 @@ def _wanted_stream(stream: Stream) -> _StreamConfig:
         "limits",
         max_age=int(stream.max_age * 1e9),
         max_msgs_per_subject=stream.max_msgs_per_subject,
+        allow_direct=True,
     )
 
 
 def _wanted_consumer(consumer: Consumer) -> _ConsumerConfig:
-    return _ConsumerConfig(consumer.filter, "explicit", int(consumer.ack_wait * 1e9), -1, consumer.max_ack_pending)
+    wait = int(consumer.ack_wait * 1e9)
+    return _ConsumerConfig(consumer.filter, "explicit", wait, -1, consumer.max_ack_pending, "all", "instant")
 
 
 def _drift(found: msgspec.Struct, wanted: msgspec.Struct) -> str:
@@ -169,7 +191,8 @@ def _drift(found: msgspec.Struct, wanted: msgspec.Struct) -> str:
     return "; ".join(
         f"{name} is {getattr(found, name)!r}, should be {getattr(wanted, name)!r}"
         for name in wanted.__struct_fields__
-        if name != "max_bytes" and getattr(found, name) != getattr(wanted, name)
+        if not (name == "max_bytes" and isinstance(wanted, _StreamConfig))
+        and getattr(found, name) != getattr(wanted, name)
     )
 
 

@@ -42,6 +42,9 @@ CRASH_LOOP = 3
 LOOP_OVER_SECONDS = 90.0
 """Without a crash for so long, longer than any supervisor waits before it starts a process again, a loop is over."""
 BEHIND_SECONDS = 60.0
+OLD_SECONDS = 600.0
+FLOORS = 10
+"""Minutes over which the lag must have become less, if its oldest work is old."""
 SATURATED_SECONDS = 30.0
 SLOW_LOOP_SECONDS = 5.0
 STREAM_FULL, STREAM_FILLING = 0.98, 0.80
@@ -100,9 +103,9 @@ def rule_5_absent(w: StageWindow, now: float) -> Verdict | None:
     """Nobody runs. Unknown while we have only just begun to listen; no fault if all said goodbye and nothing waits."""
     if w.alive:
         return None
-    if not w.instances and now - w.started < w.grace:
+    if not w.instances and not w.goodbye_at and now - w.started < w.grace:
         return _unknown("5 absent", "no heartbeat heard yet")
-    if w.instances:
+    if w.instances or w.goodbye_at:
         if now - w.goodbye() < HANDOVER_SECONDS:
             return None
         if not w.lag.total and not w.desired and w.stage is not Stage.WATCHER:
@@ -123,7 +126,8 @@ def rule_6_silent(w: StageWindow, now: float) -> Verdict | None:
 def rule_7_stalled(w: StageWindow, now: float) -> Verdict | None:
     """It beats, and nobody in it looks for work; or work waits at every sample for 30 s and no part of it finished."""
     blind = [one.unpolled for one in w.alive.values() if one.unpolled >= UNPOLLED_SECONDS]
-    if blind and len(blind) == len(w.alive):
+    looks = [one for one in w.alive.values() if one.unpolled < UNPOLLED_SECONDS and one.age(now) < SILENT_SECONDS]
+    if blind and not looks:
         return _bad("7 stalled", f"alive, but {_blind(w.stage, min(blind))}")
     recent = w.recent(now, STALLED_SECONDS)
     if not recent or not w.alive or not all(sample.lag.total for sample in recent):
@@ -183,7 +187,7 @@ def rule_11_vanished(w: StageWindow, now: float) -> Verdict | None:
         return _poor(
             "11 vanished", f"{', '.join(silent[:3])}: silent for {age:.0f} s; {beating} of {len(w.alive)} beat"
         )
-    if beating < w.desired:
+    if beating < w.desired and now - w.goodbye() >= HANDOVER_SECONDS:
         return _poor("11 vanished", f"instances running: {beating}, wanted: {w.desired}")
     return None
 
@@ -220,11 +224,15 @@ def rule_15_dead_letters(w: StageWindow, now: float) -> Verdict | None:
 
 
 def rule_16_behind(w: StageWindow, now: float) -> Verdict | None:
-    """For a minute more comes in than goes out, and it is no import."""
-    if w.importing or not growing(w, now):
+    """For a minute more comes in than goes out, or old work waits and it has not become less; and it is no import."""
+    if w.importing:
         return None
-    pace = -rate(w.recent(now, BEHIND_SECONDS))
-    return _poor("16 behind", f"{_amount(w)} wait, {pace:.1f} more each second; oldest {w.lag_age(now):.0f} s")
+    if growing(w, now):
+        pace = -rate(w.recent(now, BEHIND_SECONDS))
+        return _poor("16 behind", f"{_amount(w)} wait, {pace:.1f} more each second; oldest {w.lag_age(now):.0f} s")
+    if w.lag_age(now) >= OLD_SECONDS and not_less(w):
+        return _poor("16 behind", f"{_amount(w)} wait, no less than 10 minutes ago; oldest {_span(w.lag_age(now))}")
+    return None
 
 
 def rule_17_saturated(w: StageWindow, now: float) -> Verdict | None:
@@ -271,7 +279,8 @@ def rule_20_published_degraded(w: StageWindow, now: float) -> Verdict | None:
 def rule_21_healthy(w: StageWindow, now: float) -> Verdict:
     """Working, catching up, stopped on request, or idle; idle is healthy and says since when."""
     if not w.alive:
-        return _good(f"stopped on request {_span(now - w.goodbye())} ago, nothing waits")
+        waits = f"{_amount(w)} wait" if w.lag.total else "nothing waits"
+        return _good(f"stopped on request {_span(now - w.goodbye())} ago, {waits}")
     if w.lag.total:
         left = eta(w)
         if (w.importing or w.lag_age(now) >= 10) and left is not None:
@@ -311,8 +320,9 @@ CANARY_PERIODS = 3
 """A canary that has not arrived for so many periods is lost; after one and a half it is late."""
 
 
-def judge_canary(canary: Canary, error: str, now: float) -> Verdict:
-    """The status of the end-to-end check: a line that must come out as a row with a vector."""
+def judge_canary(canary: Canary, error: str, now: float, ahead: int = 0) -> Verdict:
+    """The status of the end-to-end check: a line that must come out as a row with a vector. `ahead` are messages that
+    wait longer than it, of stages that are well: it waits its turn, as in an import."""
     rule = "22 canary"
     if not canary.period:
         return Verdict(Status.HEALTHY, rule, "off")
@@ -321,6 +331,8 @@ def judge_canary(canary: Canary, error: str, now: float) -> Verdict:
     if canary.error:
         return Verdict(Status.UNHEALTHY, rule, canary.error)
     waiting = now - canary.waiting_since if canary.waiting_since else 0.0
+    if ahead and waiting >= 1.5 * canary.period:
+        return Verdict(Status.HEALTHY, rule, f"a line of {waiting:.0f} s ago waits behind {ahead:,} messages")
     if waiting >= CANARY_PERIODS * canary.period:
         return Verdict(Status.UNHEALTHY, rule, f"lost: a line of {waiting:.0f} s ago is still no row with a vector")
     if waiting >= 1.5 * canary.period:
@@ -372,11 +384,19 @@ def growing(w: StageWindow, now: float) -> bool:
     return all(a.lag.total < b.lag.total for a, b in itertools.pairwise(marks))
 
 
+def not_less(w: StageWindow) -> bool:
+    """Ten minutes ago no more waited than now, each time at the least of a minute: a batch is no decrease. Two minutes
+    of decrease are one: it is catching up."""
+    if len(w.floors) < FLOORS or not 0 < w.floors[0] <= w.floors[-1]:
+        return False
+    return not w.floors[-1] < w.floors[-2] < w.floors[-3]
+
+
 def saturated_seconds(w: StageWindow, now: float) -> float:
     """For how long all that may be in hand was in hand at every sample; what rule 17 looks at."""
     since = now
     for sample in reversed(w.samples):
-        if not w.ack_limit or sample.lag.ack_pending < w.ack_limit:
+        if not sample.saturated:
             break
         since = sample.at
     return max(0.0, now - since)

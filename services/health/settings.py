@@ -9,8 +9,8 @@ from services.health.targets import targets
 
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),
-    "evaluate_seconds": (0.01, 10.0),
-    "probe_seconds": (0.05, 10.0),  # an older look than 20 s says nothing
+    "evaluate_seconds": (0.01, 2.0),  # 8 s without one are taken for sleep
+    "probe_seconds": (0.05, 5.0),  # a look that is older than 20 s says nothing
     "figures_seconds": (0.05, 3600.0),
     "grace_seconds": (0.0, 3600.0),
     "webhook_seconds": (0.0, 86_400.0),
@@ -55,6 +55,7 @@ class Settings(Common, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raises Misconfigured for what can be seen without looking anywhere."""
+        super().__post_init__()
         self.replicas(), self.folders(), targets(self.webhooks)
         for name, (least, most) in RANGES.items():
             value = getattr(self, name)

@@ -89,6 +89,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     cause: str
     since: float
     components: dict[str, Component]
+    settling: frozenset[str]
+    """Components whose fault is, for a moment, that of a bus or database which has come back."""
     windows: dict[Stage, StageWindow]
     bus: BusState
     bus_error: str

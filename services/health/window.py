@@ -14,6 +14,8 @@ from contracts.events import Heartbeat, Phase, Stage
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is no crash loop."""
+HISTORY_SECONDS = 600.0
+"""As long as dead letters are a matter of concern."""
 CRASHES_SECONDS = 300.0
 """Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
@@ -36,13 +38,17 @@ class Instance(msgspec.Struct, frozen=True):
     """When it began anew without a goodbye."""
     unpolled: float = 0.0
     """Seconds, up to its last beat, in which it ran, had nothing in hand, and proved no contact with its work."""
+    failed_at: float = 0.0
+    """When its failures last grew."""
+    forgiven: int = 0
+    """Failures of this boot that are history: it was idle for long since."""
     clock_off: float = 0.0
     """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
 
     @property
     def failures(self) -> int:
         """Since the last success, over restarts."""
-        return self.carried + self.beat.consecutive_failures
+        return self.carried + self.beat.consecutive_failures - self.forgiven
 
     def age(self, now: float) -> float:
         """Seconds since its last beat came."""
@@ -58,7 +64,7 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
         began = at - max(0.0, min(beat.uptime_seconds, 1e9))
-        return Instance(beat, at, began, clock_off=beat.sent_at - at)
+        return Instance(beat, at, began, failed_at=at, clock_off=beat.sent_at - at)
     crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
@@ -69,9 +75,33 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
     else:
         carried = before.failures + 1
         crashes = (*crashes, at)
-    settled = beat.consecutive_failures == 0 and (beat.processed > 0 or beat.uptime_seconds >= SETTLED_SECONDS)
-    carried = 0 if settled else carried
-    return Instance(beat, at, before.first_at, carried, crashes, _unpolled(before, beat, at), beat.sent_at - at)
+    rested = beat.uptime_seconds >= SETTLED_SECONDS and not beat.in_flight
+    settled = beat.consecutive_failures == 0 and (beat.processed > 0 or rested)
+    after = Instance(
+        beat=beat,
+        at=at,
+        first_at=before.first_at,
+        carried=0 if settled else carried,
+        crashes=crashes,
+        unpolled=_unpolled(before, beat, at),
+        failed_at=before.failed_at,
+        forgiven=before.forgiven if beat.boot_id == before.beat.boot_id else 0,
+        clock_off=beat.sent_at - at,
+    )
+    return _history(before, after)
+
+
+def _history(before: Instance, after: Instance) -> Instance:
+    """Failures without a success since are history when nothing was in hand, and nothing failed, for so long: what
+    failed last was given up, and a person was told."""
+    count = after.beat.consecutive_failures
+    if count < after.forgiven:
+        after = msgspec.structs.replace(after, forgiven=0)
+    if after.failures > before.failures or after.beat.in_flight:
+        return msgspec.structs.replace(after, failed_at=after.at)
+    if after.at - after.failed_at < HISTORY_SECONDS:
+        return after
+    return msgspec.structs.replace(after, carried=0, forgiven=count)
 
 
 def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:
@@ -119,6 +149,8 @@ class BusState(msgspec.Struct, frozen=True):
     streams: dict[str, StreamState] = {}
     consumers: dict[str, ConsumerState] = {}
     wrong: dict[str, str] = {}
+    tombstones: int = 0
+    """Transcripts that people had removed from the log."""
     clock_ahead: float = 0.0
     """Seconds by which the server's clock is ahead of ours."""
 
@@ -135,7 +167,9 @@ class Sample(msgspec.Struct, frozen=True):
     processed: int
     """Finished pieces, over restarts."""
     progress: float = 0.0
-    """Stamp of the last finished part of a piece; only whether it changes has a meaning."""
+    """Grows whenever an instance has finished a part of a piece; only whether it changes has a meaning."""
+    saturated: bool = False
+    """All that one of the consumers may have in hand is in hand."""
 
 
 class Storage(msgspec.Struct, frozen=True):
@@ -184,6 +218,10 @@ class StageWindow(msgspec.Struct, frozen=True):
     wiring_error: str = ""
     evicted: str = ""
     recreated: str = ""
+    floors: Sequence[int] = ()
+    """The least lag of each of the last minutes, the newest last."""
+    goodbye_at: float = 0.0
+    """When the last instance said goodbye, as an earlier process of this service has heard it; 0 = not known."""
     oldest_at: float = 0.0
     """When the oldest waiting work came; 0 = nothing waits, or not known."""
     desired: int = 0
@@ -225,7 +263,8 @@ class StageWindow(msgspec.Struct, frozen=True):
 
     def goodbye(self) -> float:
         """When the last goodbye came; 0 = nobody said one."""
-        return max((one.at for one in self.instances.values() if one.beat.phase is Phase.STOPPED), default=0.0)
+        said = [one.at for one in self.instances.values() if one.beat.phase is Phase.STOPPED]
+        return max(said, default=self.goodbye_at)
 
     def last_progress(self) -> float:
         """Unix time at which work last finished, as the instances tell it; 0 = never."""

@@ -58,6 +58,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
+        beat.notes["host"] = settings.host_name
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
         watch = Watch(capture, settings, stop)

@@ -36,7 +36,7 @@ from services.health.settings import Settings
 from tests.conftest import eventually
 
 OLD_SHAPE = json.loads((Path(__file__).parent.parent / "old_health.schema.json").read_text())
-STEP = 15.0
+STEP = 7.5
 """Less than what the service takes for sleep."""
 STAGES = (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER)
 

@@ -6,11 +6,14 @@ import msgspec
 import pytest
 
 from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Phase, Stage
+from runtime.clock import SystemClock
+from runtime.heartbeat import Beat
 from services.health import answers
 from services.health.alerts import Alert, Alerts
 from services.health.desk import QUEUE, Desk
+from services.health.instances import MOST_INSTANCES, sane
 from services.health.letters import newest
-from services.health.observer import MOST_INSTANCES, Observer, sane
+from services.health.observer import Observer
 from services.health.rules import Status, Verdict, judge
 from services.health.snapshot import Held, Letter, Snapshot
 from services.health.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
@@ -23,6 +26,9 @@ def bus(lag: int = 0, floor: int = 10, first: int = 1, created: str = "c1") -> B
     """A healthy bus on which `lag` messages wait for everybody."""
     streams = {name: StreamState(100, 1000, 10**9, first, 100) for name in ("TRANSCRIPTS", "EMBEDDINGS", "HEARTBEATS")}
     return BusState("", streams, {name: ConsumerState(Lag(lag), 0, floor, created) for name in CONSUMERS})
+
+
+LONGEST = 5.0
 
 
 class World:
@@ -50,6 +56,9 @@ class World:
         return made
 
     def step(self, seconds: float = 1.0, state: BusState | None = None, database: str = "") -> Snapshot:
+        while seconds > LONGEST:  # more would be taken for sleep
+            self.step(LONGEST, state, database)
+            seconds -= LONGEST
         self.now += seconds
         for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
             if stage not in self.silent:
@@ -123,12 +132,12 @@ def test_a_lost_bus_is_no_time_without_a_look_for_work(world: World) -> None:
 def test_the_number_of_instances_is_bounded_and_told(world: World) -> None:
     for number in range(MOST_INSTANCES + 50):
         world.beat(Stage.EMBEDDER, instance=f"e{number}")
-    assert len(world.observer.instances[Stage.EMBEDDER]) == MOST_INSTANCES
+    assert len(world.observer.instances.of[Stage.EMBEDDER]) == MOST_INSTANCES
     issues = world.step().issues
     assert f"embedder: more than {MOST_INSTANCES} instances beat, the others are not followed" in issues
     world.steps(130)  # those are gone
     world.beat(Stage.EMBEDDER, instance="another")
-    assert "another" in world.observer.instances[Stage.EMBEDDER]
+    assert "another" in world.observer.instances.of[Stage.EMBEDDER]
     assert not any("are not followed" in issue for issue in world.step().issues)
 
 
@@ -254,7 +263,7 @@ def test_a_missing_stream_is_never_healthy(world: World, name: str) -> None:
         {"uptime_seconds": float("inf")},
         {"instance": "x" * 201},
         {"instance": ""},
-        {"notes": {str(n): "" for n in range(501)}},
+        {"notes": {str(n): "" for n in range(1001)}},
     ],
 )
 def test_what_cannot_be_counted_with_is_no_heartbeat(more: dict[str, object]) -> None:
@@ -277,6 +286,146 @@ def test_the_canary_is_not_blamed_for_sleep_or_a_lost_bus_and_a_restart_keeps_it
     fresh.database("", world.now)
     for _ in range(5):
         assert fresh.snapshot(world.now).components["canary"].verdict.status is Status.UNHEALTHY
+
+
+def test_one_loop_that_works_does_not_hide_one_that_fails() -> None:
+    mine = Beat(Stage.WRITER, "w", 5.0, SystemClock())
+    for _ in range(5):
+        mine.failed_with("locked", "TRANSCRIPTS.writer")
+        mine.succeeded(1, "EMBEDDINGS.writer")
+    assert mine.event().consecutive_failures == 5
+    mine.succeeded(1, "TRANSCRIPTS.writer")
+    assert mine.event().consecutive_failures == 0
+
+
+def test_what_was_given_up_long_ago_is_history(world: World) -> None:
+    """Five poison messages on an idle system are no fault for ever; a sixth one counts as one."""
+    world.facts = {"consecutive_failures": 5}
+    assert world.steps(3).components["writer"].verdict.rule == "10 failing"
+    world.steps(130, 5.0)
+    assert world.steps(3).components["writer"].verdict.status is Status.HEALTHY
+    carried, notes = world.observer.carried()
+    assert carried["forgiven.writer.writer-0"] == 5.0
+    fresh = Observer(world.now, 45.0)  # and stay history over a restart
+    fresh.beat(world.beat(Stage.WRITER), world.now)
+    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), world.now, live=False)
+    assert fresh.instances.of[Stage.WRITER]["writer-0"].failures == 0
+    world.facts = {"consecutive_failures": 6}
+    assert world.steps(3).components["writer"].verdict.rule == "20 failing"
+    assert world.steps(1).windows[Stage.WRITER].failures == 1
+
+
+def test_work_in_hand_is_no_rest_that_ends_a_count() -> None:
+    crashed = fold(one(failures=3), beat(boot_id="b2", uptime_seconds=1.0), NOW + 1)
+    holding = fold(crashed, beat(boot_id="b2", sequence=2, uptime_seconds=70.0, in_flight=3), NOW + 71)
+    assert holding.failures == 4
+    assert fold(holding, beat(boot_id="b2", sequence=3, uptime_seconds=75.0), NOW + 76).failures == 0
+
+
+def test_a_restart_is_no_progress(world: World) -> None:
+    """An instance that hangs again after each restart has finished nothing."""
+    for number in range(80):
+        facts = {"stage": Stage.WRITER, "last_progress_at": 0.0 if number > 20 else NOW, "processed": 0}
+        facts |= {"boot_id": f"b{number // 40}", "uptime_seconds": 100.0}
+        world.silent = {Stage.WRITER}
+        world.beat(**facts)  # type: ignore[arg-type]
+        snapshot = world.step(1.0, bus(lag=50))
+    assert snapshot.components["writer"].verdict.rule == "7 stalled"
+
+
+def test_the_backlog_of_a_watcher_that_is_gone_is_not_waiting_for_the_next(world: World) -> None:
+    world.facts = {"gauges": {"backlog_bytes": 80e6}}
+    world.beat(Stage.WATCHER, instance="old")
+    world.facts = {}
+    world.steps(5)
+    assert world.step().windows[Stage.WATCHER].lag.total == 80_000_000  # it may still be working
+    world.steps(40)
+    assert world.step().windows[Stage.WATCHER].lag.total == 0
+
+
+def test_a_watcher_of_another_machine_takes_nobodys_place(world: World) -> None:
+    for host, takes in (("laptop-b", False), ("laptop-a", True)):
+        other = World()
+        other.beat(Stage.WATCHER, notes={"host": "laptop-a"})
+        other.silent = {Stage.WATCHER}
+        for number in range(140):
+            other.step()
+            other.beat(Stage.WATCHER, instance="new", boot_id="n", uptime_seconds=float(number), notes={"host": host})
+        healthy = other.step().components["watcher"].verdict.status is Status.HEALTHY
+        assert healthy is takes, host
+
+
+def test_a_goodbye_is_remembered_over_a_restart(world: World) -> None:
+    world.silent = {Stage.EMBEDDER}
+    world.beat(Stage.EMBEDDER, phase=Phase.STOPPED)
+    assert world.steps(200, 5.0).status is Status.HEALTHY  # scaled to zero, nothing waits
+    carried, notes = world.observer.carried()
+    fresh = Observer(world.now, 45.0)  # the stream has dropped the goodbye
+    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), world.now, live=False)
+    fresh.probed(bus(), world.now)
+    fresh.database("", world.now)
+    assert judge(fresh.window(Stage.EMBEDDER, world.now), world.now).status is Status.HEALTHY
+    fresh.beat(beat(stage=Stage.EMBEDDER, instance="e"), world.now)
+    assert Stage.EMBEDDER not in fresh.instances.goodbyes
+
+
+def test_messages_that_a_person_wanted_gone_are_no_eviction(world: World) -> None:
+    world.step(state=bus(lag=50, floor=10))
+    gone = msgspec.structs.replace(bus(lag=30, floor=10, first=31), tombstones=1)
+    assert world.steps(3, state=gone).components["writer"].verdict.status is Status.HEALTHY
+    lost = World()
+    lost.step(state=bus(lag=50, floor=10))
+    lost.step(state=bus(lag=30, floor=30, first=31))
+    carried, notes = lost.observer.carried()
+    fresh = Observer(lost.now, 45.0)  # a real one outlives a restart
+    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), lost.now, live=False)
+    fresh.probed(bus(), lost.now)
+    fresh.database("", lost.now)
+    assert judge(fresh.window(Stage.WRITER, lost.now), lost.now).rule == "4 evicted"
+
+
+def test_after_an_outage_of_the_database_nobody_is_told_twice(world: World) -> None:
+    alerts = Alerts("degraded", 300.0)
+    world.facts = {"consecutive_failures": 20, "processed": 0}
+    world.silent = {Stage.WATCHER, Stage.EMBEDDER}
+    world.observer.canary = Canary(30.0, 5, 4, 0, world.now, world.now - 30, 1.0, world.now)
+    sent = [alert for _ in range(12) for alert in alerts.due(world.step(5.0, bus(lag=3), "refused"))]
+    for _ in range(10):  # it answers; the writer's next try comes a little later
+        sent += alerts.due(world.step(1.0, bus(lag=3)))
+    world.facts = {"processed": 9}
+    world.observer.canary = msgspec.structs.replace(world.observer.canary, arrived=5, waiting_since=0.0)
+    for _ in range(70):
+        sent += alerts.due(world.step(5.0))
+    assert [(a.component, a.resolved) for a in sent if a.component in ("database", "writer", "canary")] == [
+        ("database", False),
+        ("database", True),
+    ]
+
+
+def test_the_start_of_nats_is_the_start_of_the_grace() -> None:
+    fresh = Observer(NOW, 45.0)
+    for second in range(60):
+        fresh.probed(BusState(error="refused"), NOW + second)
+        fresh.database("", NOW + second)
+        fresh.snapshot(NOW + second)
+    fresh.probed(bus(), NOW + 60)
+    assert judge(fresh.window(Stage.WRITER, NOW + 72), NOW + 72).status is Status.UNKNOWN
+
+
+def test_a_pause_of_the_machine_is_no_silence(world: World) -> None:
+    """18 s of a snapshot of the virtual machine, after a beat of 4 s ago."""
+    world.silent = set(Stage)
+    world.steps(4, state=bus(lag=5))
+    world.now += 18
+    assert world.steps(4, state=bus(lag=5)).status is Status.HEALTHY
+
+
+def test_a_dead_stage_is_told_at_once_though_it_was_told_well_a_minute_ago(world: World) -> None:
+    alerts = Alerts("degraded", 300.0)
+    alerts.restore([AlertDelivered("writer", "healthy", "13 crashed", world.now - 10)])
+    world.facts = {"processed": 0, "consecutive_failures": 9}
+    sent = [alert for _ in range(3) for alert in alerts.due(world.step())]
+    assert ("writer", "unhealthy") in [(alert.component, alert.status) for alert in sent]
 
 
 def test_unknown_is_no_recovery_to_be_told(world: World) -> None:
@@ -320,7 +469,7 @@ def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: Worl
 def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
     world.observer.beat(beat(stage=Stage.WRITER, instance="writer-0", boot_id="b9", uptime_seconds=1.0), world.now)
     world.observer.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
-    carried = world.observer.carried()
+    carried, _ = world.observer.carried()
     assert carried == {"failures.writer.writer-0": 8.0}
     world.steps(3)
     fresh = Observer(world.now, 45.0)
@@ -328,7 +477,7 @@ def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
     # the stream has dropped the beats of the first boot; ours still tells of it
     fresh.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
     fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now, live=False)
-    assert fresh.instances[Stage.WRITER]["writer-0"].failures == 8
+    assert fresh.instances.of[Stage.WRITER]["writer-0"].failures == 8
     later = Observer(world.now, 45.0)  # nobody watched in between: what was shown then says nothing
     later.restore(world.changes, shown=False)
     assert len(later.changes) == len(world.changes)

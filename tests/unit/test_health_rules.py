@@ -65,16 +65,24 @@ def window(*instances: Instance, samples: tuple[Sample, ...] = (), **more: objec
 def waiting(
     seconds: float = 34.0, *, done: int = 0, grows: int = 0, lag: int = 900, in_hand: int = 0, progress: float = 0.0
 ) -> tuple[Sample, ...]:
-    """A sample every 2 s: `lag` that waits, growing by `grows`, while `done` pieces are finished each time."""
+    """A sample every 2 s: `lag` that waits, growing by `grows`, while `done` pieces are finished each time. A thousand
+    may be in hand."""
     steps = int(seconds // 2)
     return tuple(
-        Sample(NOW - 2 * (steps - n), Lag(lag + grows * n, in_hand), done * n, progress * n) for n in range(steps + 1)
+        Sample(NOW - 2 * (steps - n), Lag(lag + grows * n, in_hand), done * n, progress * n, in_hand >= 1000)
+        for n in range(steps + 1)
     )
 
 
 def blind(seconds: float, **more: object) -> Instance:
     """One that beats and has not looked for work for so long."""
     return msgspec.structs.replace(one(**more), unpolled=seconds)  # type: ignore[arg-type]
+
+
+def old(grows: int, *, age: float = 600, last: tuple[int, ...] = ()) -> dict[str, object]:
+    """Work that waits for `age` seconds, and the least of it in each of ten minutes."""
+    floors = (*(900 + grows * n for n in range(10 - len(last))), *last)
+    return {"samples": waiting(done=1), "oldest_at": NOW - age, "floors": floors}
 
 
 def stopped(ago: float) -> Instance:
@@ -105,6 +113,8 @@ PROOF = [
         window(stopped(40), stage=Stage.WATCHER),
         "unhealthy",
     ),
+    (21, "all had said goodbye before we began to listen", window(goodbye_at=NOW - 4000), "healthy"),
+    (5, "so had they, and work waits", window(goodbye_at=NOW - 4000, samples=waiting()), "unhealthy"),
     (21, "scaled down to zero on request, nothing waits", window(stopped(4000)), "healthy"),
     (21, "an orderly restart is no alarm", window(stopped(5), stage=Stage.WATCHER), "healthy"),
     (6, "killed or frozen with work: silent for 20 s", window(one(20), samples=waiting()), "unhealthy"),
@@ -124,6 +134,7 @@ PROOF = [
     ),
     (7, "beats go on, and nobody looks at the disk", window(blind(30), stage=Stage.WATCHER), "unhealthy"),
     (7, "beats go on, and nobody asks for work", window(blind(31), blind(90)), "unhealthy"),
+    (7, "one is gone and the other does not look", window(one(40), blind(31), stage=Stage.WATCHER), "unhealthy"),
     (21, "29 s of it are no proof yet", window(blind(29.9), stage=Stage.WATCHER), "healthy"),
     (8, "three crashes in five minutes", window(one(crashes=(200.0, 90.0, 2.0))), "unhealthy"),
     (21, "a crash loop that ended 91 s ago", window(one(crashes=(200.0, 150.0, 91.0))), "healthy"),
@@ -136,6 +147,8 @@ PROOF = [
     (21, "29 s of it are no proof yet", window(one(), one(29)), "healthy"),
     (11, "one of two fell silent while work waits", window(one(), one(31), samples=waiting(done=1)), "degraded"),
     (11, "two should run", window(one(), desired=2), "degraded"),
+    (21, "one of two is being replaced", window(one(), stopped(20), desired=2), "healthy"),
+    (11, "nobody came in its place", window(one(), stopped(30), desired=2), "degraded"),
     (21, "one of two said goodbye", window(one(), stopped(3)), "healthy"),
     (
         12,
@@ -157,6 +170,12 @@ PROOF = [
         window(one(), samples=waiting(64, done=1, grows=5), importing=True),
         "healthy",
     ),
+    (16, "old work waits and does not become less", window(one(), **old(0)), "degraded"),
+    (16, "the same with batches: the least of each minute counts", window(one(), **old(5)), "degraded"),
+    (21, "old work waits and becomes less: catching up", window(one(), **old(-5)), "healthy"),
+    (21, "old work has begun to become less", window(one(), **old(0, last=(890, 880))), "healthy"),
+    (21, "work of 9 minutes is not old yet", window(one(), **old(0, age=540)), "healthy"),
+    (21, "nor is it in an import", window(one(), importing=True, **old(0)), "healthy"),
     (21, "draining", window(one(), samples=waiting(64, done=9, grows=-9)), "healthy"),
     (
         17,
@@ -254,7 +273,9 @@ windows = st.builds(
     wiring_error=words,
     evicted=words,
     recreated=words,
-    oldest_at=st.sampled_from([0.0, NOW - 70]),
+    oldest_at=st.sampled_from([0.0, NOW - 70, NOW - 700]),
+    floors=st.sampled_from([(), (900,) * 10, tuple(range(10, 0, -1))]),
+    goodbye_at=st.sampled_from([0.0, 0.0, NOW - 90]),
     desired=st.integers(0, 3),
     dead_letters_recent=st.integers(0, 1),
     ack_limit=st.sampled_from([0, 1000]),
@@ -316,6 +337,7 @@ def test_the_canary_is_late_then_lost() -> None:
         return judge_canary(Canary(30.0, waiting_since=NOW - waiting), "", NOW).status
 
     assert [status(age) for age in (1, 44, 45, 89, 90)] == ["healthy", "healthy", "degraded", "degraded", "unhealthy"]
+    assert judge_canary(Canary(30.0, waiting_since=NOW - 300), "", NOW, ahead=900).status == "healthy"  # an import
     assert judge_canary(Canary(), "", NOW).cause == "off"
     assert judge_canary(Canary(30.0), "the bus is gone", NOW).status == "unknown"
     assert judge_canary(Canary(30.0, error="no folder"), "", NOW).status == "unhealthy"
