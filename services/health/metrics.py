@@ -19,7 +19,7 @@ from contracts import topology
 from contracts.events import Stage
 from runtime.heartbeat import service_version
 from services.health import answers
-from services.health.rules import Status, eta, growing, saturated_seconds, stalled_seconds
+from services.health.rules import Status, eta, growing, not_less, saturated_seconds, stalled_seconds
 from services.health.snapshot import NOT_ASKED, Snapshot
 from services.health.webhooks import Sender
 from services.health.window import CRASHES_SECONDS, Instance, StageWindow, rate, throughput
@@ -168,6 +168,11 @@ def _stages(snapshot: Snapshot) -> Iterator[Metric]:
         "lag_growing",
         "1 if the lag has grown for a minute.",
         {s: float(growing(w, now)) for s, w in windows.items()},
+    )
+    yield each(
+        "lag_not_less",
+        "1 if no less waits than ten minutes ago, by the least of each minute.",
+        {s: float(not_less(w)) for s, w in windows.items()},
     )
     yield each(
         "saturated_seconds",
