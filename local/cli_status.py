@@ -23,14 +23,22 @@ from rich.text import Text
 from local import endpoints, retention
 from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out, plain
 from local.endpoints import Endpoints
+from runtime.clock import SystemClock
 
 STATUS_CODES = {"healthy": 0, "degraded": EX_FALSE, "unhealthy": EX_UNHEALTHY}
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 MARKS = {"healthy": "●", "degraded": "▲", "unhealthy": "✖"}
 WATCH_SECONDS = 1.0
+GUARD_SECONDS = 300.0
+"""Time between two looks at what Claude Code is about to delete, while watching."""
 RETRY_SECONDS = 70.0
+"""Without any outcome for so long, a retry is not waited for."""
+BUSY_SECONDS = 120.0
+"""For a place in the queue of retries."""
 WIDE = 110
-"""Columns of a terminal that has room for everything."""
+"""Columns of a terminal that has room for a table."""
+MOST_ISSUES = 12
+"""Sentences that are shown at once while watching: the rest must not push the ledger off the screen."""
 
 
 class _CannotTell(Exception):
@@ -69,7 +77,7 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
 
 def _watch(folder: Path) -> None:
     """Until Ctrl-C, which is the way to end it and no error. Where there is no terminal, one block after the other."""
-    guard: list[str] = []
+    guard = _Guard()
     try:
         with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
             while True:
@@ -79,19 +87,34 @@ def _watch(folder: Path) -> None:
                 else:
                     out.print(shown, soft_wrap=True)
                 asyncio.run(asyncio.sleep(WATCH_SECONDS))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # the second where a library has lost count of the first
         sys.exit(0)
 
 
-def _screen(folder: Path, guard: list[str]) -> RenderableType:
-    """Everything, once; `guard` remembers what is looked at only once."""
+class _Guard:
+    """The retention guard, which reads many files: looked at now and then."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.due = 0.0
+
+    def look(self, where: Endpoints) -> list[str]:
+        now = SystemClock().monotonic()
+        if now >= self.due:
+            self.lines, self.due = asyncio.run(_guard_lines(where)), now + GUARD_SECONDS
+        return self.lines
+
+
+def _screen(folder: Path, guard: _Guard) -> RenderableType:
+    """Everything, once."""
     try:
         where = _where(folder)
-        guard[:] = guard or asyncio.run(_guard_lines(where)) or [""]
         answer = _health(where)
     except _CannotTell as error:
         return Text(f"cannot tell: {error}", style="magenta")
-    lines = [_overall(answer), *_parts(where, answer), *(Text.from_markup(line) for line in guard)]
+    if (more := len(answer["issues"]) - MOST_ISSUES) > 0:
+        answer["issues"][MOST_ISSUES:] = [f"and {more} more: `mnemo status`"]
+    lines = [_overall(answer), *_parts(where, answer), *(Text.from_markup(line) for line in guard.look(where))]
     return Group(*lines, Text(f"{answer['timestamp']}   Ctrl-C ends", style="dim"))
 
 
@@ -131,7 +154,8 @@ def _parts(where: Endpoints, answer: dict[str, Any]) -> list[RenderableType]:
         lines.append(f"canary  {answer['canary']['status']}: {escape(plain(answer['canary']['cause']))}")
     if "watcher" in answer["stages"]:
         lines += _mode_lines(answer["stages"]["watcher"])
-    return [_table(answer["stages"]), *(Text.from_markup(line) for line in lines + _ledger_lines(where))]
+    stages = [_table(answer["stages"])] if out.width >= WIDE else _stage_lines(answer["stages"])
+    return [*stages, *(Text.from_markup(line) for line in lines + _ledger_lines(where))]
 
 
 def _mode_lines(watcher: dict[str, Any]) -> list[str]:
@@ -188,26 +212,43 @@ async def _guard_lines(where: Endpoints) -> list[str]:
     return [f"guard   {words}" if found.safe else f"[bold red]guard   {words}[/]"]
 
 
+def _cells(stage: dict[str, Any]) -> dict[str, str]:
+    """The numbers of a stage."""
+    lag, age = stage["lag"], stage["heartbeat_age_seconds"]
+    return {
+        "lag": f"{lag['pending'] + lag['ack_pending']:,} {lag['unit']}",
+        "oldest": f"{lag['age_seconds']:.0f} s",
+        "rate": f"{lag['rate']:.1f}/s",
+        "failures": str(stage["consecutive_failures"]),
+        "beat": "never" if age is None else f"{age:.0f} s",
+        "instances": str(len(stage["instances"])),
+    }
+
+
+def _marked(status: str) -> str:
+    return f"[{COLOURS.get(status, 'magenta')}]{MARKS.get(status, '?')} {status}[/]"
+
+
 def _table(stages: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
-    wide = out.width >= WIDE
-    right = ("lag", "oldest", "rate", "failures", "beat", "instances") if wide else ("lag", "failures", "beat")
+    right = ("lag", "oldest", "rate", "failures", "beat", "instances")
     for name in ("stage", "status", "why", *right):
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "why")
     for name, stage in stages.items():
-        lag, age, status = stage["lag"], stage["heartbeat_age_seconds"], stage["status"]
-        cells = {
-            "lag": f"{lag['pending'] + lag['ack_pending']:,} {lag['unit']}",
-            "oldest": f"{lag['age_seconds']:.0f} s",
-            "rate": f"{lag['rate']:.1f}/s",
-            "failures": str(stage["consecutive_failures"]),
-            "beat": "never" if age is None else f"{age:.0f} s",
-            "instances": str(len(stage["instances"])),
-        }
-        colour = COLOURS.get(status, "magenta")
-        shown = f"[{colour}]{MARKS.get(status, '?')} {status}[/]"
-        table.add_row(name, shown, escape(plain(stage["cause"])), *(cells[column] for column in right))
+        cells = _cells(stage)
+        why = escape(plain(stage["cause"]))
+        table.add_row(name, _marked(stage["status"]), why, *(cells[column] for column in right))
     return table
+
+
+def _stage_lines(stages: dict[str, Any]) -> list[RenderableType]:
+    """The same where a table has no room: two lines a stage."""
+    found: list[RenderableType] = []
+    for name, stage in stages.items():
+        found.append(Text.from_markup(f"{name:<9}{_marked(stage['status'])}  {escape(plain(stage['cause']))}"))
+        numbers = " · ".join(f"{word} {value}" for word, value in _cells(stage).items())
+        found.append(Text(f"{'':<9}{numbers}", style="dim"))
+    return found
 
 
 @click.command("deadletters")
@@ -220,7 +261,7 @@ def _table(stages: dict[str, Any]) -> Table:
 def deadletters_command(
     stage: str | None, wanted: tuple[int, ...], retry_all: bool, limit: int, data: str | None, as_json: bool
 ) -> None:
-    """Messages that were given up, whole and with the reason; --retry when the reason is gone.
+    """Messages that were given up, and why; --retry when the reason is gone.
 
     Exit code 0 if there is none (left), 1 if there are some.
     """
@@ -229,9 +270,13 @@ def deadletters_command(
         found = _letters(where, stage, limit)
         asked = [letter["sequence"] for letter in found["deadletters"]] if retry_all else list(wanted)
         if asked:
-            _retry(where, asked)
-            found = _settled(lambda: _letters(where, stage, limit), asked)
+            taken = [sequence for sequence in asked if _retry(where, sequence)]
+            if wanted and not taken:
+                sys.exit(EX_UNKNOWN)
+            found = _settled(lambda: _letters(where, stage, limit), taken)
     except _CannotTell as error:
+        if as_json:
+            click.echo(msgspec.json.encode({"error": str(error)}).decode())
         err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
         sys.exit(EX_UNKNOWN)
     if as_json:
@@ -259,16 +304,31 @@ def _letters(where: Endpoints, stage: str | None, limit: int) -> dict[str, Any]:
     return found
 
 
-def _retry(where: Endpoints, asked: list[int]) -> None:
-    for sequence in asked:
-        url = f"{where.health_url}/v1/autosave/deadletters/{sequence}/retry"
-        headers = {"authorization": f"Bearer {where.health_token}"}
-        try:
-            answer = httpx.post(url, headers=headers, timeout=5, trust_env=False)
-        except httpx.HTTPError as error:
-            raise _CannotTell("the health service does not answer") from error
-        if answer.status_code != 202:
-            raise _CannotTell(f"letter {sequence}: {answer.json().get('detail', answer.text)}")
+def _retry(where: Endpoints, sequence: int) -> bool:
+    """True if the letter is being tried again; else says why not, and the others go on."""
+    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}/retry"
+    headers = {"authorization": f"Bearer {where.health_token}"}
+
+    async def asked() -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUSY_SECONDS
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            while True:
+                answer = await client.post(url, headers=headers)
+                if answer.status_code != 429 or loop.time() > deadline:
+                    return answer
+                await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+
+    try:
+        answer = asyncio.run(asked())
+    except httpx.HTTPError as error:
+        raise _CannotTell("the health service does not answer") from error
+    if answer.status_code == 202:
+        return True
+    if answer.status_code == 401:
+        raise _CannotTell(str(answer.json().get("detail", answer.text)))
+    err.print(f"letter {sequence}: {answer.json().get('detail', answer.text)}", soft_wrap=True, markup=False)
+    return False
 
 
 def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, Any]:
@@ -276,11 +336,13 @@ def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, 
 
     async def waited() -> dict[str, Any]:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + RETRY_SECONDS
+        deadline, before = loop.time() + RETRY_SECONDS, len(asked)
         while True:
             await asyncio.sleep(1.0)  # the next judgement at the earliest
             found = await asyncio.to_thread(look)
             open_ = [x for x in found["deadletters"] if x["sequence"] in asked and x["retry"] in ("", "pending")]
+            if len(open_) < before:
+                deadline, before = loop.time() + RETRY_SECONDS, len(open_)
             if not open_ or loop.time() > deadline:
                 return found
 
@@ -290,15 +352,18 @@ def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, 
 @click.command("dashboard")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @data_option
-def dashboard_command(show: bool, data: str | None) -> None:
+@json_option
+def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
     """The address of the dashboard, with the token in the part that is never sent."""
     try:
         where = _where(endpoints.data_folder(data))
     except _CannotTell as error:
+        if as_json:
+            click.echo(msgspec.json.encode({"error": str(error)}).decode())
         err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
         sys.exit(EX_UNKNOWN)
     url = f"{where.health_url}/autosave" + (f"#token={where.health_token}" if where.health_token else "")
-    click.echo(url)
+    click.echo(msgspec.json.encode({"url": url}).decode() if as_json else url)
     if show and not webbrowser.open(url):
         err.print("no browser could be opened")
         sys.exit(EX_FALSE)

@@ -13,7 +13,7 @@ import msgspec
 
 from contracts import sources
 from contracts.sources import Root
-from local import endpoints, examine, retention
+from local import endpoints, examine, retention, system
 from local.endpoints import Endpoints
 from local.examine import Check
 from runtime.clock import SystemClock
@@ -60,7 +60,8 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         health = await _health(where.health_url)
         found.append(_told(where, health))
     except (endpoints.NotRunning, httpx.HTTPError, ValueError) as error:
-        found.append(Check("health", "wrong", f"nothing answers: {error}", "start it: `mnemo up`"))
+        remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
+        found.append(Check("health", "wrong", f"nothing answers: {error}", remedy))
     watched = [sources.parse(root) for root in where.roots] if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
     found += [
@@ -71,8 +72,9 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     if not any(place.files for place in places):
         found.append(Check("folders", "note", "no transcripts of any assistant found", "name a folder with --source"))
     found += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
-    if where and health:
+    if health:
         found += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
+    if where and (health or system.in_use(data)):  # each by itself: what is down may be health alone
         found += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
     else:
         found += examine.ports()

@@ -190,6 +190,9 @@ async def bus(url: str) -> list[Check]:
             words = f"nats-server {told.major}.{told.minor}.{told.patch} has no atomic batches"
             return [Check("bus", "wrong", words, f"nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer")]
         missing = await _missing(client)
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        words = f"JetStream does not answer: {error or type(error).__name__}"
+        return [Check("bus", "wrong", words, "see logs/nats.log in the data folder")]
     finally:
         await client.close()
     if missing:
@@ -204,12 +207,12 @@ async def _missing(client: Any) -> list[str]:
     for stream in topology.STREAMS:
         try:
             await js.stream_info(stream.name)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+        except nats.js.errors.NotFoundError:
             found.append(f"stream {stream.name}")
     for consumer in topology.CONSUMERS:
         try:
             await js.consumer_info(consumer.stream, consumer.name)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+        except nats.js.errors.NotFoundError:
             found.append(f"consumer {consumer.stream}.{consumer.name}")
     return found
 

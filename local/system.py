@@ -107,6 +107,19 @@ def _lock(data: Path) -> IO[str]:
     return handle
 
 
+def in_use(data: Path) -> bool:
+    """True while a `mnemo up` runs on this data folder."""
+    if not (data / "lock").exists():
+        return False
+    try:
+        _lock(data).close()
+    except Busy:
+        return True
+    except OSError:
+        pass  # not ours to look at
+    return False
+
+
 def _port(name: str, wanted: int, say: Callable[[str], None]) -> int:
     port = free_port(wanted)
     if wanted and port != wanted:

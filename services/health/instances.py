@@ -66,6 +66,12 @@ class Instances:
         self.crowded[stage] = at
         return False
 
+    def forgive(self, stage: Stage) -> None:
+        """The dead letters of the stage are dealt with, or old: failures of those with nothing in hand are history."""
+        for name, one in self.of[stage].items():
+            if not one.beat.in_flight:
+                self.of[stage][name] = msgspec.structs.replace(one, carried=0, forgiven=one.beat.consecutive_failures)
+
     # --- over restarts of the health service --------------------------------------------------------------------
 
     def carried(self) -> dict[str, float]:
@@ -108,7 +114,7 @@ class Instances:
         for known in self.of.values():
             for name, one in known.items():
                 crashes = tuple(crash + gap for crash in one.crashes)
-                times = {"at": one.at + gap, "first_at": one.first_at + gap, "failed_at": one.failed_at + gap}
+                times = {"at": one.at + gap, "first_at": one.first_at + gap}
                 known[name] = msgspec.structs.replace(one, **times, crashes=crashes)
 
     # --- who counts ---------------------------------------------------------------------------------------------

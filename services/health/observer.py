@@ -92,6 +92,8 @@ class Observer:
         self.hourly: list[dict[str, Any]] = []
         self.daily: list[dict[str, Any]] = []
         self.letters: dict[int, Letter] = {}
+        self.given_up: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+        """Dead letters of the last ten minutes, at the last judgement."""
         self.changes: deque[HealthChanged] = deque(maxlen=CHANGES)
         self.imported_at = 0.0
         self._ticked = started
@@ -296,6 +298,7 @@ class Observer:
     def snapshot(self, now: float) -> Snapshot:
         """Judges everything."""
         self.tick(now)
+        self._forgive()
         windows = {stage: self.window(stage, now) for stage in STAGES}
         bus_error, database_error = self._bus_error(now), self._database_error(now)
         found = {
@@ -336,6 +339,12 @@ class Observer:
             disks=dict(self.disks),
             issues=issues(components, windows, self.bus, self.instances.crowded, now),
         )
+
+    def _forgive(self) -> None:
+        for stage in STAGES:
+            before, self.given_up[stage] = self.given_up[stage], self._letters(stage)[1]
+            if before and not self.given_up[stage]:
+                self.instances.forgive(stage)
 
     def _settling(self, now: float) -> frozenset[str]:
         """Components that waited for what has only just come back."""

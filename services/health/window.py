@@ -14,8 +14,6 @@ from contracts.events import Heartbeat, Phase, Stage
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is no crash loop."""
-HISTORY_SECONDS = 600.0
-"""As long as dead letters are a matter of concern."""
 CRASHES_SECONDS = 300.0
 """Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
@@ -38,10 +36,8 @@ class Instance(msgspec.Struct, frozen=True):
     """When it began anew without a goodbye."""
     unpolled: float = 0.0
     """Seconds, up to its last beat, in which it ran, had nothing in hand, and proved no contact with its work."""
-    failed_at: float = 0.0
-    """When its failures last grew."""
     forgiven: int = 0
-    """Failures of this boot that are history: it was idle for long since."""
+    """Failures of this boot that are history: what failed was given up, and the dead letters are dealt with."""
     clock_off: float = 0.0
     """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
 
@@ -64,7 +60,7 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
         began = at - max(0.0, min(beat.uptime_seconds, 1e9))
-        return Instance(beat, at, began, failed_at=at, clock_off=beat.sent_at - at)
+        return Instance(beat, at, began, clock_off=beat.sent_at - at)
     crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
@@ -77,31 +73,17 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
         crashes = (*crashes, at)
     rested = beat.uptime_seconds >= SETTLED_SECONDS and not beat.in_flight
     settled = beat.consecutive_failures == 0 and (beat.processed > 0 or rested)
-    after = Instance(
+    forgiven = before.forgiven if beat.boot_id == before.beat.boot_id else 0
+    return Instance(
         beat=beat,
         at=at,
         first_at=before.first_at,
         carried=0 if settled else carried,
         crashes=crashes,
         unpolled=_unpolled(before, beat, at),
-        failed_at=before.failed_at,
-        forgiven=before.forgiven if beat.boot_id == before.beat.boot_id else 0,
+        forgiven=forgiven if beat.consecutive_failures >= forgiven else 0,
         clock_off=beat.sent_at - at,
     )
-    return _history(before, after)
-
-
-def _history(before: Instance, after: Instance) -> Instance:
-    """Failures without a success since are history when nothing was in hand, and nothing failed, for so long: what
-    failed last was given up, and a person was told."""
-    count = after.beat.consecutive_failures
-    if count < after.forgiven:
-        after = msgspec.structs.replace(after, forgiven=0)
-    if after.failures > before.failures or after.beat.in_flight:
-        return msgspec.structs.replace(after, failed_at=after.at)
-    if after.at - after.failed_at < HISTORY_SECONDS:
-        return after
-    return msgspec.structs.replace(after, carried=0, forgiven=count)
 
 
 def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:

@@ -33,7 +33,8 @@ from runtime.clock import SystemClock
 from runtime.errors import Misconfigured
 from services.health import main as health
 from services.health.settings import Settings
-from tests.conftest import eventually
+from tests.conftest import answer as said
+from tests.conftest import eventually, jsonl, prompt
 
 OLD_SHAPE = json.loads((Path(__file__).parent.parent / "old_health.schema.json").read_text())
 STEP = 7.5
@@ -709,3 +710,57 @@ async def test_the_bus_can_be_away_when_health_starts(nats: Nats, service: Any, 
         await task
     finally:
         os.kill(child.process.pid, signal.SIGCONT)
+
+
+async def test_a_huge_conversation_comes_in_pages(
+    service: Any, transcripts: Path, fill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number and by size: no answer is larger than what was decided, and all of it can be read."""
+    calls = [{"type": "tool_use", "id": f"t{n}", "name": "Bash", "input": {"command": f"{n} " * 50}} for n in range(40)]
+    lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
+    (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
+    await fill()
+    monkeypatch.setattr("services.health.api.CHARACTERS", 10_000)
+    one = await service()
+    await healthy(one)
+    whole = (await one.get("conversation/q?limit=1000")).json()
+    assert whole["truncated"]
+    assert len(whole["answer"]) == 5000
+    seen, following, pages = [], 0, 0
+    while following is not None:
+        page = (await one.get(f"conversation/q?limit=7&offset={following}")).json()
+        assert 1 <= len(page["records"]) <= 7
+        assert sum(len(r["text"]) + len(r["tool_input"]) for r in page["records"]) < 11_500
+        assert (page["total"], page["offset"]) == (81, following)
+        seen += [record["text"] or record["tool_input"] for record in page["records"]]
+        following, pages = page["next"], pages + 1
+    assert len(seen) == 81
+    assert seen[0] == "the question"
+    assert [text.split()[1] for text in seen if text.startswith("step")] == [str(n) for n in range(40)]
+    assert pages > 11
+    assert (await one.get("conversation/q?limit=1001")).status_code == 400
+
+
+async def test_letters_beyond_the_newest_are_reached_when_those_are_gone(service: Any, operator: Bus) -> None:
+    one = await service()
+    await healthy(one)
+    facts = ("x.y", "TRANSCRIPTS", 5, 6, "no", "", b"{}", one.clock.now())
+    for number in range(205):
+        letter = DeadLetter(Stage.WRITER, "w", *facts)
+        await operator.publish(Message(subjects.deadletter(Stage.WRITER), codec.encode(letter), f"d{number}"))
+    await operator.stream.publish(subjects.deadletter(Stage.EMBEDDER), b"no letter at all")
+
+    async def listed(kept: int, first: int, last: int) -> None:
+        page = (await one.get("deadletters?limit=100")).json()
+        rest = (await one.get("deadletters?limit=100&offset=100")).json()
+        assert (page["kept"], page["total"]) == (kept, min(kept, 200)), page["kept"]
+        numbers = [letter["sequence"] for letter in page["deadletters"] + rest["deadletters"]]
+        assert (numbers[0], numbers[-1]) == (last, first), (numbers[0], numbers[-1])
+
+    await eventually(lambda: listed(206, 7, 206))
+    strange = (await one.get("deadletters?stage=embedder")).json()["deadletters"]
+    assert [(letter["text"], letter["error"][:14]) for letter in strange] == [("no letter at all", "not understood")]
+    await operator.stream.purge_stream(topology.DEADLETTERS.name, seq=3)  # the two oldest
+    for sequence in range(10, 207):
+        await operator.stream.delete_msg(topology.DEADLETTERS.name, sequence)
+    await eventually(lambda: listed(7, 3, 9))

@@ -36,7 +36,8 @@ async def test_the_commands_tell_the_truth_and_what_to_do(folder: Path) -> None:
         async def well() -> None:
             found = await mnemo("status", *data)
             assert found.returncode == 0, found.stdout + found.stderr
-            for word in ("watcher", "embedder", "writer", "overall ● healthy", "ledger", "watch   watcher: notify"):
+            words = ("watcher", "embedder", "writer", "overall ● healthy", "ledger", "watch   watcher: notify")
+            for word in (*words, "instances 1", "rate ", "failures 0"):
                 assert word in found.stdout, found.stdout
 
         await eventually(well, within=90)
@@ -44,6 +45,7 @@ async def test_the_commands_tell_the_truth_and_what_to_do(folder: Path) -> None:
         await _dashboard(running, data)
         await _dead_letters(running, data)
         await _doctor(folder, data)
+        await _doctor_of_a_sick_system(running, data, {"HOME": str(folder)})
     gone = await mnemo("status", *data)
     assert gone.returncode == 3
     assert "cannot tell" in gone.stderr
@@ -62,6 +64,20 @@ async def _watch(data: list[str]) -> None:
     _, errors = await asyncio.wait_for(watching.communicate(), 30)
     assert (watching.returncode, errors) == (0, b"")
     assert (await mnemo("status", "--watch", "--json", *data)).returncode == 64
+
+
+async def _doctor_of_a_sick_system(running: system.System, data: list[str], home: dict[str, str]) -> None:
+    """Health is frozen: what else is wrong, and what is not, can be told all the same."""
+    process = running.children["health"].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        found = await mnemo("doctor", "--json", *data, **home)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    checks = {check["name"]: check for check in json.loads(found.stdout)["checks"]}
+    assert "ports" not in checks
+    assert [checks[name]["state"] for name in ("health", "bus", "database")] == ["wrong", "ok", "ok"], checks
 
 
 async def _dashboard(running: system.System, data: list[str]) -> None:
@@ -89,7 +105,10 @@ async def _dead_letters(running: system.System, data: list[str]) -> None:
 
         letters = await eventually(listed)
         number = next(letter["sequence"] for letter in letters if letter["stage"] == "writer")
-        tried = await mnemo("deadletters", "--retry", str(number), "--stage", "writer", *data)
+        both = await mnemo("deadletters", "--retry-all", *data)
+        assert both.stdout.count("retry: it failed again") == 2, both.stdout + both.stderr
+        tried = await mnemo("deadletters", "--retry", str(number), "--retry", "99999", "--stage", "writer", *data)
+        assert "letter 99999: no dead letter" in tried.stderr
         assert tried.returncode == 1
         assert "retry: it failed again" in tried.stdout, tried.stdout
         strange = await mnemo("deadletters", "--retry", "99999", *data)
@@ -103,7 +122,8 @@ async def _dead_letters(running: system.System, data: list[str]) -> None:
 
     async def gone() -> None:
         assert (await mnemo("deadletters", *data)).returncode == 0
-        assert (await mnemo("status", *data)).returncode == 0
+        status = await mnemo("status", *data)
+        assert status.returncode == 0, status.stdout
 
     await eventually(gone)
 
@@ -122,6 +142,8 @@ async def _doctor(folder: Path, data: list[str]) -> None:
     )
     assert ill.returncode == 1
     checks = {check["name"]: check for check in json.loads(ill.stdout)["checks"]}
+    found = await mnemo("dashboard", "--json", *data)
+    assert json.loads(found.stdout)["url"].startswith("http://127.0.0.1:")
     for name in ("settings", "model", "permissions"):
         assert checks[name]["state"] == "wrong", checks[name]
         assert checks[name]["remedy"], checks[name]

@@ -298,12 +298,20 @@ def test_one_loop_that_works_does_not_hide_one_that_fails() -> None:
     assert mine.event().consecutive_failures == 0
 
 
-def test_what_was_given_up_long_ago_is_history(world: World) -> None:
+@pytest.mark.parametrize("how", ["in time", "by a person"])
+def test_what_was_given_up_is_history_when_it_is_dealt_with(world: World, how: str) -> None:
     """Five poison messages on an idle system are no fault for ever; a sixth one counts as one."""
+    facts = ("x", "TRANSCRIPTS", 5, 6, "error", "", "writer-0", world.now, 10, "{}")
     world.facts = {"consecutive_failures": 5}
+    world.steps(3)
+    world.observer.letters[1] = Letter(1, "writer", *facts)
     assert world.steps(3).components["writer"].verdict.rule == "10 failing"
-    world.steps(130, 5.0)
-    assert world.steps(3).components["writer"].verdict.status is Status.HEALTHY
+    if how == "in time":
+        world.steps(130, 5.0)
+    else:
+        world.observer.letters.clear()
+    assert world.steps(4).components["writer"].verdict.status is Status.HEALTHY
+    assert world.step().components["watcher"].verdict.rule == "10 failing"  # nothing of it was given up
     carried, notes = world.observer.carried()
     assert carried["forgiven.writer.writer-0"] == 5.0
     fresh = Observer(world.now, 45.0)  # and stay history over a restart

@@ -224,6 +224,7 @@
     fresh: true,
     stamp: "",
     link: "waiting",
+    refusal: "",
     spoken: "",
     token: "",
     counted: undefined,
@@ -383,7 +384,7 @@
     const age = span((Date.now() - state.at) / 1000);
     if (state.link === "waiting") {
       text(byId("status-word"), "Connecting");
-      text(byId("reason"), "Nothing is known yet.");
+      text(byId("reason"), state.refusal || "Nothing is known yet.");
       text(byId("since"), "");
     } else if (lost) {
       text(byId("status-word"), WORDS.lost);
@@ -526,6 +527,7 @@
       ),
       make("p", { class: "cause" }),
       make("p", { class: "stage-since" }),
+      make("p", { class: "stage-rule" }),
       make(
         "div",
         { class: "lag" },
@@ -566,8 +568,8 @@
     setIcon(find(".badge-icon"), status);
     text(find(".badge-word"), WORDS[status]);
     text(find(".cause"), stage.cause);
-    attribute(find(".cause"), "title", `rule ${stage.rule}`);
     setSince(find(".stage-since"), stage.since);
+    text(find(".stage-rule"), status === "healthy" ? "" : `rule ${stage.rule}`);
     const { lag } = stage;
     const waiting = lag.pending + lag.ack_pending;
     const unknown = status === "unknown";
@@ -1076,7 +1078,6 @@
     const body = byId("reader-body");
     text(byId("reader-title"), `${projectName(whole.project)} · ${whole.source}`);
     const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
-    const records = whole.records.map((record) => showRecord(record, whole));
     body.replaceChildren(
       make(
         "dl",
@@ -1103,12 +1104,34 @@
       make(
         "section",
         {},
-        make("h3", {}, `All ${plural(records.length, "record")}, in order`),
-        make("ol", { class: "records" }, ...records),
-        whole.truncated ? make("p", { class: "aside" }, "There are more records than are listed here.") : null,
+        make("h3", {}, `${plural(whole.total, "record")}, in order`),
+        make("ol", { class: "records", id: "records" }),
+        make("p", { class: "aside", id: "records-state", role: "status" }),
+        make("button", { type: "button", id: "records-more", onclick: () => readOn(whole) }, "Show more records"),
       ),
     );
+    addRecords(whole, whole);
     body.scrollTop = 0;
+  }
+
+  function addRecords(page, whole) {
+    byId("records").append(...page.records.map((record) => showRecord(record, whole)));
+    const shown = byId("records").children.length;
+    whole.next = page.next;
+    text(byId("records-state"), page.next === null ? "" : `${count(shown)} of ${count(page.total)} are shown.`);
+    byId("records-more").hidden = page.next === null;
+  }
+
+  async function readOn(whole) {
+    const last = byId("records").lastElementChild;
+    try {
+      const page = await ask(`conversation/${encodeURIComponent(whole.exchange_id)}?offset=${whole.next}`);
+      if (reading !== whole.exchange_id) return;
+      addRecords(page, whole);
+      last.nextElementSibling?.querySelector("summary").focus();
+    } catch (error) {
+      if (reading === whole.exchange_id) text(byId("records-state"), `Not read: ${error.message}`);
+    }
   }
 
   function tally(tools) {
@@ -1176,7 +1199,7 @@
         "div",
         { class: "letter-foot" },
         make("button", { type: "button", class: "retry", onclick: () => retry(letter.sequence) }, "Retry"),
-        make("p", { class: "letter-state" }),
+        make("p", { class: "letter-state", role: "status" }),
       ),
     );
   }
@@ -1422,8 +1445,23 @@
     source.addEventListener("error", () => {
       lose();
       // The browser tries again by itself unless it was refused.
-      if (source.readyState === EventSource.CLOSED) reopening = setTimeout(connect, 2000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      explain();
+      reopening = setTimeout(connect, 2000);
     });
+  }
+
+  /** An EventSource that was refused does not tell why: the same question, asked as a request, does. */
+  async function explain() {
+    const stop = new AbortController();
+    try {
+      const answer = await fetch(`${API}/events`, { cache: "no-store", credentials: "omit", signal: stop.signal });
+      state.refusal = answer.ok ? "" : (await answer.json()).detail || "";
+    } catch {
+      state.refusal = "";
+    } finally {
+      stop.abort();
+    }
   }
 
   function receive(data) {
@@ -1433,7 +1471,7 @@
     const back = state.link !== "live";
     state.pace = state.fresh ? 0 : Math.max(Date.now() - state.at, 0.9 * state.pace);
     state.fresh = false;
-    Object.assign(state, { live, at: Date.now(), stamp: live.health.timestamp, link: "live" });
+    Object.assign(state, { live, at: Date.now(), stamp: live.health.timestamp, link: "live", refusal: "" });
     remember(live.health);
     render();
     if (back) refreshAll();
