@@ -10,8 +10,9 @@ from contracts.events import HealthChanged, Stage
 from contracts.sources import CANARY
 from services.health import ledger as ledgers
 from services.health import shapes
-from services.health.rules import AGE_DEGRADED, Status, eta, trend
+from services.health.rules import AGE_DEGRADED, Status
 from services.health.snapshot import Letter, Snapshot
+from services.health.trends import eta, trend
 from services.health.window import Instance, StageWindow, throughput
 
 COUNTS = ("transcripts", "segments", "stored_bytes", "records", "conversations", "texts", "chunks")

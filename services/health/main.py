@@ -14,9 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import nats.errors
@@ -25,35 +23,32 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
-from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Phase, Stage
+from contracts.events import Heartbeat, Phase, Stage
 from runtime import bus, heartbeat, lifecycle, provision
-from runtime.bus import Bus, Message
+from runtime.bus import Bus
 from runtime.clock import Clock, SystemClock
-from runtime.errors import Misconfigured, Permanent, Transient
+from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from runtime.tasks import ended
 from services.health import api, probe, webhooks
-from services.health.alerts import Alert, Alerts
-from services.health.canary import Canary
+from services.health.alerts import Alerts
 from services.health.desk import Desk
 from services.health.history import history
 from services.health.instances import sane
 from services.health.letters import Letters
-from services.health.observer import CHANGES, CONSUMERS, Observer
+from services.health.observer import CONSUMERS, Observer
 from services.health.probe import Store
 from services.health.protocol import head_as_get
 from services.health.settings import Settings
 from services.health.snapshot import NOT_ASKED, STAGES
+from services.health.storage import Storage
 from services.health.targets import targets
+from services.health.timeline import Timeline, past
 from services.health.window import BusState
 
 log = Log("mnemo.health")
 
-RECENT = 1000
-"""Conversations that can be paged through."""
-IMPORT_DAYS, HOURLY_DAYS = 366, 3
-FIGURES_TIMEOUT = 60.0
 GOODBYE_SECONDS = 10.0
 """For the last beat of the health service; then the bus is left without it."""
 SEAMLESS_SECONDS = 60.0
@@ -76,16 +71,13 @@ class _Health:
         self.clock = clock
         self.stop = stop
         self.beat = Beat(Stage.HEALTH, settings.instance_name, settings.heartbeat_seconds, clock)
-        self.untold: deque[HealthChanged | AlertDelivered] = deque(maxlen=CHANGES)
-        """Status changes, and alerts that people got, which the bus has not stored yet."""
-        self.told = asyncio.Event()
-        """Set when there is something in `untold`."""
-        self.observer = Observer(clock.now(), settings.grace_seconds, settings.replicas(), self._changed)
-        self.folders = settings.folders()
+        self.timeline = Timeline()
+        self.observer = Observer(clock.now(), settings.grace_seconds, settings.replicas(), self.timeline.changed)
+        self.storage = Storage(settings, clock, self.observer)
         self.desk = Desk()
         self.letters = Letters(self.observer)
         self.alerts = Alerts(settings.webhook_from, settings.webhook_seconds)
-        self.senders = webhooks.senders(targets(settings.webhooks), self._delivered)
+        self.senders = webhooks.senders(targets(settings.webhooks), self.timeline.delivered)
         self.remembered = False
         self.predecessor_at = 0.0
         """When an earlier process of this service was last heard."""
@@ -110,8 +102,9 @@ class _Health:
         serving = asyncio.create_task(server.serve(), name="http")
         try:
             async with asyncio.TaskGroup() as tasks:
-                works = [self._bus(), self._database(), self._canary(), self._disks(), self._figures(), self._judge()]
-                works += [sender.run() for sender in self.senders]
+                storage = self.storage
+                works = [self._bus(), storage.alive(), storage.canary(), storage.disks(), storage.figures()]
+                works += [self._judge(), *(sender.run() for sender in self.senders)]
                 running = [tasks.create_task(work) for work in works]
                 await self.stop.wait()
                 await ended(*running[1:])
@@ -134,7 +127,7 @@ class _Health:
                     async with heartbeat.beating(nats, self.beat), asyncio.TaskGroup() as tasks:
                         await heartbeat.enter(nats, self.beat, Phase.RUNNING)
                         helpers = [tasks.create_task(self.letters.retries(nats, self.desk), name="retries")]
-                        helpers.append(tasks.create_task(self._telling(nats), name="timeline"))
+                        helpers.append(tasks.create_task(self.timeline.run(nats), name="timeline"))
                         helpers.append(tasks.create_task(self._details(nats), name="details"))
                         await self._look(nats)
                         await ended(*helpers)
@@ -172,20 +165,9 @@ class _Health:
 
     async def _restore(self, nats: Bus, state: BusState) -> None:
         """The statuses that an earlier process had shown; of one that ended long ago, only the list of its changes."""
-        past: list[HealthChanged] = []
-        delivered: list[AlertDelivered] = []
-        async for stored in history(nats, topology.HEALTH.name, state.streams[topology.HEALTH.name].last - CHANGES + 1):
-            try:
-                event = codec.decode(stored.payload)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                log.warning("status change not understood", sequence=stored.sequence, error=str(error))
-                continue
-            if isinstance(event, HealthChanged):
-                past.append(event)
-            elif isinstance(event, AlertDelivered):
-                delivered.append(event)
+        changes, delivered = await past(nats, state.streams[topology.HEALTH.name].last)
         seamless = self.clock.now() - self.predecessor_at < SEAMLESS_SECONDS
-        self.observer.restore(past, shown=seamless)
+        self.observer.restore(changes, shown=seamless)
         self.alerts.restore(delivered)
 
     async def _mend(self, nats: Bus, state: BusState) -> None:
@@ -230,7 +212,7 @@ class _Health:
             if not state.error:
                 self.beat.polled()
                 self.beat.succeeded(1)
-                self.told.set()  # try again what the bus did not take
+                self.timeline.again()
             await self._rest(self.settings.probe_seconds)
 
     async def _details(self, nats: Bus) -> None:
@@ -244,18 +226,6 @@ class _Health:
                 await self.letters.look(nats)
             except Transient as error:
                 log.warning("bus only half answers", error=str(error))
-
-    async def _telling(self, nats: Bus) -> None:
-        """What happened into its stream at once, in its order; what is not taken is tried after the next look."""
-        while True:
-            await self.told.wait()
-            self.told.clear()
-            try:
-                while self.untold:
-                    await nats.publish(_message(self.untold[0]))
-                    self.untold.popleft()
-            except (Permanent, Transient) as error:
-                log.warning("what happened is not stored yet", error=str(error))
 
     async def _age(self, nats: Bus) -> None:
         """When the oldest message that waits was stored, for each consumer."""
@@ -274,73 +244,6 @@ class _Health:
                 self._ages[name] = state.ack_floor, stored and stored - self.observer.bus.clock_ahead
             self.observer.oldest[name] = self._ages[name][1]
 
-    # --- the database -------------------------------------------------------------------------------------------
-
-    async def _database(self) -> None:
-        settings, observer = self.settings, self.observer
-        store = Store(settings.postgres_dsn, "alive", probe.TIMEOUT)
-        try:
-            while True:
-                observer.database(await probe.database_error(store), self.clock.now())
-                await asyncio.sleep(settings.probe_seconds)
-        finally:
-            await store.close()
-
-    async def _canary(self) -> None:
-        """In its own time: a folder that hangs is no fault of the database."""
-        settings, observer = self.settings, self.observer
-        if not (settings.canary_seconds and settings.canary_folder):
-            return
-        store = Store(settings.postgres_dsn, "canary", probe.TIMEOUT)
-        canary = Canary(Path(settings.canary_folder), settings.canary_seconds, observer)
-        try:
-            while True:
-                if observer.database_error == "":
-                    await canary.look(store, self.clock.now())
-                await asyncio.sleep(settings.probe_seconds)
-        finally:
-            await store.close()
-
-    async def _disks(self) -> None:
-        """In its own time: a disk that hangs is no fault of the database."""
-        while self.folders:
-            for name, path in self.folders.items():
-                free = await asyncio.to_thread(probe.disk_free, path)
-                if free is None:
-                    self.observer.disks.pop(name, None)
-                else:
-                    self.observer.disks[name] = free
-            await asyncio.sleep(self.settings.probe_seconds)
-
-    async def _figures(self) -> None:
-        """Counts over the database, only when something was written."""
-        observer = self.observer
-        store = Store(self.settings.postgres_dsn, "figures", FIGURES_TIMEOUT)
-        counted = -1
-        try:
-            while True:
-                written = observer.instances.done[Stage.WRITER]
-                if written != counted and observer.database_error == "":
-                    counted = await self._count(store, written, counted)
-                await asyncio.sleep(self.settings.figures_seconds)
-        finally:
-            await store.close()
-
-    async def _count(self, store: Store, written: int, counted: int) -> int:
-        """Each answer is shown as soon as it is there; `counted` stays what it was when one of them failed."""
-        observer = self.observer
-        try:
-            observer.ledger = await store.ask("ledger")
-            observer.coverage = await store.ask("coverage")
-            observer.figures = {**(await store.ask("figures"))[0], "counted_at": self.clock.now()}
-            observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
-            observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
-            observer.recent = await store.ask("recent", RECENT)
-        except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
-            log.warning("not counted", error=probe.words(error))
-            return counted
-        return written
-
     # --- the judge ----------------------------------------------------------------------------------------------
 
     async def _judge(self) -> None:
@@ -356,29 +259,10 @@ class _Health:
                         sender.put(alert)
             await asyncio.sleep(self.settings.evaluate_seconds)
 
-    def _changed(self, change: HealthChanged) -> None:
-        self.untold.append(change)
-        self.told.set()
-
-    def _delivered(self, alert: Alert) -> None:
-        event = AlertDelivered(alert.component, alert.status, alert.rule, alert.at, alert.fault_since)
-        if event not in self.untold:  # another receiver may have got it too
-            self.untold.append(event)
-        self.told.set()
-
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stop.wait()
-
-
-def _message(event: HealthChanged | AlertDelivered) -> Message:
-    """Its id depends on the content alone: a repeat is dropped."""
-    if isinstance(event, HealthChanged):
-        name = f"{event.component}:{event.at}:{event.after}"
-        return Message(subjects.health_changed(event.component), codec.encode(event), name)
-    name = f"alerted:{event.component}:{event.at}:{event.status}"
-    return Message(subjects.alert_delivered(event.component), codec.encode(event), name)
 
 
 nats_errors = (nats.errors.Error, APIError)

@@ -19,8 +19,9 @@ from contracts import topology
 from contracts.events import Stage
 from runtime.heartbeat import service_version
 from services.health import answers
-from services.health.rules import Status, eta, growing, not_less, saturated_seconds, stalled_seconds
+from services.health.rules import Status
 from services.health.snapshot import NOT_ASKED, Snapshot
+from services.health.trends import eta, growing, not_less, saturated_seconds, stalled_seconds
 from services.health.webhooks import Sender
 from services.health.window import CRASHES_SECONDS, Instance, StageWindow, rate, throughput
 

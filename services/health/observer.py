@@ -18,6 +18,7 @@ from services.health.instances import Instances
 from services.health.issues import issues
 from services.health.rules import SEVERITY, Status, Verdict
 from services.health.snapshot import NOT_ASKED, STAGES, START, Component, Held, Letter, Snapshot
+from services.health.trends import FLOORS
 from services.health.window import SAMPLES_SECONDS, BusState, Canary, Lag, Sample, StageWindow, Storage
 
 CONSUMERS: dict[Stage, tuple[Consumer, ...]] = {
@@ -66,7 +67,7 @@ class Observer:
         self.on_change = on_change
         self.instances = Instances()
         self.samples: dict[Stage, deque[Sample]] = {stage: deque() for stage in STAGES}
-        self.floors: dict[Stage, deque[int]] = {stage: deque(maxlen=rules.FLOORS) for stage in STAGES}
+        self.floors: dict[Stage, deque[int]] = {stage: deque(maxlen=FLOORS) for stage in STAGES}
         self.floors_at = started
         self.held = {name: Held() for name in (*COMPONENTS, "overall")}
         self.bus = BusState()

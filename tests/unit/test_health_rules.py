@@ -14,13 +14,11 @@ from services.health.rules import (
     RULES,
     SEVERITY,
     Status,
-    eta,
     judge,
     judge_canary,
     rule_21_healthy,
-    stalled_seconds,
-    trend,
 )
+from services.health.trends import eta, stalled_seconds, trend
 from services.health.window import Canary, Instance, Lag, Sample, StageWindow, Storage
 
 NOW = 100_000.0
