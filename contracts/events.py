@@ -211,6 +211,11 @@ class RecordsEmbedded(msgspec.Struct, frozen=True, tag_field="type", tag="Record
     version: Literal[1] = 1
 
 
+POLLS = "polls"
+"""Gauge of a heartbeat: how many loops of the process tell in `last_poll` when they last had contact with their source
+of work, all the time and not only now and then. Without it, an old `last_poll` says nothing."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="type", tag="Heartbeat", omit_defaults=True):
     """One sign of life. Counters count since the start of the process (`boot_id`)."""
 

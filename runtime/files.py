@@ -7,20 +7,28 @@ from collections.abc import Callable, Iterator
 
 from runtime.filestat import Stat
 
+SOME_ENTRIES = 64
+
 
 def stat_of(found: os.stat_result) -> Stat:
     """The part of a stat that tells whether something happened."""
     return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def walk(root: str, wanted: Callable[[str], bool], problems: list[str]) -> Iterator[tuple[str, Stat]]:
-    """Files below `root` whose path below it, with '/', is `wanted`; what cannot be listed goes to `problems`."""
+def walk(
+    root: str, wanted: Callable[[str], bool], problems: list[str], touched: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, Stat]]:
+    """Files below `root` whose path below it, with '/', is `wanted`; what cannot be listed goes to `problems`.
+    `touched` is called with every folder and every few entries: the disk gives signs of life."""
     pending = [""]
     while pending:
         below = pending.pop()
+        touched()
         try:
             with os.scandir(os.path.join(root, below) if below else root) as entries:
-                for entry in entries:
+                for number, entry in enumerate(entries, start=1):
+                    if number % SOME_ENTRIES == 0:
+                        touched()
                     path = f"{below}/{entry.name}" if below else entry.name
                     try:
                         if entry.is_dir(follow_symlinks=False):

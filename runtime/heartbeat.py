@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 import nats.errors
 
 from contracts import codec, subjects
-from contracts.events import Heartbeat, Phase, Stage
+from contracts.events import POLLS, Heartbeat, Phase, Stage
 from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.logs import Log
@@ -79,6 +79,8 @@ class Beat:
 
     def began(self, count: int, lane: str = "") -> None:
         """`count` pieces of work are in hand, in one of the loops of this process; 0 = done with them."""
+        if not count and self._holds(lane) and lane in self._polls:
+            self.polled(lane)  # whoever had work in hand had contact until now
         self._lanes[lane] = (count, self.clock.monotonic())
 
     @property
@@ -143,7 +145,7 @@ class Beat:
             oldest_in_flight_seconds=self.stuck_seconds(),
             loop_lag_seconds=self.loop_lag,
             last_error=self.last_error,
-            gauges=dict(self.gauges),
+            gauges={**self.gauges, **({POLLS: float(len(self._polls))} if self._polls else {})},
             notes=dict(self.notes),
         )
 

@@ -6,6 +6,7 @@ and its failures would be counted from zero each time.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import stat
@@ -21,15 +22,15 @@ SLOTS = 1024
 
 @contextmanager
 def claimed(stage: Stage, folder: Path | None = None) -> Iterator[str]:
-    """`<host>-<n>` with the lowest n that no living process of this stage and this user holds.
+    """`<host>-<place>-<n>` with the lowest n that no living process of this stage holds in the folder of locks; `place`
+    tells that folder from another user's, or another namespace's, on this machine.
 
     The kernel takes the lock back when the process ends, however it ends. Where there are no such locks, or no
-    folder of our own for them, the process id has to do.
+    folder of our own for them, it is `<host>-<process id>`.
     """
-    host = socket.gethostname()
     held = _slot(stage, folder or Path(tempfile.gettempdir()) / f"mnemostream-{_user()}")
     try:
-        yield f"{host}-{held[0] if held else os.getpid()}"
+        yield f"{socket.gethostname()}-{held[0] if held else os.getpid()}"
     finally:
         if held:
             os.close(held[1])
@@ -39,8 +40,8 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
-def _slot(stage: Stage, folder: Path) -> tuple[int, int] | None:
-    """Number and open descriptor of the first free slot."""
+def _slot(stage: Stage, folder: Path) -> tuple[str, int] | None:
+    """Place and number, and the open descriptor, of the first free slot."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -50,11 +51,12 @@ def _slot(stage: Stage, folder: Path) -> tuple[int, int] | None:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user():
             return None  # somebody else's, in a folder that all may write to
+        place = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()[:4]
         for number in range(SLOTS):
             descriptor = os.open(folder / f"{stage}-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return number, descriptor
+                return f"{place}-{number}", descriptor
             except BlockingIOError:
                 os.close(descriptor)
     except OSError:

@@ -204,6 +204,7 @@ class Observer:
             self._canary_moved(now - self.database_lost_at)
             self.database_lost_at, self.database_back_at = 0.0, now
             self.samples[Stage.WRITER].clear()
+            self.floors[Stage.WRITER].clear()
         self.database_error, self.database_at = error, now
 
     def _lag(self, stage: Stage, now: float) -> Lag:

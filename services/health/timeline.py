@@ -2,7 +2,7 @@
 
     changed, delivered ──▶ untold ──▶ HEALTH ──▶ the next process of this service
 
-What the bus does not take now is told later, in its order.
+What the bus does not take now is told later, in its order; neither kind waits for the other.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ class Timeline:
     """`run` tells the bus what it was told."""
 
     def __init__(self) -> None:
-        self._untold: deque[HealthChanged | AlertDelivered] = deque(maxlen=CHANGES)
+        self._changes: deque[HealthChanged | AlertDelivered] = deque(maxlen=CHANGES)
+        self._alerts: deque[HealthChanged | AlertDelivered] = deque(maxlen=CHANGES)
         self._news = asyncio.Event()
 
     def changed(self, change: HealthChanged) -> None:
         """A component has another status."""
-        self._untold.append(change)
+        self._changes.append(change)
         self._news.set()
 
     def delivered(self, alert: Alert) -> None:
         """A receiver has taken an alert."""
         event = AlertDelivered(alert.component, alert.status, alert.rule, alert.at, alert.fault_since)
-        if event not in self._untold:  # another receiver may have got it too
-            self._untold.append(event)
+        if event not in self._alerts:  # another receiver may have got it too
+            self._alerts.append(event)
         self._news.set()
 
     def again(self) -> None:
@@ -52,12 +53,13 @@ class Timeline:
         while True:
             await self._news.wait()
             self._news.clear()
-            try:
-                while self._untold:
-                    await bus.publish(_message(self._untold[0]))
-                    self._untold.popleft()
-            except (Permanent, Transient) as error:
-                log.warning("what happened is not stored yet", error=str(error))
+            for untold in (self._changes, self._alerts):
+                try:
+                    while untold:
+                        await bus.publish(_message(untold[0]))
+                        untold.popleft()
+                except (Permanent, Transient) as error:
+                    log.warning("what happened is not stored yet", error=str(error))
 
 
 async def past(bus: Bus, last: int) -> tuple[list[HealthChanged], list[AlertDelivered]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts.events import Heartbeat, Phase, Stage
+from contracts.events import POLLS, Heartbeat, Phase, Stage
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is no crash loop."""
@@ -73,7 +73,8 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
         crashes = (*crashes, at)
     rested = beat.uptime_seconds >= SETTLED_SECONDS and not beat.in_flight
     settled = beat.consecutive_failures == 0 and (beat.processed > 0 or rested)
-    forgiven = before.forgiven if beat.boot_id == before.beat.boot_id else 0
+    unbroken = beat.boot_id == before.beat.boot_id and beat.processed == before.beat.processed
+    forgiven = before.forgiven if unbroken else 0
     return Instance(
         beat=beat,
         at=at,
@@ -89,7 +90,7 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
 def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:
     """By whether the stamp changes, not by what it says: clocks of other machines do not matter."""
     same = beat.boot_id == before.beat.boot_id and beat.last_poll == before.beat.last_poll
-    if not same or not beat.last_poll or beat.phase is not Phase.RUNNING:
+    if not same or POLLS not in beat.gauges or beat.phase is not Phase.RUNNING:
         return 0.0
     return before.unpolled + max(0.0, min(at - before.at, BEATS_APART * beat.interval_seconds))
 

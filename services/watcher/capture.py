@@ -32,8 +32,6 @@ log = Log("mnemo.capture")
 
 ACTIVE = 128
 """Files whose cursor stays in memory."""
-SOME_FILES = 256
-"""So many files listed are a sign of life of the disk."""
 MIN_TOUCH_SECONDS = 2.0
 HOLD_SECONDS = 30.0
 """A file that rested so long is closed: an open file would keep its folder from being unmounted."""
@@ -164,13 +162,15 @@ class Capture:
         unreadable: dict[str, str] = {}
         walked = 0
         for root in self.roots:
-            if not os.path.exists(root.folder):
+            try:
+                os.stat(root.folder)
+            except FileNotFoundError:
                 continue  # an assistant that is not used here (yet)
+            except OSError:
+                pass  # the walk tells why
             table = self.known[root]
-            for path, stat in walk(root.folder, root.owns, problems):
+            for path, stat in walk(root.folder, root.owns, problems, self.beat.polled):
                 walked += 1
-                if walked % SOME_FILES == 0:
-                    self.beat.polled()
                 known = table.get(path) or self._file(root, path)
                 known.sweep = number
                 known.size = stat.size

@@ -129,6 +129,13 @@ async def test_a_folder_that_cannot_be_listed_is_told(transcripts: Path, monkeyp
             raise PermissionError(13, "Permission denied")
         return real(folder)
 
+    def gone(path: Any, *args: Any, **more: Any) -> Any:
+        if str(path) == str(transcripts):
+            raise OSError(116, "Stale file handle")
+        return stat(path, *args, **more)
+
+    stat = os.stat
+
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", refused)
         await capture.sweep(asyncio.Event())
@@ -137,6 +144,35 @@ async def test_a_folder_that_cannot_be_listed_is_told(transcripts: Path, monkeyp
     await capture.sweep(asyncio.Event())
     assert capture.beat.gauges["unlistable"] == 0
     assert "unreadable" not in capture.beat.notes
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", gone)
+        patched.setattr(os, "scandir", lambda folder: gone(folder) and real(folder))
+        await capture.sweep(asyncio.Event())
+    assert capture.beat.gauges["unlistable"] == 1  # a mount that is dead is no folder that was never there
+    transcripts.rename(transcripts.parent / "elsewhere")
+    await capture.sweep(asyncio.Event())
+    assert capture.beat.gauges["unlistable"] == 0
+    close(capture)
+
+
+async def test_a_slow_disk_is_no_disk_that_hangs(transcripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder that was listed is a sign of life, whatever is in it."""
+    for number in range(40):
+        (transcripts / f"folder-{number}").mkdir()
+    clock, real, longest = Stopwatch(), os.scandir, [0.0]
+    capture = watcher(transcripts)
+    capture.clock = capture.beat.clock = clock
+    capture.beat.polled()
+
+    def slow(folder: Any) -> Any:
+        clock.ahead += 5
+        longest.append(capture.beat.unpolled_seconds())
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    await capture.sweep(asyncio.Event())
+    assert len(longest) > 40
+    assert max(longest) < 15
     close(capture)
 
 

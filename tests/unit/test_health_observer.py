@@ -29,6 +29,7 @@ def bus(lag: int = 0, floor: int = 10, first: int = 1, created: str = "c1") -> B
 
 
 LONGEST = 5.0
+POLLING = {"polls": 1.0}
 
 
 class World:
@@ -105,21 +106,22 @@ def test_a_beat_that_comes_twice_or_late_changes_nothing() -> None:
 
 def test_who_asks_for_work_is_seen_by_whether_the_stamp_moves() -> None:
     """Neither another machine's clock, nor a silence, nor work in hand, nor a start counts as not asking."""
-    seen = one(last_poll=5.0)
+    seen = one(last_poll=5.0, gauges=POLLING)
     for n in range(1, 8):
-        seen = fold(seen, beat(sequence=1 + n, last_poll=5.0), NOW + 5 * n)
+        seen = fold(seen, beat(sequence=1 + n, last_poll=5.0, gauges=POLLING), NOW + 5 * n)
     assert seen.unpolled == 35.0
     assert judge(window(seen, stage=Stage.WATCHER), NOW + 35).rule == "7 stalled"
-    silent = fold(one(last_poll=5.0), beat(sequence=2, last_poll=5.0), NOW + 500)
+    silent = fold(one(last_poll=5.0, gauges=POLLING), beat(sequence=2, last_poll=5.0, gauges=POLLING), NOW + 500)
     assert silent.unpolled == 10.0  # it was frozen; that is told by its silence
-    assert fold(seen, beat(sequence=20, last_poll=6.0), NOW + 40).unpolled == 0.0
-    assert fold(seen, beat(sequence=20, last_poll=5.0, boot_id="b2"), NOW + 40).unpolled == 0.0
-    assert fold(seen, beat(sequence=20, last_poll=5.0, phase=Phase.DRAINING), NOW + 40).unpolled == 0.0
-    assert fold(one(), beat(sequence=2), NOW + 9).unpolled == 0.0  # it does not tell
+    assert fold(seen, beat(sequence=20, last_poll=6.0, gauges=POLLING), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, gauges=POLLING, boot_id="b2"), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, gauges=POLLING, phase=Phase.DRAINING), NOW + 40).unpolled == 0.0
+    silent = one(last_poll=5.0)  # an older version, which told it now and then
+    assert fold(silent, beat(sequence=2, last_poll=5.0), NOW + 9).unpolled == 0.0
 
 
 def test_a_lost_bus_is_no_time_without_a_look_for_work(world: World) -> None:
-    world.facts = {"last_poll": 5.0}
+    world.facts = {"last_poll": 5.0, "gauges": POLLING}
     world.steps(3)
     for _ in range(10):
         world.now += 10

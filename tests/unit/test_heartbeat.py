@@ -47,12 +47,15 @@ def test_the_loop_that_is_longest_without_contact_counts() -> None:
     assert (beat.last_poll, beat.unpolled_seconds()) == (1000.0, 40.0)
     beat.began(3, "a")  # who has work in hand need not look for more
     assert (beat.last_poll, beat.unpolled_seconds()) == (1040.0, 0.0)
-    beat.began(0, "a")
-    assert beat.unpolled_seconds() == 40.0
-    beat.polled("a")
-    assert (beat.last_poll, beat.unpolled_seconds()) == (1040.0, 0.0)
+    clock.at += 500
+    beat.polled("b")
+    beat.began(0, "a")  # until now it had contact
+    assert (beat.last_poll, beat.unpolled_seconds()) == (1540.0, 0.0)
+    clock.at += 7
+    beat.polled("b")
+    assert (beat.last_poll, beat.unpolled_seconds()) == (1540.0, 7.0)
     beat.phase = Phase.RUNNING
-    assert beat.event().last_poll == 1040.0
+    assert (beat.event().last_poll, beat.event().gauges["polls"]) == (1540.0, 2.0)
 
 
 def holder(folder: Path) -> tuple[subprocess.Popen[str], str]:
@@ -70,19 +73,24 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_process_that_is_killed_leaves_its_name_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o700)
+    (tmp_path / "b").mkdir(mode=0o700)
+    elsewhere, strange = holder(tmp_path / "b")
+    tmp_path /= "a"
     first, name = holder(tmp_path)
     second, other = holder(tmp_path)
     try:
         assert name.endswith("-0")
         assert other == name[:-1] + "1"
+        assert strange not in (name, other)  # another user, or another namespace, with the same host name
         end(first)
         first, again = holder(tmp_path)
         assert again == name
         with claimed(Stage.EMBEDDER, tmp_path) as mine:  # of another stage
             assert mine == name
     finally:
-        end(first)
-        end(second)
+        for process in (first, second, elsewhere):
+            end(process)
 
 
 def test_without_a_folder_of_our_own_the_process_id_has_to_do(tmp_path: Path) -> None:

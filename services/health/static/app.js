@@ -1124,6 +1124,8 @@
 
   async function readOn(whole) {
     const last = byId("records").lastElementChild;
+    if (byId("records-more").getAttribute("aria-disabled")) return;
+    attribute(byId("records-more"), "aria-disabled", "true");
     try {
       const page = await ask(`conversation/${encodeURIComponent(whole.exchange_id)}?offset=${whole.next}`);
       if (reading !== whole.exchange_id) return;
@@ -1131,6 +1133,8 @@
       last.nextElementSibling?.querySelector("summary").focus();
     } catch (error) {
       if (reading === whole.exchange_id) text(byId("records-state"), `Not read: ${error.message}`);
+    } finally {
+      if (reading === whole.exchange_id) attribute(byId("records-more"), "aria-disabled", null);
     }
   }
 
