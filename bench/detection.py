@@ -48,6 +48,9 @@ RECOVERY = 240.0
 LOOK_SECONDS = 0.2
 HERE = Path(__file__).resolve().parent
 
+Fault = tuple[str, str, str, float, Callable[..., Any], Callable[..., Any]]
+"""Title, component, rules that name it, seconds it may take, how to do it and how to undo it."""
+
 
 class Drill:
     """One running system, and what can be done to it."""
@@ -305,15 +308,17 @@ async def drills(drill: Drill, only: list[str]) -> None:
     def sending(name: str, number: int) -> Callable[[], None]:
         return lambda: drill.send(name, number)
 
-    faults: list[tuple[str, str, str, float, Callable[..., Any], Callable[..., Any]]] = []
-    for name, stage in (("watcher", "watcher"), ("embedder-0", "embedder"), ("writer", "writer")):
+    faults: list[Fault] = []
+    named = (("watcher", "watcher"), ("embedder-0", "embedder"), ("writer", "writer"))
+    for name, stage in named:  # first: crashes are remembered for five minutes, and others would count here
+        faults.append((f"{stage}: crash loop", stage, "8", WORK, partial(_crash, drill, name), drill.crashes))
+    faults += _of_servers(drill)
+    for name, stage in named:
         faults.append((f"{stage} kill -9", stage, "13|6|5", WORK, sending(name, kill), nothing))
         faults.append((f"{stage} SIGSTOP", stage, "6|7", WORK, sending(name, stop), sending(name, go)))
         blocked, deadlocked = sending(name, signal.SIGUSR1), sending(name, signal.SIGUSR2)
         faults.append((f"{stage}: event loop blocked", stage, "6", WORK, blocked, nothing))
         faults.append((f"{stage}: work deadlocked, beats go on", stage, "7", WORK, deadlocked, nothing))
-        crash = partial(_crash, drill, name)
-        faults.append((f"{stage}: crash loop", stage, "8", WORK, crash, drill.crashes))
     hanging = sending("watcher", signal.SIGURG)
     faults += [
         ("watcher: its disk hangs, beats go on", "watcher", "7", WORK, hanging, nothing),
@@ -321,6 +326,32 @@ async def drills(drill: Drill, only: list[str]) -> None:
         ("health SIGSTOP", "health", "no answer", BUS, sending("health", stop), sending("health", go)),
         ("health: event loop blocked", "health", "no answer", BUS, sending("health", signal.SIGUSR1), nothing),
         ("health: crash loop", "health", "no answer", BUS, partial(_crash, drill, "health"), drill.crashes),
+    ]
+    for title, component, rules, limit, harm, mend in faults:
+        if not only or any(word in title for word in only):
+            await drill.fault(title, component, rules, limit, harm, mend)
+    if not only or "middle" in only:
+        await restarted_in_the_middle(drill)
+    if not only or "asleep" in only:
+        await asleep(drill, 45)
+    if not only or "scale" in only:
+        await drill.up("embedder-1")
+        await drill.until(
+            lambda answer: len(answer.get("stages", {}).get("embedder", {}).get("instances", [])) == 2, 60
+        )
+        stop_, go_ = sending("embedder-1", stop), sending("embedder-1", go)
+        await drill.fault("one of two embedders SIGSTOP", "embedder", "11", WORK, stop_, go_)
+        await drill.quiet("scale-down: SIGTERM of an embedder", 60, lambda: drill.running.children["embedder-1"].stop())
+
+
+def _of_servers(drill: Drill) -> list[Fault]:
+    """NATS, PostgreSQL, and what is in them."""
+
+    def sending(name: str, number: int) -> Callable[[], None]:
+        return lambda: drill.send(name, number)
+
+    stop, go = signal.SIGSTOP, signal.SIGCONT
+    return [
         ("NATS down", "bus", "unreachable", BUS, lambda: drill.down("nats"), lambda: drill.up("nats")),
         ("NATS frozen", "bus", "unreachable", BUS, sending("nats", stop), sending("nats", go)),
         ("consumer deleted", "writer", "3", BUS, drill.delete_consumer, drill.provision),
@@ -338,21 +369,6 @@ async def drills(drill: Drill, only: list[str]) -> None:
         ("poison message", "writer", "15", WORK, drill.poison, drill.bury),
         ("growing lag", "embedder", "16", WORST, lambda: _flood(drill, 120), lambda: _flood(drill, 1)),
     ]
-    for title, component, rules, limit, harm, mend in faults:
-        if not only or any(word in title for word in only):
-            await drill.fault(title, component, rules, limit, harm, mend)
-    if not only or "middle" in only:
-        await restarted_in_the_middle(drill)
-    if not only or "asleep" in only:
-        await asleep(drill, 45)
-    if not only or "scale" in only:
-        await drill.up("embedder-1")
-        await drill.until(
-            lambda answer: len(answer.get("stages", {}).get("embedder", {}).get("instances", [])) == 2, 60
-        )
-        stop_, go_ = sending("embedder-1", stop), sending("embedder-1", go)
-        await drill.fault("one of two embedders SIGSTOP", "embedder", "11", WORK, stop_, go_)
-        await drill.quiet("scale-down: SIGTERM of an embedder", 60, lambda: drill.running.children["embedder-1"].stop())
 
 
 def _crash(drill: Drill, name: str) -> None:
