@@ -38,8 +38,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     """Name of this machine in transcript ids; empty = the host name. Fixed in containers, whose names change."""
     instance: str = ""
-    """Name of this process in heartbeats; empty = host name and the lowest number that is free, so that a process
-    that is started again has the name of the one before."""
+    """Name of this process in heartbeats; empty = host name, a mark of where such names are kept, and the lowest
+    number that is free: a process that is started again has the name of the one before."""
     log_level: str = "info"
     """debug, info, warning or error."""
     heartbeat_seconds: float = 5.0
