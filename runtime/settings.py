@@ -43,7 +43,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     """debug, info, warning or error."""
     heartbeat_seconds: float = 5.0
-    """Time between two heartbeats, seconds."""
+    """Time between two heartbeats, seconds; 6 at most."""
     watchdog_blocked_seconds: float = 30.0
     """An event loop blocked for so long ends the process with all stacks, seconds; 0 = never."""
     watchdog_stuck_seconds: float = 120.0
