@@ -47,7 +47,9 @@ class Canary:
                 state = msgspec.structs.replace(
                     state, arrived=state.arrived + 1, last_arrived_at=now, last_seconds=took, waiting_since=0.0
                 )
-            overdue = now - state.last_sent_at >= self.period * (LOST_PERIODS if state.waiting_since else 1)
+            patience = LOST_PERIODS if state.waiting_since else 1
+            overdue = now - state.last_sent_at >= self.period * patience
+            overdue = overdue and not (state.waiting_since and self.observer.ahead)  # it waits its turn, in an import
             if overdue:
                 await self._sent(now)
                 lost = state.lost + bool(state.waiting_since)

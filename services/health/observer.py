@@ -42,6 +42,8 @@ SETTLING_SECONDS = 20.0
 """After bus or database came back, for so long, what is wrong with those who need it is still a consequence."""
 FORGOTTEN_SECONDS = 120.0
 """A person's `mnemo forget` takes messages out of the log up to so long after its tombstone."""
+ARRIVING_SECONDS = 20.0
+"""From the last message before the canary's line to its row with a vector, at most."""
 FLOOR_SECONDS = 60.0
 STALE_SECONDS = 20.0
 """A look at the bus or the database that is older than this says nothing."""
@@ -85,6 +87,9 @@ class Observer:
         """When each consumer was made, also while it is missing."""
         self.recreated: dict[str, tuple[float, str]] = {}
         self.canary = Canary()
+        self.ahead = 0
+        """Messages that wait longer than the canary's line; it waits its turn."""
+        self.ahead_at = float("-inf")
         self.disks: dict[str, int] = {}
         self.figures: dict[str, Any] = {}
         self.coverage: list[dict[str, Any]] = []
@@ -233,6 +238,7 @@ class Observer:
         self.bus_back_at += gap
         self.database_back_at += gap
         self.forgotten_at += gap
+        self.ahead_at += gap
         self.floors_at += gap
         self.database_at += gap
         self.imported_at += gap
@@ -308,7 +314,8 @@ class Observer:
             "database": _reachable("2 database", database_error),
             **{str(stage): rules.judge(window, now) for stage, window in windows.items()},
         }
-        found["canary"] = self._canary(bus_error or database_error, now, _ahead(windows, found, self.canary))
+        self._queue(_ahead(windows, found, self.canary), now)
+        found["canary"] = self._canary(bus_error or database_error, now)
         for name, verdict in found.items():
             self._take(name, verdict, now)
         overall = self._overall()
@@ -363,9 +370,16 @@ class Observer:
             return Verdict(Status.DEGRADED, "3 wiring", wrong)
         return _reachable("1 bus", error)
 
-    def _canary(self, error: str, now: float, ahead: int) -> Verdict:
+    def _queue(self, ahead: int, now: float) -> None:
+        """Whether the canary's line waits its turn. When nothing is before it any more, it is given time to arrive."""
+        if ahead:
+            self.ahead, self.ahead_at = ahead, now
+        elif now - self.ahead_at >= ARRIVING_SECONDS:
+            self.ahead = 0
+
+    def _canary(self, error: str, now: float) -> Verdict:
         """Until the first line has arrived, what was shown before goes on: a restart proves nothing."""
-        verdict = rules.judge_canary(self.canary, error, now, ahead)
+        verdict = rules.judge_canary(self.canary, error, now, self.ahead)
         first = self.canary.period and not self.canary.last_arrived_at and not error
         if first and verdict.status is Status.HEALTHY:
             shown = self.held["canary"].shown
@@ -374,8 +388,9 @@ class Observer:
         return verdict
 
     def _overall(self) -> Verdict:
-        """The worst component; root cause first."""
+        """The worst component; root cause first. A canary of which no line has arrived yet says nothing of the rest."""
         shown = [(name, self.held[name].shown) for name in COMPONENTS]
+        shown = [(name, held) for name, held in shown if name != "canary" or held.status is not Status.UNKNOWN]
         if self.held["bus"].shown.status is Status.UNHEALTHY:
             return self.held["bus"].shown
         judged = [(name, verdict) for name, verdict in shown if name != "database"]
@@ -417,7 +432,8 @@ def _ahead(windows: Mapping[Stage, StageWindow], found: Mapping[str, Verdict], c
     after = [windows[stage] for stage in (Stage.EMBEDDER, Stage.WRITER)]
     if any(found[window.stage].status is not Status.HEALTHY for window in after):
         return 0
-    return sum(w.lag.total for w in after if w.lag.total and 0 < w.oldest_at <= canary.waiting_since)
+    until = canary.waiting_since + canary.period  # its own message is stored a little later than it was written
+    return sum(w.lag.total for w in after if w.lag.total and 0 < w.oldest_at <= until)
 
 
 def _lasting(noted: Mapping[str, tuple[float, str]], names: list[str], now: float, seconds: float) -> str:

@@ -412,6 +412,36 @@ def test_after_an_outage_of_the_database_nobody_is_told_twice(world: World) -> N
     ]
 
 
+def test_a_canary_on_its_first_way_is_unknown_and_says_nothing_of_the_rest(world: World) -> None:
+    world.observer.canary = Canary(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
+    snapshot = world.steps(3)
+    assert snapshot.components["canary"].verdict.status is Status.UNKNOWN
+    assert snapshot.status is Status.HEALTHY
+    assert any("first line is under way" in issue for issue in snapshot.issues)
+
+
+def test_a_line_that_waits_its_turn_is_not_lost_and_has_time_to_arrive(world: World) -> None:
+    """An import of 300 s before it; then it must come, or it is lost."""
+    began = world.now
+    world.observer.canary = Canary(30.0, 5, 4, 0, began, began - 30, 1.0, began)
+    name = "TRANSCRIPTS.embedder"
+    lag = {name: ConsumerState(Lag(900), 0, 1, "c1")}
+
+    def step(oldest: float) -> str:
+        world.sequence += 1
+        world.facts = {"processed": world.sequence, "last_progress_at": world.now}
+        state = bus()
+        if oldest:
+            state = msgspec.structs.replace(state, consumers={**state.consumers, **lag})
+        world.observer.oldest = {name: oldest} if oldest else {}
+        return world.step(1.0, state).components["canary"].verdict.status
+
+    assert {step(began - 400 + second) for second in range(300)} == {"healthy"}
+    assert {step(began + 2) for _ in range(60)} == {"healthy"}  # its own message is in hand
+    assert {step(0.0) for _ in range(15)} == {"healthy"}
+    assert [step(0.0) for _ in range(12)][-1] == "unhealthy"
+
+
 def test_the_start_of_nats_is_the_start_of_the_grace() -> None:
     fresh = Observer(NOW, 45.0)
     for second in range(60):
