@@ -370,11 +370,11 @@ class Observer:
             return Verdict(Status.DEGRADED, "3 wiring", wrong)
         return _reachable("1 bus", error)
 
-    def _queue(self, ahead: int, now: float) -> None:
+    def _queue(self, ahead: int | None, now: float) -> None:
         """Whether the canary's line waits its turn. When nothing is before it any more, it is given time to arrive."""
         if ahead:
             self.ahead, self.ahead_at = ahead, now
-        elif now - self.ahead_at >= ARRIVING_SECONDS:
+        elif ahead is None or now - self.ahead_at >= ARRIVING_SECONDS:
             self.ahead = 0
 
     def _canary(self, error: str, now: float) -> Verdict:
@@ -427,11 +427,11 @@ class Observer:
         self.on_change(change)
 
 
-def _ahead(windows: Mapping[Stage, StageWindow], found: Mapping[str, Verdict], canary: Canary) -> int:
-    """Messages that wait longer than the canary's line, if those who have them in hand are well."""
+def _ahead(windows: Mapping[Stage, StageWindow], found: Mapping[str, Verdict], canary: Canary) -> int | None:
+    """Messages that wait longer than the canary's line; None if those who have them in hand are not well."""
     after = [windows[stage] for stage in (Stage.EMBEDDER, Stage.WRITER)]
     if any(found[window.stage].status is not Status.HEALTHY for window in after):
-        return 0
+        return None
     until = canary.waiting_since + canary.period  # its own message is stored a little later than it was written
     return sum(w.lag.total for w in after if w.lag.total and 0 < w.oldest_at <= until)
 

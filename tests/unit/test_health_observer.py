@@ -440,6 +440,10 @@ def test_a_line_that_waits_its_turn_is_not_lost_and_has_time_to_arrive(world: Wo
     assert {step(began + 2) for _ in range(60)} == {"healthy"}  # its own message is in hand
     assert {step(0.0) for _ in range(15)} == {"healthy"}
     assert [step(0.0) for _ in range(12)][-1] == "unhealthy"
+    world.observer.canary = Canary(30.0, 5, 4, 0, world.now - 100, began, 1.0, world.now - 100)
+    assert [step(world.now - 200) for _ in range(5)][-1] == "healthy"
+    world.silent = {Stage.EMBEDDER}  # it is not its turn that it waits for
+    assert [step(world.now - 200) for _ in range(30)][-1] == "unhealthy"
 
 
 def test_the_start_of_nats_is_the_start_of_the_grace() -> None:
