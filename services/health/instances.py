@@ -16,7 +16,9 @@ STOPPED_SECONDS = 600.0
 MOST_INSTANCES = 256
 """Most instances of a stage that are followed: lists, labels and the time of a judgement are bounded by it."""
 MOST = 2**53
-NAME_CHARS, NOTES = 200, 1000
+NAME_CHARS, NOTES = 200, 500
+OWN_NOTES = 3 * 2 * MOST_INSTANCES + NOTES
+"""Of the health service itself, which tells two numbers of each instance of three stages."""
 MOST_FAILURES = 10**9
 CARRIED, FORGIVEN, LEFT = "failures", "forgiven", "goodbye"
 """Gauges of the health service's own heartbeat, so that its successor knows them: `failures.<stage>.<instance>`, those
@@ -172,10 +174,11 @@ def sane(beat: Heartbeat) -> bool:
     counts = (beat.sequence, beat.pid, beat.processed, beat.failed, beat.consecutive_failures, beat.in_flight)
     times = (beat.sent_at, beat.uptime_seconds, beat.last_progress_at, beat.last_poll, beat.interval_seconds)
     rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, *beat.gauges.values())
+    notes = OWN_NOTES if beat.stage is Stage.HEALTH else NOTES
     return (
         all(0 <= count < MOST for count in (*counts, beat.last_import_count, beat.total_imported))
         and all(0 <= time < MOST for time in times)
         and all(abs(value) < MOST for value in rest)
         and 0 < len(beat.instance) <= NAME_CHARS
-        and len(beat.gauges) + len(beat.notes) <= NOTES
+        and len(beat.gauges) + len(beat.notes) <= notes
     )

@@ -265,12 +265,18 @@ def test_a_missing_stream_is_never_healthy(world: World, name: str) -> None:
         {"uptime_seconds": float("inf")},
         {"instance": "x" * 201},
         {"instance": ""},
-        {"notes": {str(n): "" for n in range(1001)}},
+        {"notes": {str(n): "" for n in range(501)}},
     ],
 )
 def test_what_cannot_be_counted_with_is_no_heartbeat(more: dict[str, object]) -> None:
     assert sane(beat())
     assert not sane(beat(**more))
+
+
+def test_what_a_full_system_leaves_to_the_next_health_service_is_read() -> None:
+    full = {f"failures.writer.w{number}": 1.0 for number in range(3 * 2 * MOST_INSTANCES)}
+    assert sane(beat(stage=Stage.HEALTH, gauges=full))
+    assert not sane(beat(stage=Stage.WRITER, gauges=full))
 
 
 def test_the_canary_is_not_blamed_for_sleep_or_a_lost_bus_and_a_restart_keeps_its_status(world: World) -> None:
