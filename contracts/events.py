@@ -7,7 +7,9 @@
     Heartbeat            one sign of life of one instance of one stage
     HealthChanged        a component of the system has another status than before
     AlertDelivered       people were told of it
-    DeadLetter           a message that was given up, whole, with the reason
+    DeadLetter           a message that was given up, whole or by reference, with the reason
+    InFlight             what one worker has in hand; its successor hands it back
+    Suspect              a message whose worker died while it alone was in work
 
 Decoding ignores unknown fields (a newer producer may add some) and refuses unknown types and
 versions, which then go to the dead letters instead of being misread.
@@ -252,7 +254,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="type", tag="Heartbeat", 
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetter"):
-    """A message that was given up, kept whole so that nothing is lost."""
+    """A message that was given up, and why. The original stays in the log at (`stream`, `stream_sequence`)."""
 
     stage: Stage
     instance: str
@@ -263,7 +265,46 @@ class DeadLetter(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetter"
     error: str
     traceback: str
     payload: bytes
+    """The message as it was; empty when it is too large for a letter (`by_reference`)."""
     sent_at: float
+    by_reference: bool = False
+    """True if the payload is only in the log."""
+    payload_bytes: int = 0
+    """Size of the original, bytes; 0 in letters of an earlier version."""
+    version: Literal[1] = 1
+
+
+class InFlight(msgspec.Struct, frozen=True, tag_field="type", tag="InFlight"):
+    """What one loop of one worker has in hand. The last one of each subject holds; an empty one is written when all is
+    settled. A successor of the same name hands back what a dead worker held, instead of waiting for `ack_wait`."""
+
+    stage: Stage
+    instance: str
+    boot_id: str
+    stream: str
+    consumer: str
+    acks: list[str]
+    """Ack subjects of the messages (`$JS.ACK.<stream>.<consumer>.…`)."""
+    sent_at: float
+    version: Literal[1] = 1
+
+
+class Suspect(msgspec.Struct, frozen=True, tag_field="type", tag="Suspect"):
+    """How often a worker has begun with a message alone and did not live to say how it ended."""
+
+    stage: Stage
+    instance: str
+    stream: str
+    consumer: str
+    stream_sequence: int
+    attempts: int
+    """Attempts alone without an outcome, the present one among them; 0 = cleared."""
+    witnessed: int
+    """Of them, those that ended the process by an error that was seen."""
+    error: str
+    """The last error that was seen; "" when the process died without a word (SIGKILL, a crash in C)."""
+    traceback: str
+    at: float
     version: Literal[1] = 1
 
 
@@ -335,6 +376,8 @@ Event = (
     | RecordsEmbedded
     | Heartbeat
     | DeadLetter
+    | InFlight
+    | Suspect
     | HealthChanged
     | AlertDelivered
 )

@@ -14,6 +14,8 @@ FORGOTTEN = "transcripts.forgotten.>"
 EMBEDDED = "transcripts.embedded.>"
 HEARTBEATS = "heartbeats.>"
 DEADLETTERS = "deadletters.>"
+IN_FLIGHT = "inflight.>"
+SUSPECTS = "suspects.>"
 ADVISORIES = (
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
@@ -76,6 +78,16 @@ def heartbeat(stage: Stage, instance: str) -> str:
 def deadletter(stage: Stage) -> str:
     """Subject of what one stage has given up."""
     return f"deadletters.{stage}"
+
+
+def in_flight(stage: Stage, instance: str, stream: str) -> str:
+    """Subject of what one worker has in hand of one stream."""
+    return f"inflight.{stage}.{token(instance)}.{stream}"
+
+
+def suspect(stream: str, consumer: str, sequence: int | str) -> str:
+    """Subject of the suspicion against one message; `sequence` is that of the stream, or `*`."""
+    return f"suspects.{stream}.{consumer}.{sequence}"
 
 
 def health_changed(component: str) -> str:

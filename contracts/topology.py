@@ -25,8 +25,11 @@ EVENT_BUDGET = 4 * MIB
 
 
 FETCH_MESSAGES = 24
-"""Most segments asked for at once: more of them could exceed the server's `max_pending` of 64 MiB for a connection,
-which it then closes."""
+"""Most messages asked for at once."""
+
+FETCH_BYTES = 16 * MIB
+"""Most bytes asked for at once: what the server sends must stay below its `max_pending` of 64 MiB for a connection,
+which it closes otherwise. A message that is larger is asked for alone."""
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -80,6 +83,23 @@ HEARTBEATS = Stream(
     max_msgs_per_subject=24,
 )
 DEADLETTERS = Stream("DEADLETTERS", (subjects.DEADLETTERS,), max_bytes=4 * GIB)
+IN_FLIGHT = Stream(
+    "INFLIGHT",
+    (subjects.IN_FLIGHT,),
+    storage="memory",
+    discard="old",
+    max_bytes=64 * MIB,
+    max_age=15 * MINUTE,
+    max_msgs_per_subject=1,
+)
+SUSPECTS = Stream(
+    "SUSPECTS",
+    (subjects.SUSPECTS,),
+    discard="old",
+    max_bytes=64 * MIB,
+    max_age=30 * DAY,
+    max_msgs_per_subject=1,
+)
 HEALTH = Stream(
     "HEALTH",
     (subjects.HEALTH_CHANGED, subjects.ALERT_DELIVERED),
@@ -89,7 +109,10 @@ HEALTH = Stream(
 )
 ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
 
-STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, HEALTH, ADVISORIES)
+STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, IN_FLIGHT, SUSPECTS, HEALTH, ADVISORIES)
+
+VOLATILE = (HEARTBEATS, IN_FLIGHT)
+"""Streams in memory: a lone server forgets them at its restart, and they are made anew."""
 
 EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
 WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
@@ -100,8 +123,11 @@ FORMER_FILTERS = (subjects.CHANGED,)
 
 CONSUMERS = (EMBEDDER, WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS)
 
-MAX_DELIVERIES = 5
-"""Deliveries after which a worker gives a message up; the server itself never does."""
+CRASHES_WITNESSED = 3
+"""A message that alone was in work is given up after so many crashes of which the error was seen."""
+CRASHES_SILENT = 8
+"""The same for deaths without a word: each may as well be an operator's `kill -9`. Deliveries are never counted:
+lost pulls, restarts and stops use them up for messages that nobody has tried (docs/adr/0015)."""
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -112,8 +138,16 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 def _reads(*consumers: Consumer) -> tuple[str, ...]:
-    api = [f"$JS.API.CONSUMER.{verb}.{c.stream}.{c.name}" for c in consumers for verb in ("INFO", "MSG.NEXT")]
-    return (*api, *(f"$JS.ACK.{c.stream}.{c.name}.>" for c in consumers))
+    """Pulling, acking, and the record of what is in hand and of what is suspected."""
+    found = []
+    for c in consumers:
+        suspects = subjects.suspect(c.stream, c.name, "*")
+        found += [f"$JS.API.CONSUMER.{verb}.{c.stream}.{c.name}" for verb in ("INFO", "MSG.NEXT")]
+        found += [f"$JS.ACK.{c.stream}.{c.name}.>", suspects, f"$JS.API.DIRECT.GET.{SUSPECTS.name}.{suspects}"]
+    for stage in sorted({c.stage for c in consumers}):
+        own = f"inflight.{stage}.>"
+        found += [own, f"$JS.API.DIRECT.GET.{IN_FLIGHT.name}.{own}"]
+    return tuple(found)
 
 
 def _history(stream: Stream) -> tuple[str, ...]:
@@ -121,9 +155,10 @@ def _history(stream: Stream) -> tuple[str, ...]:
     return f"$JS.API.CONSUMER.CREATE.{stream.name}.>", f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.>"
 
 
-def _retries() -> tuple[str, ...]:
-    """Answering a request to try a dead letter again: read it, answer, remove it."""
-    return "_INBOX.>", "$JS.API.DIRECT.GET.DEADLETTERS", "$JS.API.STREAM.MSG.DELETE.DEADLETTERS"
+def _retries(*consumers: Consumer) -> tuple[str, ...]:
+    """Answering a request to try a dead letter again: read it and its original, answer, remove it."""
+    originals = sorted({f"$JS.API.DIRECT.GET.{c.stream}" for c in consumers})
+    return "_INBOX.>", "$JS.API.DIRECT.GET.DEADLETTERS", "$JS.API.STREAM.MSG.DELETE.DEADLETTERS", *originals
 
 
 GRANTS = {
@@ -143,16 +178,16 @@ GRANTS = {
             f"heartbeats.{Stage.EMBEDDER}.>",
             f"deadletters.{Stage.EMBEDDER}",
             *_reads(EMBEDDER),
-            *_retries(),
+            *_retries(EMBEDDER),
         ),
-        (subjects.EMBED_QUERY, subjects.retry(Stage.EMBEDDER)),
+        (subjects.EMBED_QUERY, subjects.retry(Stage.EMBEDDER), subjects.FORGOTTEN),
     ),
     Stage.WRITER: Grant(
         (
             f"heartbeats.{Stage.WRITER}.>",
             f"deadletters.{Stage.WRITER}",
             *_reads(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
-            *_retries(),
+            *_retries(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
         ),
         (subjects.retry(Stage.WRITER),),
     ),
@@ -164,7 +199,7 @@ GRANTS = {
             *(subject for stream in (HEARTBEATS, HEALTH, DEADLETTERS) for subject in _history(stream)),
             "$JS.API.DIRECT.GET.TRANSCRIPTS",
             "$JS.API.DIRECT.GET.EMBEDDINGS",
-            f"$JS.API.STREAM.CREATE.{HEARTBEATS.name}",  # in memory, a restart of the server takes it away
+            *(f"$JS.API.STREAM.CREATE.{stream.name}" for stream in VOLATILE),
             subjects.HEALTH_CHANGED,
             subjects.ALERT_DELIVERED,
             subjects.RETRIES,

@@ -1,200 +1,266 @@
-"""The consumer loop: fetch, hand to the work, settle. The only place where a message is settled.
+"""The consumer loop: pull, hand to the work, settle. The only place where a message is settled.
 
-    fetch ──▶ decode ──▶ work(events) ──▶ ack
-      ▲          │           ├─ Transient: hold the messages (in progress), wait, try again: nothing else is fetched
-      │          │           └─ Permanent: alone again; alone already ⇒ dead letter, term
+    pull ──▶ decode ──▶ work(events) ──▶ ack
+      ▲          │           ├─ Transient: hold the messages (in progress), wait, try again: nothing else is pulled
+      │          │           ├─ TooSlow: the same in halves, down to one
+      │          │           └─ Permanent: in halves, down to the one to blame ⇒ dead letter, term
       │          └─ not a known event ⇒ dead letter, term
-      └── a message delivered twice or more goes alone; after MAX_DELIVERIES it goes to the dead letters,
-          which also catches a message that kills the process
+      └── delivered before: last, and alone in the process. An attempt is recorded before it begins and taken back
+          when it has any outcome; what is left counts crashes, and so many of them ⇒ dead letter, term
 
-A bug in the work ends the process with nothing settled: the server delivers again.
+A delivery is no attempt: lost pulls, lost acks, stops and restarts use up deliveries of messages that nobody tried.
+A bug in the work ends the process with nothing settled; the next one hands back what this one held.
 """
 
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.errors import APIError, FetchTimeoutError, NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event
-from runtime.bus import Bus, Message
-from runtime.errors import Misconfigured, Permanent, Transient
+from contracts import codec, topology
+from contracts.events import Event, Suspect
+from runtime import deadletters, pull
+from runtime.bus import Bus
+from runtime.custody import Custody, Gate
+from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.tasks import either
 
 log = Log("mnemo.consume")
 
-FETCH_TIMEOUT = 5.0
-IDLE_HEARTBEAT = 2.0
 IN_PROGRESS_EVERY = 8.0
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+WORK_GRACE = 4.0
+"""After a stop, the work in hand may go on so long, seconds; then it is given back."""
+LAST_DELAY = 5.0
+"""A message that has crashed a worker waits so long, seconds, again and again, while others wait too …"""
+LAST_LIMIT = 120.0
+"""… but no longer than this after its last attempt."""
+REFUSED = "pulls_refused"
+REDELIVERED = "redelivered"
+"""Gauges of a heartbeat: pull requests that the server refused; messages that came with a delivery before."""
 
 Work = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-async def work(bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event) -> None:
-    """Feeds `do` until `stop`. `do` returns only after its effect is durable.
+async def work(
+    bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event, gate: Gate | None = None
+) -> None:
+    """Feeds `do` until `stop`. `do` returns only after its effect is durable. Loops of one process share a `gate`.
 
-    Raises Misconfigured when the consumer does not exist.
+    Raises Misconfigured when the consumer does not exist, Transient when JetStream does not answer.
     """
-    subscription = await _bind(bus, consumer)
-    settler = _Settler(bus, consumer, do, beat, stop)
-    beat.polled(settler.lane)
+    await _exists(bus, consumer)
+    lane = _Lane(bus, consumer, do, beat, stop, gate or Gate())
+    await lane.custody.hand_back()
     misses = 0
-    while not stop.is_set():
-        try:
-            messages = await subscription.fetch(consumer.batch, timeout=FETCH_TIMEOUT, heartbeat=IDLE_HEARTBEAT)
-        except FetchTimeoutError:
-            beat.polled(settler.lane)
+    async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
+        beat.polled(lane.name)
+        while not stop.is_set():
+            try:
+                messages = await source.take(stop)
+            except Transient as error:
+                await _missed(bus, lane, error, misses)
+                misses += 1
+                continue
+            beat.polled(lane.name)
             misses = 0
-            continue
-        except (nats.errors.Error, TimeoutError, APIError) as error:
-            # No contact, or the consumer is gone: both look alike here, so ask by name, with a pause.
-            misses += 1
-            if misses > 1:
-                beat.cut_off(f"no contact with consumer {consumer.name}: {error or type(error).__name__}")
-                subscription = await _rebind(bus, consumer, subscription, stop)
-            await _pause(stop, BACKOFF[min(misses, len(BACKOFF)) - 1])
-            continue
-        beat.polled(settler.lane)
-        misses = 0
-        await settler.settle(messages)
-    await subscription.unsubscribe()
+            if messages:
+                await lane.settle(messages)
 
 
-async def _bind(bus: Bus, consumer: topology.Consumer) -> JetStreamContext.PullSubscription:
-    """Binds only: a deleted durable must be noticed, never silently made anew with defaults."""
+async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
+    """Looks only: a deleted durable must be noticed, never silently made anew with defaults."""
     try:
         await bus.stream.consumer_info(consumer.stream, consumer.name, timeout=5)
     except NotFoundError as error:
         raise Misconfigured(
             f"consumer {consumer.name} of stream {consumer.stream} is missing; run `python -m runtime.provision`"
         ) from error
-    except (nats.errors.Error, TimeoutError) as error:
-        raise Transient(f"JetStream does not answer: {error}") from error
-    return await bus.stream.pull_subscribe_bind(
-        consumer.name, consumer.stream, pending_msgs_limit=10 * consumer.batch, pending_bytes_limit=-1
-    )
+    except (nats.errors.Error, TimeoutError, APIError) as error:
+        raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error
 
 
-async def _rebind(
-    bus: Bus, consumer: topology.Consumer, old: JetStreamContext.PullSubscription, stop: asyncio.Event
-) -> JetStreamContext.PullSubscription:
-    """A consumer that is gone while we run is a fault that a person mends: wait for it, and go on by ourselves."""
-    try:
-        fresh = await _bind(bus, consumer)
-    except (Transient, Misconfigured) as error:
-        log.warning("waiting for the bus", consumer=consumer.name, error=str(error))
-        return old
-    await old.unsubscribe()
-    return fresh
+async def _missed(bus: Bus, lane: _Lane, error: Transient, misses: int) -> None:
+    """A pull that failed. What a person must mend is told at once; a lost connection only when it stays lost."""
+    if isinstance(error, pull.Refused):
+        lane.count(REFUSED, 1)
+        lane.beat.cut_off(f"the pull request was refused: {error}")
+        log.error("pull request refused", consumer=lane.consumer.name, stream=lane.consumer.stream, error=str(error))
+    elif misses:
+        lane.beat.cut_off(f"no contact with consumer {lane.consumer.name}: {error}")
+        try:
+            await _exists(bus, lane.consumer)
+        except (Transient, Misconfigured) as why:  # a person mends it: wait, and go on by ourselves
+            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(why))
+    await either(lane.stop, within=BACKOFF[min(misses, len(BACKOFF) - 1)])
 
 
-class _Settler:
-    """What happens to fetched messages. One per consumer."""
+class _Lane:
+    """What happens to the messages of one consumer."""
 
-    def __init__(self, bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event) -> None:
+    def __init__(
+        self, bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event, gate: Gate
+    ) -> None:
         self.bus = bus
         self.consumer = consumer
         self.do = do
         self.beat = beat
         self.stop = stop
-        self.lane = f"{consumer.stream}.{consumer.name}"
+        self.gate = gate
+        self.custody = Custody(bus, consumer, beat)
+        self.name = f"{consumer.stream}.{consumer.name}"
+
+    def count(self, gauge: str, more: int) -> None:
+        self.beat.gauges[gauge] = self.beat.gauges.get(gauge, 0) + more
 
     async def settle(self, messages: Sequence[Msg]) -> None:
-        """Every message leaves settled, or the process ends, or the server delivers it again."""
-        fresh: list[Msg] = []
-        self.beat.began(len(messages), self.lane)
+        """Every message leaves settled or handed back, unless the process ends."""
+        fresh = [message for message in messages if message.metadata.num_delivered == 1]
+        known = [message for message in messages if message.metadata.num_delivered > 1]
+        self.count(REDELIVERED, len(known))
+        self.beat.began(len(messages), self.name)
+        await self.custody.hold(messages)
         keeper = asyncio.create_task(_keep(messages), name="in-progress")
         try:
-            for message in messages:
-                if message.metadata.num_delivered > 1:
-                    await self._together([message])
-                else:
-                    fresh.append(message)
             if fresh:
                 await self._together(fresh)
+            await self._suspects(known)
+        except Exception:
+            await self._hand_back(messages)  # this process ends: others need not wait for its successor
+            raise
         finally:
             keeper.cancel()
-            self.beat.began(0, self.lane)
+            self.beat.began(0, self.name)
+        await self._hand_back(messages)
+        await self.custody.hold([])
 
-    async def _together(self, messages: Sequence[Msg]) -> None:
+    async def _hand_back(self, messages: Sequence[Msg]) -> None:
+        """What is left undone goes to another worker now, not after `ack_wait`."""
+        for message in messages:
+            if not message.is_acked:
+                with suppress(nats.errors.Error):
+                    await message.nak()
+
+    async def _suspects(self, messages: Sequence[Msg]) -> None:
+        """Those that were delivered before, one by one; the least suspicious first."""
+        records = [(await self.custody.suspicion(m.metadata.sequence.stream), m) for m in messages]
+        for record, message in sorted(records, key=lambda pair: (pair[0].witnessed, pair[0].attempts)):
+            if self.stop.is_set():
+                return
+            if record.attempts and self._others_first(record, message):
+                await message.nak(delay=LAST_DELAY)
+            elif record.witnessed >= topology.CRASHES_WITNESSED or record.attempts >= topology.CRASHES_SILENT:
+                await self._give_up(message, _Crashes(record))
+            else:
+                await self._together([message], record)
+
+    def _others_first(self, record: Suspect, message: Msg) -> bool:
+        waited = self.beat.clock.now() - record.at
+        return bool(message.metadata.num_pending) and 0 <= waited < LAST_LIMIT
+
+    async def _together(self, messages: Sequence[Msg], record: Suspect | None = None) -> None:
+        """One piece of work; `record` for a single message that is suspected."""
         known: list[tuple[Msg, Event]] = []
         for message in messages:
             try:
-                if message.metadata.num_delivered > topology.MAX_DELIVERIES:
-                    raise Permanent(f"not processed in {topology.MAX_DELIVERIES} deliveries")
                 known.append((message, codec.decode(message.data)))
-            except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, Permanent) as error:
-                await self._bury(message, error)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                await self._give_up(message, error)
         if not known:
             return
         try:
-            done = await self._persist([event for _, event in known])
-        except Permanent as error:
+            done = await self._persist([event for _, event in known], record)
+        except (Permanent, TooSlow) as error:
             if len(known) == 1:
-                await self._bury(known[0][0], error)
+                await self._give_up(known[0][0], error)
                 return
-            for message, _ in known:  # find the one to blame
-                await self._together([message])
+            half = len(known) // 2  # find the one to blame, or what can be done in time
+            for part in (known[:half], known[half:]):
+                await self._together([message for message, _ in part])
             return
-        for message, _ in known:
-            await (message.ack() if done else message.nak())
         if done:
-            self.beat.succeeded(len(known), self.lane)
+            for message, _ in known:
+                await message.ack()
+            self.beat.succeeded(len(known), self.name)
 
-    async def _persist(self, events: Sequence[Event]) -> bool:
-        """Tries until it works; False when told to stop before it did."""
+    async def _persist(self, events: Sequence[Event], record: Suspect | None) -> bool:
+        """Tries until it works; False when told to stop before it did. Raises Permanent, and TooSlow for a group."""
         attempt = 0
-        while True:
+        while not self.stop.is_set():
             try:
-                await self.do(events)
-                return True
+                return await self._attempt(events, record)
             except Transient as error:
-                self.beat.failed_with(error, self.lane)
+                self.beat.failed_with(error, self.name)
                 log.warning("holding messages", count=len(events), attempt=attempt, error=str(error))
-                await _pause(self.stop, BACKOFF[min(attempt, len(BACKOFF) - 1)])
-                self.beat.began(len(events), self.lane)  # waiting for a dependency is no deadlock
+                if isinstance(error, TooSlow) and len(events) > 1:
+                    raise
+                await either(self.stop, within=BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                self.beat.began(len(events), self.name)  # waiting for a dependency is no deadlock
                 attempt += 1
-                if self.stop.is_set():
-                    return False
+        return False
 
-    async def _bury(self, message: Msg, error: Exception) -> None:
-        """Dead letter first, stored and acknowledged; only then is the message ended."""
-        self.beat.failed_with(error, self.lane)
-        at = message.metadata
-        letter = DeadLetter(
-            stage=self.consumer.stage,
-            instance=self.beat.instance,
-            subject=message.subject,
-            stream=at.stream,
-            stream_sequence=at.sequence.stream,
-            deliveries=at.num_delivered,
-            error=f"{type(error).__name__}: {error}",
-            traceback="".join(traceback.format_exception(error)),
-            payload=message.data,
-            sent_at=self.beat.clock.now(),
-        )
-        name = f"dead:{at.stream}:{at.sequence.stream}:{self.consumer.name}"
-        while True:
+    async def _attempt(self, events: Sequence[Event], record: Suspect | None) -> bool:
+        """One call of the work: beside others, or alone with the attempt on record."""
+        if record is None:
+            async with self.gate.shared():
+                return await self._call(events)
+        async with self.gate.alone():
+            begun = await self.custody.begins(record)
             try:
-                await self.bus.publish(Message(subjects.deadletter(self.consumer.stage), codec.encode(letter), name))
-                break
-            except Transient as failure:
-                self.beat.failed_with(f"dead letter not stored yet: {failure}", self.lane)
-                log.warning("dead letter not stored yet", error=str(failure))
-                await _pause(self.stop, BACKOFF[-1])
-                if self.stop.is_set():
-                    return
-        await message.term()
-        log.error("message given up", subject=message.subject, sequence=at.sequence.stream, error=letter.error)
+                done = await self._call(events)
+            except (Transient, asyncio.CancelledError):
+                await self.custody.absolve(begun, record.attempts)
+                raise
+            except Permanent:
+                await self.custody.absolve(begun, 0)
+                raise
+            except Exception as error:
+                await self.custody.testify(begun, error)
+                raise
+            await self.custody.absolve(begun, 0 if done else record.attempts)
+            return done
+
+    async def _call(self, events: Sequence[Event]) -> bool:
+        """False when a stop came and the work did not end soon enough after it."""
+        task = asyncio.ensure_future(self.do(events))
+        stopped = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await asyncio.wait({task}, timeout=WORK_GRACE)
+            if task.done():
+                task.result()
+                return True
+            return False
+        finally:
+            stopped.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=1.0)  # a frozen server must not hold the exit
+
+    async def _give_up(self, message: Msg, error: Exception) -> None:
+        """Dead letter first, stored and acknowledged; only then is the message ended."""
+        self.beat.failed_with(error, self.name)
+        found = deadletters.letter(message, self.consumer, self.beat, error)
+        if await deadletters.store(self.bus, found, self.consumer, self.beat, self.stop, self.name):
+            await message.term()
+            log.error("dead-lettered", subject=message.subject, sequence=found.stream_sequence, error=found.error)
+
+
+class _Crashes(Permanent):
+    """The worker died with this message alone in work, again and again."""
+
+    def __init__(self, record: Suspect) -> None:
+        seen = f"; the last error: {record.error}\n{record.traceback}" if record.error else ""
+        super().__init__(f"crashed its worker {record.attempts} times while it alone was in work{seen}")
 
 
 async def _keep(messages: Sequence[Msg]) -> None:
@@ -203,12 +269,5 @@ async def _keep(messages: Sequence[Msg]) -> None:
         await asyncio.sleep(IN_PROGRESS_EVERY)
         for message in messages:
             if not message.is_acked:
-                await message.in_progress()
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
+                with suppress(nats.errors.Error):
+                    await message.in_progress()

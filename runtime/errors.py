@@ -2,7 +2,8 @@
 
     MnemoError
     ├── Transient       wait and try again: the bus or the database is away
-    │   └── NoSpace     the stream is full (error 10077): pause, the file is still there
+    │   ├── NoSpace     the stream is full (error 10077): pause, the file is still there
+    │   └── TooSlow     the work did not end in its time limit: the same in smaller pieces
     ├── Permanent       this message can never be processed: dead letter
     └── Misconfigured   a person must act: the process ends with exit code 78 and says what to do
 
@@ -22,6 +23,10 @@ class Transient(MnemoError):
 
 class NoSpace(Transient):
     """The stream has reached `max_bytes`, or the server its disk."""
+
+
+class TooSlow(Transient):
+    """A time limit of the work was reached: fewer messages at once may fit into it."""
 
 
 class Permanent(MnemoError):

@@ -45,9 +45,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     log.info("provisioned", streams=len(topology.STREAMS), consumers=len(topology.CONSUMERS))
 
 
-async def heartbeats(js: JetStreamContext) -> None:
-    """Makes the stream of heartbeats if it is missing: it is in memory, and a server alone forgets it at a restart."""
-    await _stream(js, _stream_config(topology.HEARTBEATS, Settings()))
+async def volatile(js: JetStreamContext) -> None:
+    """Makes the streams in memory if they are missing: a lone server forgets them at a restart."""
+    for stream in topology.VOLATILE:
+        await _stream(js, _stream_config(stream, Settings()))
 
 
 def _stream_config(stream: topology.Stream, settings: Settings) -> api.StreamConfig:

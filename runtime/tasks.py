@@ -8,6 +8,17 @@ from typing import Any
 AGAIN_SECONDS = 1.0
 
 
+async def either(*events: asyncio.Event, within: float) -> bool:
+    """True as soon as one of the events is set; False after `within` seconds."""
+    waiters = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiters, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+
+
 async def ended(*tasks: asyncio.Task[Any], grace: float = 0.0) -> None:
     """Returns when all of the tasks have ended: by themselves within `grace` seconds, else by cancellation.
 

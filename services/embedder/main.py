@@ -21,6 +21,7 @@ from contracts.events import EmbedQuery, EmbedReply, Phase, Stage
 from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.bus import Bus
 from runtime.clock import SystemClock
+from runtime.custody import Gate
 from runtime.tasks import ended
 from services.embedder import model as models
 from services.embedder.embed import Embedder
@@ -43,8 +44,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await _answer_queries(nats, model)
         lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, lane)
-        await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER.stream: embedder.work}, beat)
-        await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop)
+        gate = Gate()
+        await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER: embedder.work}, beat, gate)
+        await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop, gate)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         await ended(guard)
 

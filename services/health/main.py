@@ -171,15 +171,15 @@ class _Health:
         self.alerts.restore(delivered)
 
     async def _mend(self, nats: Bus, state: BusState) -> None:
-        """The one stream that is in memory comes back by itself."""
-        if topology.HEARTBEATS.name not in state.streams:
+        """The streams that are in memory come back by themselves."""
+        if _forgotten(state):
             try:
-                await provision.heartbeats(nats.stream)
+                await provision.volatile(nats.stream)
             except (Misconfigured, *nats_errors, TimeoutError, OSError) as error:
                 raise Transient(f"heartbeats cannot be kept: {error or type(error).__name__}") from error
 
     async def _mended(self, nats: Bus) -> BusState:
-        """What the bus is after the stream in memory was made anew; nobody is told of a gap of a second."""
+        """What the bus is after the streams in memory were made anew; nobody is told of a gap of a second."""
         try:
             await self._mend(nats, BusState())
         except Transient as error:
@@ -205,7 +205,7 @@ class _Health:
     async def _look(self, nats: Bus) -> None:
         while not self.stop.is_set():
             state = await probe.bus_state(nats, self.clock.now())
-            if not state.error and topology.HEARTBEATS.name not in state.streams:
+            if not state.error and _forgotten(state):
                 state = await self._mended(nats)
             self.observer.probed(state, self.clock.now())
             self.beat.gauges, self.beat.notes = self.observer.carried()
@@ -263,6 +263,11 @@ class _Health:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stop.wait()
+
+
+def _forgotten(state: BusState) -> bool:
+    """True when a lone server was started again: what was in memory is gone."""
+    return any(stream.name not in state.streams for stream in topology.VOLATILE)
 
 
 nats_errors = (nats.errors.Error, APIError)

@@ -12,11 +12,12 @@ import numpy as np
 from pgvector.asyncpg import register_vector
 
 from contracts.events import Event, RecordsEmbedded
-from runtime.errors import Misconfigured, Permanent, Transient
+from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
 from services.writer import queries, rows
 
-COMMAND_TIMEOUT = 60.0
+COMMAND_TIMEOUT = 30.0
+"""Longest wait for one statement, seconds: a frozen server is noticed by it. A batch that needs longer is split."""
 CONNECT_TIMEOUT = 5.0
 
 REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
@@ -122,7 +123,7 @@ async def connect(dsn: str) -> AsyncIterator[Database]:
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
                 init=register_vector,
-                server_settings={"application_name": "mnemo-writer", "statement_timeout": "60000"},
+                server_settings={"application_name": "mnemo-writer", "statement_timeout": str(int(COMMAND_TIMEOUT * 1000))},
             )
             break
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, ValueError) as error:
@@ -146,6 +147,8 @@ def _translated() -> Iterator[None]:
         yield
     except REFUSALS as error:
         raise Permanent(f"PostgreSQL refuses the rows: {_words(error)}") from error
+    except (asyncpg.QueryCanceledError, TimeoutError) as error:
+        raise TooSlow(f"PostgreSQL: {_words(error) or 'no answer in time'}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise Transient(f"PostgreSQL: {_words(error) or type(error).__name__}") from error
 

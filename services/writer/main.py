@@ -18,6 +18,7 @@ from contracts import topology
 from contracts.events import Event, Phase, RecordsEmbedded, Stage
 from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.clock import SystemClock
+from runtime.custody import Gate
 from runtime.tasks import ended
 from services.writer import database
 from services.writer.database import Database
@@ -36,10 +37,11 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
-        await retry.serve(nats, Stage.WRITER, {consumer.stream: do for consumer, do in works.items()}, beat)
+        gate = Gate()  # a message that may crash this process is in work alone, in both loops
+        await retry.serve(nats, Stage.WRITER, works, beat, gate)
         async with asyncio.TaskGroup() as loops:
             for consumer, do in works.items():
-                loops.create_task(consume.work(nats, consumer, do, beat, stop))
+                loops.create_task(consume.work(nats, consumer, do, beat, stop, gate))
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         await ended(guard)
 

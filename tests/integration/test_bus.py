@@ -175,25 +175,6 @@ async def test_a_transient_failure_holds_the_messages_and_uses_up_no_delivery(op
     assert (await operator.stream.consumer_info("TRANSCRIPTS", "writer")).num_redelivered == 0
 
 
-async def test_a_message_that_kills_its_worker_every_time_is_given_up(operator: Bus) -> None:
-    await operator.publish(segment(1))
-    subscription = await operator.stream.pull_subscribe_bind("writer", "TRANSCRIPTS")
-    for _ in range(topology.MAX_DELIVERIES):
-        await (await subscription.fetch(1, timeout=5))[0].nak()
-
-    async def never(events: Sequence[Event]) -> None:
-        raise AssertionError("must not be tried again")
-
-    worker = Worker(operator, never)
-
-    async def buried() -> None:
-        assert await count(operator, "DEADLETTERS") == 1
-        assert await lag(operator) == 0
-
-    await eventually(buried)
-    await worker.done()
-
-
 async def test_a_bug_ends_the_loop_with_the_message_unsettled(operator: Bus) -> None:
     async def do(events: Sequence[Event]) -> None:
         raise ZeroDivisionError

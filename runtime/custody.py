@@ -1,0 +1,171 @@
+"""What is in hand, and what is suspected: two records on the bus that outlive the process (docs/adr/0015).
+
+INFLIGHT (memory)  the ack subjects of all that one loop holds. Written without waiting; a successor of the same name
+                   hands those messages back at once. Where it is lost, the server delivers again after `ack_wait`.
+SUSPECTS (file)    for a message that was delivered before: how often a worker began with it alone and died. Written
+                   and acknowledged before the work begins, cleared when the work has any outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js.errors import APIError, NotFoundError
+
+from contracts import codec, subjects, topology
+from contracts.events import InFlight, Suspect
+from runtime.bus import Bus, Message, translated
+from runtime.errors import Transient
+from runtime.heartbeat import Beat
+from runtime.logs import Log
+
+log = Log("mnemo.custody")
+
+LOOKUP = 3.0
+"""Longest wait for one record, seconds."""
+FAILURES = (nats.errors.Error, APIError, TimeoutError, OSError)
+
+
+class Gate:
+    """Groups work side by side; a suspect alone in the whole process, so that its crash blames and harms nobody else."""
+
+    def __init__(self) -> None:
+        self._condition = asyncio.Condition()
+        self._groups = 0
+        self._alone = 0
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[None]:
+        """Beside other groups; waits while a suspect is in work or waits its turn."""
+        async with self._condition:
+            await self._condition.wait_for(lambda: not self._alone)
+            self._groups += 1
+        try:
+            yield
+        finally:
+            async with self._condition:
+                self._groups -= 1
+                self._condition.notify_all()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """By itself, when all that is in work has ended."""
+        async with self._condition:
+            await self._condition.wait_for(lambda: not self._alone)
+            self._alone = 1
+            try:
+                await self._condition.wait_for(lambda: not self._groups)
+            except BaseException:
+                self._alone = 0
+                self._condition.notify_all()
+                raise
+        try:
+            yield
+        finally:
+            async with self._condition:
+                self._alone = 0
+                self._condition.notify_all()
+
+
+class Custody:
+    """The records of one loop of one worker."""
+
+    def __init__(self, bus: Bus, consumer: topology.Consumer, beat: Beat) -> None:
+        self._bus = bus
+        self._consumer = consumer
+        self._beat = beat
+        self._subject = subjects.in_flight(consumer.stage, beat.instance, consumer.stream)
+
+    async def hand_back(self) -> int:
+        """What a predecessor of the same name held when it died goes back to the server at once; how many."""
+        found = await self._last(topology.IN_FLIGHT.name, self._subject)
+        if not isinstance(found, InFlight) or found.boot_id == self._beat.boot_id or not found.acks:
+            return 0
+        prefix = f"$JS.ACK.{self._consumer.stream}.{self._consumer.name}."
+        for ack in found.acks:
+            if ack.startswith(prefix):
+                await self._bus.client.publish(ack, b"-NAK")
+        log.warning("handed back what a dead worker held", messages=len(found.acks), boot=found.boot_id)
+        await self.hold([])
+        return len(found.acks)
+
+    async def hold(self, messages: Sequence[Msg]) -> None:
+        """These are in hand now. Nobody waits for it to be stored: it only makes a recovery faster."""
+        event = InFlight(
+            stage=self._consumer.stage,
+            instance=self._beat.instance,
+            boot_id=self._beat.boot_id,
+            stream=self._consumer.stream,
+            consumer=self._consumer.name,
+            acks=[message.reply for message in messages],
+            sent_at=self._beat.clock.now(),
+        )
+        try:
+            await self._bus.client.publish(self._subject, codec.encode(event))
+        except FAILURES as error:
+            log.warning("what is in hand is not recorded", error=str(error) or type(error).__name__)
+
+    async def suspicion(self, sequence: int) -> Suspect:
+        """The record of a message of the stream; an empty one if there is none, or none can be read."""
+        found = await self._last(topology.SUSPECTS.name, self._suspect(sequence))
+        if isinstance(found, Suspect):
+            return found
+        return Suspect(
+            stage=self._consumer.stage,
+            instance=self._beat.instance,
+            stream=self._consumer.stream,
+            consumer=self._consumer.name,
+            stream_sequence=sequence,
+            attempts=0,
+            witnessed=0,
+            error="",
+            traceback="",
+            at=0.0,
+        )
+
+    async def begins(self, record: Suspect) -> Suspect:
+        """The message goes to work alone, with one attempt more against it. Raises Transient: then it must wait."""
+        return await self._store(record, attempts=record.attempts + 1)
+
+    async def absolve(self, record: Suspect, attempts: int) -> None:
+        """The attempt had an outcome: it is taken back. If that is not stored, one attempt too many counts."""
+        try:
+            await self._store(record, attempts=attempts)
+        except Transient as error:
+            log.warning("a suspicion was not taken back", sequence=record.stream_sequence, error=str(error))
+
+    async def testify(self, record: Suspect, error: BaseException) -> None:
+        """The attempt ends this process by an error that we can name."""
+        text = "".join(traceback.format_exception(error))[-8000:]
+        words = f"{type(error).__name__}: {error}"[:500]
+        try:
+            await self._store(record, witnessed=record.witnessed + 1, error=words, traceback=text)
+        except Transient as failure:
+            log.warning("a crash was not recorded", sequence=record.stream_sequence, error=str(failure))
+
+    def _suspect(self, sequence: int) -> str:
+        return subjects.suspect(self._consumer.stream, self._consumer.name, sequence)
+
+    async def _store(self, record: Suspect, **changed: object) -> Suspect:
+        fresh = msgspec.structs.replace(record, instance=self._beat.instance, at=self._beat.clock.now(), **changed)
+        name = f"suspect:{self._suspect(record.stream_sequence)}:{fresh.at}:{fresh.attempts}:{fresh.witnessed}"
+        await self._bus.publish(Message(self._suspect(record.stream_sequence), codec.encode(fresh), name))
+        return fresh
+
+    async def _last(self, stream: str, subject: str) -> object:
+        """The last event of a subject; None if there is none, or it cannot be had now."""
+        try:
+            async with asyncio.timeout(LOOKUP):
+                message = await self._bus.stream.get_last_msg(stream, subject, direct=True)
+            return codec.decode(message.data or b"")
+        except NotFoundError:
+            return None
+        except (*FAILURES, msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("a record cannot be read", subject=subject, error=str(translated(error)))
+            return None

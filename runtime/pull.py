@@ -1,0 +1,176 @@
+"""Pull requests of our own: at most one is open, it is read to its end status, and no message that arrives is dropped.
+
+    MSG.NEXT {batch, max_bytes, expires, no_wait} ──▶ message … message ──▶ 404 | 408 | 409, or `batch` messages
+                                                        │
+                                                        └──▶ taken, whatever request it answers
+
+`no_wait` with `expires` is the server's one-shot request: it waits for the first message, sends what there is, and
+ends. So nothing can arrive while the work goes on, and no worker takes more than it was asked for. nats-py's `fetch`
+does neither (docs/adr/0015). Protocol: https://docs.nats.io/reference/reference-protocols/nats_api_reference
+and ADR-13 of nats-architecture-and-design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from runtime.bus import Bus, translated
+from runtime.errors import Transient
+from runtime.logs import Log
+from runtime.tasks import either
+
+log = Log("mnemo.pull")
+
+ACK = "$JS.ACK."
+"""How the reply subject of every message of a stream begins."""
+EXPIRES = 5.0
+"""An idle request lives so long, seconds. One that is in flight dies with its connection: keep it short."""
+GRACE = 2.5
+"""For the end status on a slow network, after `EXPIRES`."""
+LOOK = 0.5
+"""Time between two looks at the connection while a request is open, seconds."""
+DRAIN = 2.0
+ENDS = frozenset({"404", "408"})
+"""Nothing (more) there; the request has expired."""
+GONE = ("consumer deleted", "consumer is push based")
+PASSING = ("server shutdown", "leadership change", "batch completed", "message size exceeds maxbytes")
+"""Ends of a request by 409 that are nobody's fault."""
+
+
+class Refused(Transient):
+    """The server did not take the request: a bug or a wrong setting, never a lack of messages."""
+
+
+class Lost(Transient):
+    """The consumer is gone, or JetStream does not answer."""
+
+
+class Pull:
+    """The one open request of one loop. Use `opened`."""
+
+    def __init__(self, bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int) -> None:
+        self.batch = batch
+        self.max_bytes = max_bytes
+        self._bus = bus
+        self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = bus.client.new_inbox()
+        self._messages: deque[Msg] = deque()
+        self._arrived = asyncio.Event()
+        self._number = 0
+        self._single = False
+        """The next request asks for one message, of any size, and waits for it."""
+
+    async def take(self, stop: asyncio.Event) -> list[Msg]:
+        """Messages as soon as there are any; [] when none came while the request lived, or at a stop.
+
+        Raises Refused, Lost, or Transient when the connection was lost meanwhile and nothing had arrived.
+        """
+        if not self._messages:
+            reply = await self._ask()
+            return await self._read(reply, 1 if self._single else self.batch, stop)
+        return self._late([])
+
+    def _late(self, found: list[Msg]) -> list[Msg]:
+        """What has arrived meanwhile, for whatever request: it is in our hands, so it is work."""
+        found.extend(message for message in self._messages if not _status(message))
+        self._messages.clear()
+        return found
+
+    async def _ask(self) -> str:
+        self._number += 1
+        reply = f"{self._inbox}.{self._number}"
+        body: dict[str, Any] = {"batch": 1, "expires": int(EXPIRES * 1e9)}
+        if not self._single:
+            body |= {"batch": self.batch, "no_wait": True, "max_bytes": self.max_bytes}
+        try:
+            await self._bus.client.publish(self._api, msgspec.json.encode(body), reply=reply)
+        except (nats.errors.Error, OSError) as error:
+            raise translated(error) from error
+        return reply
+
+    async def _read(self, reply: str, wanted: int, stop: asyncio.Event) -> list[Msg]:
+        loop = asyncio.get_running_loop()
+        began, connections = loop.time(), self._bus.client.stats["reconnects"]
+        found: list[Msg] = []
+        while len(found) < wanted:
+            if stop.is_set():
+                return self._late(found)
+            message = await self._next(stop, began + EXPIRES + GRACE - loop.time())
+            if message is None:
+                lost = self._bus.client.stats["reconnects"] != connections or not self._bus.client.is_connected
+                if lost and not found:
+                    raise Transient("the connection to NATS was lost")
+                if lost or loop.time() - began > EXPIRES + GRACE:
+                    break
+            elif not (status := _status(message)):
+                found.append(message)
+            elif message.subject == reply:  # the end of an earlier request says nothing any more
+                self._ended(status, _description(message), bool(found))
+                # An end without messages that came at once: what waits is too large for `max_bytes`, or is asked for
+                # by others already. Wait for one, of any size; no loop runs hot.
+                self._single = not found and not self._single and loop.time() - began < EXPIRES / 2
+                break
+        else:
+            self._single = False
+        return found
+
+    async def _next(self, stop: asyncio.Event, left: float) -> Msg | None:
+        """The next arrival; None after a moment, at a stop, or when no time is left."""
+        if not self._messages:
+            self._arrived.clear()
+            await either(self._arrived, stop, within=max(0.0, min(LOOK, left)))
+        return self._messages.popleft() if self._messages else None
+
+    def _ended(self, status: str, description: str, some: bool) -> None:
+        words = description.lower()
+        if status == "503" or any(gone in words for gone in GONE):
+            if not some:
+                raise Lost(description or "no responders: the consumer or JetStream is not there")
+        elif status not in ENDS and not any(passing in words for passing in PASSING) and not some:
+            raise Refused(f"{status} {description}")
+
+    async def _take_in(self, message: Msg) -> None:
+        if not message.reply.startswith(ACK) and not _status(message):
+            log.warning("not a message of JetStream, dropped", subject=message.subject[:200])
+            return
+        self._messages.append(message)
+        self._arrived.set()
+
+    async def _close(self, subscription: Subscription) -> list[Msg]:
+        """No more interest; what is already on its way is returned, to be handed back."""
+        with suppress(nats.errors.Error, TimeoutError, OSError):
+            await asyncio.wait_for(subscription.drain(), DRAIN)
+        return self._late([])
+
+
+@asynccontextmanager
+async def opened(bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int) -> AsyncIterator[Pull]:
+    """A source of messages. What it still holds at the end is handed back to the server at once."""
+    pull = Pull(bus, stream, consumer, batch, max_bytes)
+    subscription = await bus.client.subscribe(f"{pull._inbox}.*", cb=pull._take_in)
+    try:
+        yield pull
+    finally:
+        for message in await pull._close(subscription):
+            with suppress(nats.errors.Error):
+                await message.nak()
+        with suppress(nats.errors.Error, TimeoutError, OSError):
+            await bus.client.flush(timeout=DRAIN)  # whatever was settled or handed back has arrived
+
+
+def _status(message: Msg) -> str:
+    """The status of a message of the protocol; "" for one of the stream, whatever headers it carries."""
+    return "" if message.reply.startswith(ACK) else (message.headers or {}).get("Status", "")
+
+
+def _description(message: Msg) -> str:
+    return (message.headers or {}).get("Description", "")
