@@ -36,6 +36,7 @@ from rich.table import Table
 
 from local import system
 from local.child import Child
+from local.servers import free_port
 from runtime import provision
 from runtime.clock import SystemClock
 from services.health import main as health
@@ -252,7 +253,7 @@ class JumpingClock(SystemClock):
 async def asleep(drill: Drill, seconds: float) -> None:
     """A second health service with a clock of ours; it must stay healthy over a jump of three hours."""
     clock, stop = JumpingClock(), asyncio.Event()
-    port = system._port("health", 0, print)
+    port = free_port(0).number
     where = drill.running.endpoints
     settings = Settings(nats_url=where.nats_url, postgres_dsn=where.postgres_dsn, instance="sleeper", port=port)
     task = asyncio.create_task(health.main(settings, stop, clock))

@@ -34,6 +34,7 @@ from rich.table import Table
 from contracts import codec, subjects
 from contracts.events import Heartbeat, Phase, Stage
 from local import system
+from local.servers import free_port
 from runtime import bus
 from runtime.bus import Bus
 
@@ -117,7 +118,7 @@ async def run(seconds: float, count: int) -> None:
         (folder / "projects").mkdir()
         (folder / "health").write_bytes(b"x" * 4000)
         plan = system.Plan(folder / "data", [(folder / "projects").resolve()], 1, 0, 0, 0)
-        bare_port = system._port("bare", 0, print)
+        bare_port = free_port(0).number
         serve = [sys.executable, "-m", "http.server", str(bare_port), "--bind", "127.0.0.1", "--directory", name]
         bare = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -18,10 +18,12 @@ from contracts.events import (
     EmbedReply,
     HealthChanged,
     Heartbeat,
+    InFlight,
     RecordsEmbedded,
     RecordsReparsed,
     Retry,
     RetryReply,
+    Suspect,
     TranscriptChanged,
     TranscriptForgotten,
 )
@@ -51,6 +53,16 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         "heartbeats.{stage}.{instance}",
         Heartbeat,
         {"stage": "watcher, embedder, writer or health", "instance": "name of the process"},
+    ),
+    "inFlight": (
+        "inflight.{stage}.{instance}.{stream}",
+        InFlight,
+        {"stage": "embedder or writer", "instance": "name of the process", "stream": "where the messages come from"},
+    ),
+    "suspects": (
+        "suspects.{stream}.{consumer}.{sequence}",
+        Suspect,
+        {"stream": "its stream", "consumer": "who reads it", "sequence": "its sequence in the stream"},
     ),
     "deadletters": ("deadletters.{stage}", DeadLetter, {"stage": "who gave up"}),
     "healthChanged": (

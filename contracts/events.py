@@ -218,6 +218,12 @@ POLLS = "polls"
 of work, all the time and not only now and then. Without it, an old `last_poll` says nothing."""
 
 
+PULLS_REFUSED = "pulls_refused"
+"""Gauge: pull requests of this process that the server refused, which is a bug or a wrong setting."""
+REDELIVERED = "redelivered"
+"""Gauge: messages that came to this process with a delivery before."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="type", tag="Heartbeat", omit_defaults=True):
     """One sign of life. Counters count since the start of the process (`boot_id`)."""
 

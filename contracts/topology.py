@@ -130,6 +130,11 @@ CRASHES_SILENT = 8
 lost pulls, restarts and stops use them up for messages that nobody has tried (docs/adr/0015)."""
 
 
+HEALTHZ = "$SYS.REQ.SERVER.PING.HEALTHZ"
+"""Request of the system account: each server answers whether all of it works, its store among it."""
+SYSTEM_REQUESTS = (HEALTHZ, "$SYS.REQ.SERVER.PING.STATSZ")
+
+
 class Grant(msgspec.Struct, frozen=True):
     """What one user of the bus may publish; everybody may subscribe to their own inbox."""
 

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import psutil
 
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 STABLE_SECONDS = 30.0
@@ -26,7 +28,7 @@ class Spec(msgspec.Struct, frozen=True):
     log: Path
     user: str | None = None
     stop_signal: int = signal.SIGTERM
-    stop_seconds: float = 15.0
+    stop_seconds: float = 10.0
 
 
 class Child:
@@ -58,10 +60,30 @@ class Child:
                 await asyncio.wait_for(process.wait(), self.spec.stop_seconds)
             except TimeoutError:
                 self.say(f"{self.spec.name} did not stop in {self.spec.stop_seconds:.0f} s, killed")
-                process.kill()
+                self.kill()
                 await process.wait()
         if self._keeper:
             self._keeper.cancel()
+
+    @property
+    def pid(self) -> int:
+        """The running process; 0 = none runs now."""
+        return self.process.pid if self.process and self.process.returncode is None else 0
+
+    def kill(self) -> None:
+        """SIGKILL to it and to all that it has started, frozen or not; `start`ed ones come back by themselves."""
+        if not self.pid:
+            return
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.pid)
+            for process in [family, *family.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+    def ask_to_stop(self) -> None:
+        """The stop signal; it is started again."""
+        if self.process and self.pid:
+            self.process.send_signal(self.spec.stop_signal)
 
     def tail(self, lines: int = 5) -> str:
         """The end of its log."""

@@ -58,7 +58,9 @@ def up(data: str | None, given: tuple[str, ...], embedders: int, once: bool, **p
         roots=roots,
         embedders=embedders,
         settings=quick if once else {},
-        **ports,
+        nats_port=ports["nats_port"],
+        health_port=ports["health_port"],
+        postgres_port=ports["postgres_port"],
     )
     try:
         sys.exit(asyncio.run(_up(plan, once)))

@@ -144,7 +144,7 @@ def watches(folders: Sequence[str]) -> list[Check]:
 def ports() -> list[Check]:
     """The default ports, while nothing runs here."""
     wanted = {"NATS": system.NATS_PORT, "health": system.HEALTH_PORT, "PostgreSQL": system.POSTGRES_PORT}
-    taken = [f"{port} ({name})" for name, port in wanted.items() if servers.free_port(port) != port]
+    taken = [f"{port} ({name})" for name, port in wanted.items() if not servers.is_free(port)]
     if taken:
         words = f"taken by another program: {', '.join(taken)}"
         return [Check("ports", "note", words, "`mnemo up` takes the next free ones; or choose them by its options")]

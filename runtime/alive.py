@@ -18,13 +18,14 @@ from pathlib import Path
 from runtime.clock import SystemClock
 
 STALE_SECONDS = 60.0
+SIGN_SECONDS = 2.0
 
 
 async def signing(sign: Path) -> None:
     """Touches the file for as long as the event loop turns; its content is the process id."""
     while True:
         sign.write_text(str(os.getpid()))  # noqa: ASYNC240 - a few bytes in memory
-        await asyncio.sleep(10)
+        await asyncio.sleep(SIGN_SECONDS)
 
 
 def main() -> int:

@@ -25,9 +25,15 @@ from runtime.logs import Log, without_password
 log = Log("mnemo.bus")
 
 PUBLISH_TIMEOUT = 10.0
+"""Longest wait for the ack of a publish, seconds …"""
+ATTEMPT_TIMEOUT = 2.5
+"""… in which it is sent again, under the same id, as often as nothing was heard for so long: a new leader of the
+stream, or a server after a reconnect, never saw what was sent before."""
 BATCH_LIMIT = 100
 START_TIMEOUT = 60.0
-CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 3.0
+PING_SECONDS = 2
+"""Time between two pings. Two without an answer, and the connection is dead."""
 STORE_FULL = frozenset({10077, 10047, 10023})  # max_bytes reached, storage exceeded, insufficient resources
 TOO_LARGE = 10054
 DUPLICATE_IN_BATCH = 10201
@@ -55,10 +61,15 @@ class Bus:
         Raises Transient (no ack: it may or may not be stored), NoSpace, Permanent (too large).
         """
         headers = {"Nats-Msg-Id": message.message_id, **message.headers}
-        try:
-            await self.stream.publish(message.subject, message.payload, timeout=PUBLISH_TIMEOUT, headers=headers)
-        except Exception as error:
-            raise translated(error) from error
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PUBLISH_TIMEOUT
+        while True:
+            try:
+                await self.stream.publish(message.subject, message.payload, timeout=ATTEMPT_TIMEOUT, headers=headers)
+                return
+            except Exception as error:
+                if not isinstance(error, TimeoutError) or loop.time() + ATTEMPT_TIMEOUT > deadline:
+                    raise translated(error) from error
 
     async def publish_all(self, messages: Sequence[Message]) -> None:
         """Stores all messages in their order, as atomic batches, which share one fsync.
@@ -120,7 +131,8 @@ def translated(error: Exception) -> Exception:
 
 @asynccontextmanager
 async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIterator[Bus]:
-    """An open connection that reconnects for ever and notices a dead server within 15 s.
+    """An open connection that reconnects for ever and notices a dead server within 6 s. `url` may name several servers
+    of one cluster, separated by commas.
 
     Raises Transient when no server answers `within` seconds, Misconfigured when it refuses the credentials.
     """
@@ -149,9 +161,9 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
     client = Client()
     opening = asyncio.create_task(
         client.connect(
-            url,
+            url.split(","),
             name=name,
-            ping_interval=5,
+            ping_interval=PING_SECONDS,
             max_outstanding_pings=2,
             max_reconnect_attempts=-1,  # also at the start: it tries again by itself until it is told to stop
             reconnect_time_wait=0.5,

@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import codec, topology
-from contracts.events import Event, Suspect
+from contracts.events import PULLS_REFUSED, REDELIVERED, Event, Suspect
 from runtime import deadletters, pull
 from runtime.bus import Bus
 from runtime.custody import Custody, Gate
@@ -43,9 +43,6 @@ LAST_DELAY = 5.0
 """A message that has crashed a worker waits so long, seconds, again and again, while others wait too …"""
 LAST_LIMIT = 120.0
 """… but no longer than this after its last attempt."""
-REFUSED = "pulls_refused"
-REDELIVERED = "redelivered"
-"""Gauges of a heartbeat: pull requests that the server refused; messages that came with a delivery before."""
 
 Work = Callable[[Sequence[Event]], Awaitable[None]]
 
@@ -91,7 +88,7 @@ async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
 async def _missed(bus: Bus, lane: _Lane, error: Transient, misses: int) -> None:
     """A pull that failed. What a person must mend is told at once; a lost connection only when it stays lost."""
     if isinstance(error, pull.Refused):
-        lane.count(REFUSED, 1)
+        lane.count(PULLS_REFUSED, 1)
         lane.beat.cut_off(f"the pull request was refused: {error}")
         log.error("pull request refused", consumer=lane.consumer.name, stream=lane.consumer.stream, error=str(error))
     elif misses:

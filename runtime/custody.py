@@ -33,7 +33,7 @@ FAILURES = (nats.errors.Error, APIError, TimeoutError, OSError)
 
 
 class Gate:
-    """Groups work side by side; a suspect alone in the whole process, so that its crash blames and harms nobody else."""
+    """Groups work side by side; a suspect alone in the whole process: its crash blames and harms nobody else."""
 
     def __init__(self) -> None:
         self._condition = asyncio.Condition()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 
+import msgspec
 from nats.aio.msg import Msg
 
 from contracts import codec, subjects, topology
@@ -70,4 +71,4 @@ async def store(
 def _smaller(found: DeadLetter) -> DeadLetter:
     """By reference and without its traceback: for a server with a smaller `max_payload` than ours."""
     bare = {"payload": b"", "by_reference": True, "traceback": "", "error": found.error[:500]}
-    return DeadLetter(**{name: bare.get(name, getattr(found, name)) for name in found.__struct_fields__})
+    return msgspec.structs.replace(found, **bare)

@@ -154,12 +154,16 @@ class Beat:
 async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
     """Beats while the body runs: `starting` at once, later what `enter` says, `stopped` as the goodbye."""
     await _send(bus, beat)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(_run(bus, beat), name="heartbeat")
-        try:
-            yield beat
-        finally:
-            await ended(task)
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_run(bus, beat), name="heartbeat")
+            try:
+                yield beat
+            finally:
+                await ended(task)
+    except asyncio.CancelledError:  # told to stop while it waited for something: as good a goodbye as any
+        await enter(bus, beat, Phase.STOPPED)
+        raise
     await enter(bus, beat, Phase.STOPPED)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,6 +27,10 @@ log = Log("mnemo.lifecycle")
 S = TypeVar("S", bound=settings.Common)
 
 EX_CONFIG = 78
+STOP_SECONDS = 6.5
+"""What is not done so long after a stop is cancelled, whatever it waits for …"""
+CANCEL_SECONDS = 1.5
+"""… and has so long to say goodbye. Together less than the 10 s after which an engine kills."""
 CHECK = "--check"
 """The one argument of a service: only read the settings, and say what is wrong with them."""
 
@@ -55,22 +60,51 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds), name="watchdog")]
+    body = asyncio.ensure_future(main(loaded, stop))
+    guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds, stop), name="watchdog")]
     if loaded.alive_file:
         guards.append(asyncio.create_task(alive.signing(Path(loaded.alive_file)), name="alive"))
     if loaded.parent_pid:
         guards.append(asyncio.create_task(_parent(loaded.parent_pid, stop), name="parent"))
     try:
-        await main(loaded, stop)
+        await _until_done(body, stop)
     finally:
         for guard in guards:
             guard.cancel()
         faulthandler.cancel_dump_traceback_later()
+    if stop.is_set():
+        _leave(0)  # a call in a thread (a model, a frozen disk) would hold the interpreter's own exit
 
 
-async def _blocked_loop(limit: float) -> None:
-    """Re-arms a timer in C that dumps all stacks and ends the process, even when C code holds the GIL."""
-    while limit:
+async def _until_done(body: asyncio.Future[None], stop: asyncio.Event) -> None:
+    """Returns when `body` has ended, or STOP_SECONDS after a stop whatever it does. Raises what it raised."""
+    stopped = asyncio.ensure_future(stop.wait())
+    both: set[asyncio.Future[Any]] = {body, stopped}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not body.done():
+        faulthandler.dump_traceback_later(STOP_SECONDS + CANCEL_SECONDS + 1, exit=True)  # even if the loop is blocked
+        await asyncio.wait({body}, timeout=STOP_SECONDS)
+    if not body.done():
+        log.warning("still at work when told to stop, cancelling", seconds=STOP_SECONDS)
+        body.cancel()
+        await asyncio.wait({body}, timeout=CANCEL_SECONDS)
+    if body.done() and not body.cancelled():
+        body.result()
+
+
+def _leave(code: int) -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+async def _blocked_loop(limit: float, stop: asyncio.Event) -> None:
+    """Re-arms a timer in C that dumps all stacks and ends the process, even when C code holds the GIL. After a stop
+    the same timer bounds the stop."""
+    while limit and not stop.is_set():
         faulthandler.dump_traceback_later(limit, exit=True)
         await asyncio.sleep(limit / 4)
 

@@ -9,6 +9,7 @@ is made anew from the start of the log, so that every text gets a vector of the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,23 +24,27 @@ from runtime.settings import Common
 
 log = Log("mnemo.provision")
 
+SIZES = ("max_bytes", "num_replicas")
+"""A person's to set."""
+FIXED = ("storage", "discard", "retention", "max_age", "max_msgs_per_subject", "allow_direct")
+
 
 class Settings(Common, frozen=True, kw_only=True):
-    """Environment: `MNEMO_NATS_URL`, `MNEMO_MODEL`, `MNEMO_REPLICAS`, `MNEMO_STREAM_MAX_BYTES`."""
+    """Environment: `MNEMO_NATS_URL`, `MNEMO_MODEL`, `MNEMO_STREAM_REPLICAS`, `MNEMO_STREAM_MAX_BYTES`."""
 
     model: str = ""
     """Name of the embedding model; empty = leave the embedder's consumer as it is."""
-    replicas: int = 1
-    """Copies of each stream: 3 on a cluster of three hosts."""
+    stream_replicas: int = 0
+    """Copies of each stream: 3 on a cluster of three servers; 0 = as it is, 1 where a stream is new."""
     stream_max_bytes: int = 0
-    """Bound of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = the default of 64 GiB."""
+    """Bound of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = as it is, 64 GiB where a stream is new."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Brings the server to the state that the topology describes."""
     async with bus.connect(settings.nats_url, name="provision") as nats:
         for stream in topology.STREAMS:
-            await _stream(nats.stream, _stream_config(stream, settings))
+            await _stream(nats.stream, _stream_config(stream, settings), _kept(settings))
         for consumer in topology.CONSUMERS:
             await _consumer(nats.stream, consumer, settings.model if consumer == topology.EMBEDDER else "")
     log.info("provisioned", streams=len(topology.STREAMS), consumers=len(topology.CONSUMERS))
@@ -63,20 +68,25 @@ def _stream_config(stream: topology.Stream, settings: Settings) -> api.StreamCon
         max_age=stream.max_age,
         max_msgs_per_subject=stream.max_msgs_per_subject,
         duplicate_window=min(stream.duplicate_window, stream.max_age or stream.duplicate_window),
-        num_replicas=settings.replicas,
+        num_replicas=settings.stream_replicas or 1,
         allow_direct=True,
         allow_atomic=stream.allow_atomic,
         compression=api.StoreCompression.NONE,
     )
 
 
-FIXED = ("storage", "discard", "retention", "max_age", "max_msgs_per_subject", "allow_direct")
+def _kept(settings: Settings) -> tuple[str, ...]:
+    """What nobody has asked for stays as somebody has set it before."""
+    asked = {"max_bytes": settings.stream_max_bytes, "num_replicas": settings.stream_replicas}
+    return tuple(name for name, value in asked.items() if not value)
 
 
-async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
+async def _stream(js: JetStreamContext, wanted: api.StreamConfig, kept: Sequence[str] = SIZES) -> None:
     name = wanted.name or ""
     try:
         found = (await js.stream_info(name)).config
+        for key in kept:
+            setattr(wanted, key, getattr(found, key))
     except NotFoundError:
         try:
             await js.add_stream(wanted)
@@ -90,7 +100,7 @@ async def _stream(js: JetStreamContext, wanted: api.StreamConfig) -> None:
     extra = set(found.subjects or []) - set(wanted.subjects or [])
     if extra:
         raise Misconfigured(f"stream {name} differs from the topology: it also takes {', '.join(sorted(extra))}")
-    changed = [key for key in ("subjects", "max_bytes", "num_replicas") if _differs(found, wanted, key)]
+    changed = [key for key in ("subjects", *SIZES) if _differs(found, wanted, key)]
     if changed:  # a newer version takes more subjects; sizes are settings
         await js.update_stream(wanted)
         log.info("stream updated", stream=name, changed=changed)

@@ -169,8 +169,8 @@ async def opened(bus: Bus, stream: str, consumer: str, batch: int, max_bytes: in
 
 def _status(message: Msg) -> str:
     """The status of a message of the protocol; "" for one of the stream, whatever headers it carries."""
-    return "" if message.reply.startswith(ACK) else (message.headers or {}).get("Status", "")
+    return "" if message.reply.startswith(ACK) else str((message.headers or {}).get("Status", ""))
 
 
 def _description(message: Msg) -> str:
-    return (message.headers or {}).get("Description", "")
+    return str((message.headers or {}).get("Description", ""))

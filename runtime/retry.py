@@ -1,7 +1,7 @@
 """Dead letters tried again: a worker of the stage that gave a message up reads the original from the log, does the
 work, and removes the letter. On request only, by a person; nothing here happens by itself.
 
-    requests.retry.<stage> ──▶ DEADLETTERS[sequence] ──▶ log[stream, sequence] ──▶ work, alone ──▶ letter removed ──▶ reply
+    requests.retry.<stage> ──▶ DEADLETTERS[n] ──▶ log[stream, sequence] ──▶ work, alone ──▶ letter removed ──▶ reply
 
 The letter says where the original is; what is done is the original. A letter counts for the stage of its subject,
 whatever stands in it: users of the bus may write letters of their own stage only.

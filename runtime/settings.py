@@ -22,6 +22,9 @@ from runtime.errors import Misconfigured
 PREFIX = "MNEMO_"
 OTHER_OWNERS = ("LOCAL", "TEST", "COMPOSE")
 """Owners of variables besides the stages: `mnemo` itself, the tests, compose.yaml."""
+ONE_SHOTS = frozenset({"MODEL", "STREAM_MAX_BYTES", "STREAM_REPLICAS", "WRITER_PASSWORD", "READER_PASSWORD"})
+"""Variables of `runtime.provision` and `services.writer.migrate`: in one environment with those of the services,
+as `mnemo up` has them, they are no mistake."""
 
 
 SLOWEST_BEAT = 6.0
@@ -116,7 +119,8 @@ def variables(kind: type[Common], owner: Stage | None) -> dict[str, msgspec.stru
 
 def _owned_by_another(name: str, owner: Stage | None) -> bool:
     others = [str(stage).upper() for stage in Stage if stage != owner] + list(OTHER_OWNERS)
-    return name.removeprefix(PREFIX).startswith(tuple(f"{other}_" for other in others))
+    plain = name.removeprefix(PREFIX)
+    return plain.removesuffix("_FILE") in ONE_SHOTS or plain.startswith(tuple(f"{other}_" for other in others))
 
 
 def _unknown(name: str, names: Mapping[str, object]) -> str:

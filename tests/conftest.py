@@ -17,7 +17,7 @@ import pytest
 from contracts.sources import Root
 from local import system
 from local.child import Child
-from local.servers import Nats, Postgres, Secrets
+from local.servers import Nats, Postgres, Secrets, free_port
 from runtime import bus, provision
 from runtime.bus import Bus
 from services.writer import migrate
@@ -48,11 +48,18 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def some_port() -> int:
+    """A port on loopback that is free now."""
+    port = free_port(0)
+    port.close()
+    return port.number
+
+
 @pytest.fixture
 async def nats(folder: Path) -> AsyncIterator[Nats]:
     """A provisioned nats-server of its own; `nats.child` to harm it."""
     (folder / "logs").mkdir(exist_ok=True)
-    server = Nats(folder, system._port("nats", 0, print), Secrets.of(folder).nats)
+    server = Nats(folder, some_port(), Secrets.of(folder).nats)
     child = server.child = Child(server.spec(), print)  # type: ignore[attr-defined]
     await child.start()
     try:
@@ -75,7 +82,7 @@ async def database(folder: Path) -> AsyncIterator[str]:
     """The owner's DSN of a migrated PostgreSQL of its own."""
     (folder / "logs").mkdir(exist_ok=True)
     secrets = Secrets.of(folder)
-    server = Postgres(folder, system._port("PostgreSQL", 0, print), secrets)
+    server = Postgres(folder, some_port(), secrets)
     child = Child(await asyncio.to_thread(server.prepare), print)
     await child.start()
     try:

@@ -116,7 +116,8 @@ class Instances:
         for known in self.of.values():
             for name, one in known.items():
                 crashes = tuple(crash + gap for crash in one.crashes)
-                times = {"at": one.at + gap, "first_at": one.first_at + gap}
+                times = {"at": one.at + gap, "first_at": one.first_at + gap, "refused_at": one.refused_at + gap}
+                times["redelivered_at"] = one.redelivered_at + gap
                 known[name] = msgspec.structs.replace(one, **times, crashes=crashes)
 
     # --- who counts ---------------------------------------------------------------------------------------------

@@ -103,7 +103,14 @@ class _Health:
         try:
             async with asyncio.TaskGroup() as tasks:
                 storage = self.storage
-                works = [self._bus(), storage.alive(), storage.canary(), storage.disks(), storage.figures()]
+                works = [
+                    self._bus(),
+                    storage.alive(),
+                    storage.canary(),
+                    storage.disks(),
+                    storage.figures(),
+                    storage.server(),
+                ]
                 works += [self._judge(), *(sender.run() for sender in self.senders)]
                 running = [tasks.create_task(work) for work in works]
                 await self.stop.wait()

@@ -74,6 +74,8 @@ class Observer:
         self.held = {name: Held() for name in (*COMPONENTS, "overall")}
         self.bus = BusState()
         self.bus_error = NOT_ASKED
+        self.store_error = ""
+        """What nats-server says is wrong with itself."""
         self.bus_at = started
         self.bus_lost_at = 0.0
         self.bus_back_at = self.database_back_at = self.forgotten_at = float("-inf")
@@ -292,7 +294,8 @@ class Observer:
 
     def _bus_error(self, now: float) -> str:
         late = now - self.bus_at > STALE_SECONDS and self.bus_error != NOT_ASKED
-        return self.bus_error or (f"the last look is {now - self.bus_at:.0f} s old" if late else "")
+        old = f"the last look is {now - self.bus_at:.0f} s old" if late else ""
+        return self.bus_error or old or (f"nats-server cannot work: {self.store_error}" if self.store_error else "")
 
     def _database_error(self, now: float) -> str:
         late = now - self.database_at > STALE_SECONDS and self.database_error != NOT_ASKED

@@ -120,6 +120,26 @@ async def bus_state(bus: Bus, now: float) -> BusState:
     return msgspec.structs.replace(_state(*named), clock_ahead=ahead, tombstones=tombstones)
 
 
+class _Healthz(msgspec.Struct, frozen=True):
+    status: str = ""
+    error: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    data: _Healthz = _Healthz()
+
+
+async def complaint(system: Bus) -> str:
+    """What nats-server says is wrong with itself, asked as the user `system`; "" if nothing, or no answer came, which
+    is told elsewhere."""
+    try:
+        answer = await system.client.request(topology.HEALTHZ, b"", timeout=TIMEOUT)
+        said = msgspec.json.decode(answer.data, type=_Answer).data
+    except (nats.errors.Error, TimeoutError, OSError, msgspec.DecodeError):
+        return ""
+    return "" if said.status == "ok" else (said.error or said.status)
+
+
 def _clock(told: str, now: float) -> float:
     """By how many seconds the server's clock is ahead of ours."""
     try:

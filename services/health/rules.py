@@ -2,7 +2,7 @@
 
     1       unknown     nothing can be known
     2 … 10  unhealthy   work does not get done, root causes first
-    11 … 20 degraded    work gets done, and something is wrong
+    11 … 24 degraded    work gets done, and something is wrong
     21      healthy     working, catching up, idle, or stopped on request
 
 Unknown never reads as healthy. The published table (10 and 20) is the slowest way to notice; the rules above it see
@@ -42,6 +42,10 @@ CRASH_LOOP = 3
 LOOP_OVER_SECONDS = 90.0
 """Without a crash for so long, longer than any supervisor waits before it starts a process again, a loop is over."""
 OLD_SECONDS = 600.0
+REFUSED_SECONDS = 60.0
+REDELIVERED_SECONDS = 30.0
+EXPLAINED_SECONDS = 100.0
+"""A crash, a goodbye or a lost bus explains messages that come again so long after it: `ack_wait`, and then some."""
 SATURATED_SECONDS = 30.0
 SLOW_LOOP_SECONDS = 5.0
 STREAM_FULL, STREAM_FILLING = 0.98, 0.80
@@ -263,6 +267,26 @@ def rule_19_unreadable(w: StageWindow, now: float) -> Verdict | None:
     return None
 
 
+def rule_23_refused(w: StageWindow, now: float) -> Verdict | None:
+    """The server refuses what an instance asks for: it never gets work, and looks idle."""
+    for name, one in sorted(w.alive.items()):
+        if now - one.refused_at < REFUSED_SECONDS:
+            return _poor("23 refused", f"{name}: {one.beat.last_error or 'the server refused its pull request'}")
+    return None
+
+
+def rule_24_redelivered(w: StageWindow, now: float) -> Verdict | None:
+    """Messages come a second time, and no failure, crash, goodbye or lost bus of the last minutes explains it."""
+    last = max((one.redelivered_at for one in w.alive.values()), default=float("-inf"))
+    if now - last >= REDELIVERED_SECONDS or not w.recent(now, EXPLAINED_SECONDS):
+        return None
+    crashed = any(one.crashed_within(now, EXPLAINED_SECONDS) for one in w.instances.values())
+    silent = any(one.age(now) >= SILENT_SECONDS for one in w.alive.values())
+    if crashed or silent or w.failures or now - w.goodbye() < EXPLAINED_SECONDS:
+        return None
+    return _poor("24 redelivered", "messages are delivered again though nothing failed: their work starts 30 s late")
+
+
 def rule_20_published_degraded(w: StageWindow, now: float) -> Verdict | None:
     """The published table, middle column: 1 to 4 consecutive failures, or no heartbeat for 60 to 120 s."""
     age = w.age(now)
@@ -309,6 +333,8 @@ RULES = (
     rule_17_saturated,
     rule_18_filling,
     rule_19_unreadable,
+    rule_23_refused,
+    rule_24_redelivered,
     rule_20_published_degraded,
 )
 

@@ -40,6 +40,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """After its start, the service calls a stage that it never heard of `unknown` so long, then `unhealthy`."""
     desired: tuple[str, ...] = ()
     """How many instances should run, as `embedder=4`; a stage that is not named: as many as were seen."""
+    system_url: str = ""
+    """Address of the bus as the user `system`, to ask nats-server whether its store works; empty = not asked."""
     disks: tuple[str, ...] = ()
     """Folders whose disks are watched, as `nats=/data`, `postgres=/pgdata`."""
     webhooks: str = ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from contracts.events import Stage
+from runtime import bus
 from runtime.clock import Clock
+from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
 from services.health import probe
 from services.health.canary import Canary
@@ -20,6 +23,8 @@ RECENT = 1000
 """Conversations that can be paged through."""
 IMPORT_DAYS, HOURLY_DAYS = 366, 3
 FIGURES_TIMEOUT = 60.0
+COMPLAINTS = 2
+"""Looks in a row: a server that has just started is still reading its store."""
 
 
 class Storage:
@@ -40,6 +45,19 @@ class Storage:
                 await asyncio.sleep(self.settings.probe_seconds)
         finally:
             await store.close()
+
+    async def server(self) -> None:
+        """Does nats-server say that all of it works? A full disk shows nowhere else, and stays until a restart."""
+        complaints = 0
+        while self.settings.system_url:
+            with suppress(Transient, Misconfigured):
+                async with bus.connect(self.settings.system_url, name="health system", within=probe.TIMEOUT) as system:
+                    while True:
+                        complaint = await probe.complaint(system)
+                        complaints = complaints + 1 if complaint else 0
+                        self.observer.store_error = complaint if complaints >= COMPLAINTS else ""
+                        await asyncio.sleep(self.settings.probe_seconds)
+            await asyncio.sleep(self.settings.probe_seconds)
 
     async def canary(self) -> None:
         """Do the synthetic lines arrive?"""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts.events import POLLS, Heartbeat, Phase, Stage
+from contracts.events import POLLS, PULLS_REFUSED, REDELIVERED, Heartbeat, Phase, Stage
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is no crash loop."""
@@ -40,6 +40,10 @@ class Instance(msgspec.Struct, frozen=True):
     """Failures of this boot that are history: what failed was given up, and the dead letters are dealt with."""
     clock_off: float = 0.0
     """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
+    refused_at: float = float("-inf")
+    """When it last told of a pull request that the server refused."""
+    redelivered_at: float = float("-inf")
+    """When it last told of messages that came again though nothing had failed, begun anew or ended."""
 
     @property
     def failures(self) -> int:
@@ -84,7 +88,15 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
         unpolled=_unpolled(before, beat, at),
         forgiven=forgiven if beat.consecutive_failures >= forgiven else 0,
         clock_off=beat.sent_at - at,
+        refused_at=at if _grew(before, beat, PULLS_REFUSED) else before.refused_at,
+        redelivered_at=at if _grew(before, beat, REDELIVERED) and not beat.failed else before.redelivered_at,
     )
+
+
+def _grew(before: Instance, beat: Heartbeat, gauge: str) -> bool:
+    """What a new boot tells in its first beat counts too."""
+    same = before.beat.boot_id == beat.boot_id
+    return beat.gauges.get(gauge, 0.0) > (before.beat.gauges.get(gauge, 0.0) if same else 0.0)
 
 
 def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:

@@ -19,6 +19,7 @@ from services.writer import queries, rows
 COMMAND_TIMEOUT = 30.0
 """Longest wait for one statement, seconds: a frozen server is noticed by it. A batch that needs longer is split."""
 CONNECT_TIMEOUT = 5.0
+SESSION = {"application_name": "mnemo-writer", "statement_timeout": str(int(COMMAND_TIMEOUT * 1000))}
 
 REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 """Errors of rows that PostgreSQL will never take."""
@@ -56,15 +57,25 @@ class Database:
 
         Raises Transient or Permanent.
         """
-        with _translated():
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
-                await store(connection, events)
+        async with self._transaction() as connection:
+            await store(connection, events)
 
     async def store_vectors(self, events: Sequence[RecordsEmbedded]) -> None:
         """Stores vectors; returns after the commit. Raises Transient or Permanent."""
-        with _translated():
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
-                await store_vectors(connection, events)
+        async with self._transaction() as connection:
+            await store_vectors(connection, events)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Raises TooSlow for a statement that took too long; Transient where no connection can be had."""
+        with _translated(late=Transient):
+            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT)
+        with _translated(late=TooSlow):
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                await self._pool.release(connection, timeout=CONNECT_TIMEOUT)
 
 
 async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
@@ -123,7 +134,10 @@ async def connect(dsn: str) -> AsyncIterator[Database]:
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
                 init=register_vector,
-                server_settings={"application_name": "mnemo-writer", "statement_timeout": str(int(COMMAND_TIMEOUT * 1000))},
+                server_settings={
+                    "application_name": "mnemo-writer",
+                    "statement_timeout": str(int(COMMAND_TIMEOUT * 1000)),
+                },
             )
             break
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, ValueError) as error:
@@ -142,14 +156,15 @@ async def connect(dsn: str) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(late: type[Transient]) -> Iterator[None]:
+    """Foreign errors become ours; `late` is what a time limit becomes."""
     try:
         yield
     except REFUSALS as error:
         raise Permanent(f"PostgreSQL refuses the rows: {_words(error)}") from error
     except (asyncpg.QueryCanceledError, TimeoutError) as error:
-        raise TooSlow(f"PostgreSQL: {_words(error) or 'no answer in time'}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise late(f"PostgreSQL: {_words(error) or 'no answer in time'}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Transient(f"PostgreSQL: {_words(error) or type(error).__name__}") from error
 
 

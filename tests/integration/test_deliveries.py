@@ -50,7 +50,7 @@ async def drained(nats: Bus, within: float = 60.0) -> None:
 async def test_no_message_is_delivered_twice_without_a_failure(
     nats: Nats, operator: Bus, monkeypatch: pytest.MonkeyPatch, delay: float
 ) -> None:
-    """nats-py's fetch lost what lay in the client's queue: idle, then messages closer together than one settle takes."""
+    """nats-py's fetch lost what lay in the client's queue: idle, then messages closer together than a settle takes."""
     monkeypatch.setattr(pull, "EXPIRES", 0.6)
     done: Counter[int] = Counter()
 

@@ -24,7 +24,6 @@ from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Heartbeat, Phase, Stage
-from local import system
 from local.child import Child
 from local.servers import Nats
 from runtime import consume, heartbeat, provision
@@ -34,7 +33,7 @@ from runtime.errors import Misconfigured
 from services.health import main as health
 from services.health.settings import Settings
 from tests.conftest import answer as said
-from tests.conftest import eventually, jsonl, prompt
+from tests.conftest import eventually, jsonl, prompt, some_port
 
 OLD_SHAPE = json.loads((Path(__file__).parent.parent / "old_health.schema.json").read_text())
 STEP = 7.5
@@ -123,7 +122,7 @@ async def service(
     running: list[tuple[asyncio.Event, asyncio.Task[None], httpx.AsyncClient]] = []
 
     async def start(**more: Any) -> Service:
-        clock, port, stop = Clock(), system._port("health", 0, print), asyncio.Event()
+        clock, port, stop = Clock(), some_port(), asyncio.Event()
         facts = {"evaluate_seconds": 0.03, "probe_seconds": 0.1, "figures_seconds": 0.2, "heartbeat_seconds": 0.5}
         settings = Settings(
             **{**facts, "nats_url": nats.url("operator"), "postgres_dsn": database, "port": port, **more}
@@ -691,7 +690,7 @@ async def test_the_bus_can_be_away_when_health_starts(nats: Nats, service: Any, 
     assert child.process
     os.kill(child.process.pid, signal.SIGSTOP)
     try:
-        port, stop = system._port("health", 0, print), asyncio.Event()
+        port, stop = some_port(), asyncio.Event()
         settings = Settings(nats_url=nats.url("operator"), postgres_dsn="postgresql://127.0.0.1:1/x", port=port)
         task = asyncio.create_task(health.main(settings, stop, Clock()))
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:

@@ -87,6 +87,14 @@ def stopped(ago: float) -> Instance:
     return one(ago, phase=Phase.STOPPED)
 
 
+def again(
+    what: str, ago: float, *, crashes: tuple[float, ...] = (), beside: Instance | None = None, seen: float = 110.0
+) -> StageWindow:
+    """One that told of something so long ago, in samples that reach back `seen` seconds."""
+    told = msgspec.structs.replace(one(crashes=crashes), **{what: NOW - ago})
+    return window(told, *([beside] if beside else []), samples=waiting(seen, lag=0))
+
+
 STARTING = {"phase": Phase.STARTING}
 FULL = Storage("TRANSCRIPTS", 99, 100)
 FILLING = Storage("TRANSCRIPTS", 85, 100)
@@ -186,6 +194,14 @@ PROOF = [
     (18, "its disk fills", window(one(), storage=DISK_LOW), "degraded"),
     (19, "files that nobody can read are not saved", window(one(gauges={"unreadable_files": 2.0})), "degraded"),
     (19, "nor are those in folders that nobody can list", window(one(gauges={"unlistable": 1.0})), "degraded"),
+    (23, "a refused pull looks like idleness from inside", again("refused_at", 10), "degraded"),
+    (21, "and is history a minute later", again("refused_at", 61), "healthy"),
+    (24, "a message came twice and nothing failed", again("redelivered_at", 10), "degraded"),
+    (21, "it is history half a minute later", again("redelivered_at", 31), "healthy"),
+    (13, "a crash explains it", again("redelivered_at", 10, crashes=(20.0,)), "degraded"),
+    (21, "a crash of a while ago, too", again("redelivered_at", 10, crashes=(95.0,)), "healthy"),
+    (21, "so does a goodbye", again("redelivered_at", 10, beside=stopped(90)), "healthy"),
+    (21, "so does a bus that is back for a short time only", again("redelivered_at", 10, seen=60.0), "healthy"),
     (20, "60 s without a heartbeat", window(one(60)), "degraded"),
     (20, "one failure", window(one(failures=1)), "degraded"),
     (21, "idle is healthy", window(one(last_progress_at=0.0)), "healthy"),
@@ -221,7 +237,7 @@ def test_the_published_table(instance: Instance, status: str, stage: Stage) -> N
 
 def test_every_rule_has_a_row() -> None:
     numbers = {int(rule.__name__.split("_")[1]) for rule in (*RULES, rule_21_healthy)}
-    assert {row[0] for row in PROOF} == numbers == set(range(1, 22))
+    assert {row[0] for row in PROOF} == numbers == {*range(1, 22), 23, 24}
 
 
 # --- random windows -----------------------------------------------------------------------------------------------
