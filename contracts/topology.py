@@ -205,6 +205,7 @@ GRANTS = {
             "$JS.API.DIRECT.GET.TRANSCRIPTS",
             "$JS.API.DIRECT.GET.EMBEDDINGS",
             *(f"$JS.API.STREAM.CREATE.{stream.name}" for stream in VOLATILE),
+            f"$JS.API.STREAM.MSG.DELETE.{DEADLETTERS.name}",  # a person drops a letter
             subjects.HEALTH_CHANGED,
             subjects.ALERT_DELIVERED,
             subjects.RETRIES,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 
 import asyncpg
 import msgspec
-import nats.errors
 import zstandard
 from nats.aio.msg import Msg
-from nats.js import api
-from nats.js.errors import APIError
 
 from contracts import codec, sources, subjects, topology
 from contracts.events import Checkpoint, Event
 from local import queries
 from local.endpoints import Endpoints
-from runtime import bus
+from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Transient
 
@@ -97,36 +93,15 @@ class Archive:
 
     async def messages(
         self, filters: Iterable[str], *, stream: str = topology.TRANSCRIPTS.name, last: bool = False
-    ) -> AsyncIterator[Msg]:
+    ) -> AsyncGenerator[Msg, None]:
         """Messages of a stream that were there at the call, in their order;
         `last` = only the headers of the last one per subject."""
         try:
-            info = await self.nats.stream.add_consumer(
-                stream,
-                api.ConsumerConfig(
-                    name=f"read-{uuid.uuid4().hex[:12]}",
-                    filter_subjects=list(filters),
-                    deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT if last else api.DeliverPolicy.ALL,
-                    ack_policy=api.AckPolicy.NONE,
-                    headers_only=last or None,
-                    mem_storage=True,
-                    inactive_threshold=60.0,
-                ),
-            )
-            left = info.num_pending or 0
-            subscription = await self.nats.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
-            try:
-                while left > 0:
-                    batch = await subscription.fetch(min(left, 500 if last else topology.FETCH_MESSAGES), timeout=20)
-                    left -= len(batch)
-                    for message in batch:
-                        yield message
-            finally:
-                await subscription.unsubscribe()
-                with suppress(nats.errors.Error, APIError, TimeoutError):
-                    await self.nats.stream.delete_consumer(stream, info.name)
-        except (nats.errors.Error, TimeoutError, APIError) as error:
-            raise Unreachable(f"the log cannot be read: {error or type(error).__name__}") from error
+            async with aclosing(streams.read(self.nats, stream, list(filters), last=last, headers=last)) as messages:
+                async for message, _ in messages:
+                    yield message
+        except Transient as error:
+            raise Unreachable(f"the log cannot be read: {error}") from error
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from contracts import sources
-from local import cli_archive, cli_status, endpoints, progress, system
+from local import cli_archive, cli_deadletters, cli_status, endpoints, progress, system
 from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE, data_option, err, json_option, out
 from local.search import CannotSearch, search
 from runtime.files import walk
@@ -135,7 +135,7 @@ def _short(text: str) -> str:
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 
-for command in (*cli_archive.COMMANDS, *cli_status.COMMANDS):
+for command in (*cli_archive.COMMANDS, *cli_status.COMMANDS, *cli_deadletters.COMMANDS):
     cli.add_command(command)
 
 

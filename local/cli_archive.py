@@ -166,7 +166,8 @@ def forget_command(session: str, dry_run: bool, yes: bool, data: str | None, as_
         if not yes and not click.confirm("Forget it for good?", err=True):
             sys.exit(EX_FALSE)
         found = _run(_forget(folder, session, really=True))
-        err.print("forgotten; the files on disk were not touched")
+        err.print("forgotten: gone from the log, the database and the dead letters, and overwritten there")
+        err.print("not in our reach: " + "; ".join(found.not_erased), markup=False, soft_wrap=True)
     if as_json:
         _print_json(found)
     sys.exit(0)
@@ -174,8 +175,11 @@ def forget_command(session: str, dry_run: bool, yes: bool, data: str | None, as_
 
 async def _forget(data: Path, session: str, *, really: bool) -> forget.Forgotten:
     async with archive.opened(endpoints.read(data)) as opened:
-        rows = await restore.find(opened, session)
-        return await (forget.forget if really else forget.survey)(opened, rows)
+        rows = await forget.whose(opened, session)
+        if not really:
+            return await forget.survey(opened, rows)
+        with err.status("forgetting …") as status:
+            return await forget.forget(opened, rows, lambda text: status.update(escape(text)))
 
 
 def _print_forgotten(found: forget.Forgotten) -> None:

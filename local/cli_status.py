@@ -1,4 +1,4 @@
-"""The person's commands about the state of the system: status, deadletters, dashboard."""
+"""The person's commands about the state of the system: status, dashboard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,13 @@ MARKS = {"healthy": "●", "degraded": "▲", "unhealthy": "✖"}
 WATCH_SECONDS = 1.0
 GUARD_SECONDS = 300.0
 """Time between two looks at what Claude Code is about to delete, while watching."""
-RETRY_SECONDS = 70.0
-"""Without any outcome for so long, a retry is not waited for."""
-BUSY_SECONDS = 120.0
-"""For a place in the queue of retries."""
 WIDE = 110
 """Columns of a terminal that has room for a table."""
 MOST_ISSUES = 12
 """Sentences that are shown at once while watching: the rest must not push the ledger off the screen."""
 
 
-class _CannotTell(Exception):
+class CannotTell(Exception):
     """The text says why."""
 
 
@@ -57,9 +52,9 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
     if watch:
         _watch(folder)
     try:
-        where = _where(folder)
+        where = running_at(folder)
         answer = _health(where)
-    except _CannotTell as error:
+    except CannotTell as error:
         if as_json:
             click.echo(msgspec.json.encode({"status": "unknown", "reason": str(error)}).decode())
         err.print(f"cannot tell: {error}", soft_wrap=True)
@@ -108,9 +103,9 @@ class _Guard:
 def _screen(folder: Path, guard: _Guard) -> RenderableType:
     """Everything, once."""
     try:
-        where = _where(folder)
+        where = running_at(folder)
         answer = _health(where)
-    except _CannotTell as error:
+    except CannotTell as error:
         return Text(f"cannot tell: {error}", style="magenta")
     if (more := len(answer["issues"]) - MOST_ISSUES) > 0:
         answer["issues"][MOST_ISSUES:] = [f"and {more} more: `mnemo status`"]
@@ -118,14 +113,14 @@ def _screen(folder: Path, guard: _Guard) -> RenderableType:
     return Group(*lines, Text(f"{answer['timestamp']}   Ctrl-C ends", style="dim"))
 
 
-def _where(folder: Path) -> Endpoints:
+def running_at(folder: Path) -> Endpoints:
     try:
         return endpoints.read(folder)
     except endpoints.NotRunning as error:
-        raise _CannotTell(str(error)) from error
+        raise CannotTell(str(error)) from error
 
 
-def _get(where: Endpoints, path: str, **more: Any) -> Any:
+def get(where: Endpoints, path: str, **more: Any) -> Any:
     """JSON of the health API, with the token."""
     headers = {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
     try:
@@ -133,13 +128,13 @@ def _get(where: Endpoints, path: str, **more: Any) -> Any:
             f"{where.health_url}/v1/autosave/{path}", timeout=5, headers=headers, trust_env=False, **more
         ).json()
     except (httpx.HTTPError, ValueError) as error:
-        raise _CannotTell("the health service does not answer (yet)") from error
+        raise CannotTell("the health service does not answer (yet)") from error
 
 
 def _health(where: Endpoints) -> dict[str, Any]:
-    answer = _get(where, "health")
+    answer = get(where, "health")
     if not isinstance(answer, dict) or "stages" not in answer:
-        raise _CannotTell("the health service does not answer (yet)")
+        raise CannotTell("the health service does not answer (yet)")
     return answer
 
 
@@ -175,9 +170,9 @@ def _mode_lines(watcher: dict[str, Any]) -> list[str]:
 def _ledger_lines(where: Endpoints) -> list[str]:
     """The ledger in words: each equality, or its gap."""
     try:
-        ledger = _get(where, "ledger")
+        ledger = get(where, "ledger")
         total, gaps = ledger["total"], ledger["total"]["gaps"]
-    except (_CannotTell, KeyError):
+    except (CannotTell, KeyError):
         return ["[yellow]ledger  not known yet[/]"]
     told = [
         (f"on disk {total['disk_bytes']:,} bytes in {total['files']:,} files", "captured", "uncaptured_bytes"),
@@ -251,104 +246,6 @@ def _stage_lines(stages: dict[str, Any]) -> list[RenderableType]:
     return found
 
 
-@click.command("deadletters")
-@click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only those of one stage.")
-@click.option("--retry", "wanted", multiple=True, type=int, metavar="N", help="Try the letter N once more; repeatable.")
-@click.option("--retry-all", is_flag=True, help="Try all listed letters once more.")
-@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 100), help="Most letters.")
-@data_option
-@json_option
-def deadletters_command(
-    stage: str | None, wanted: tuple[int, ...], retry_all: bool, limit: int, data: str | None, as_json: bool
-) -> None:
-    """Messages that were given up, and why; --retry when the reason is gone.
-
-    Exit code 0 if there is none (left), 1 if there are some.
-    """
-    try:
-        where = _where(endpoints.data_folder(data))
-        found = _letters(where, stage, limit)
-        asked = [letter["sequence"] for letter in found["deadletters"]] if retry_all else list(wanted)
-        if asked:
-            taken = [sequence for sequence in asked if _retry(where, sequence)]
-            if wanted and not taken:
-                sys.exit(EX_UNKNOWN)
-            found = _settled(lambda: _letters(where, stage, limit), taken)
-    except _CannotTell as error:
-        if as_json:
-            click.echo(msgspec.json.encode({"error": str(error)}).decode())
-        err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
-        sys.exit(EX_UNKNOWN)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-    else:
-        for letter in found["deadletters"]:
-            head = f"{letter['sequence']:>6}  {letter['at']}  {letter['stage']}  {letter['subject']}"
-            out.print(plain(head), markup=False, soft_wrap=True)
-            out.print(
-                plain(f"        {letter['error']} ({letter['deliveries']} deliveries)"), markup=False, soft_wrap=True
-            )
-            if letter["retry"]:
-                out.print(plain(f"        retry: {letter['retry']}"), markup=False, soft_wrap=True)
-        if found["kept"]:
-            err.print(f"{found['kept']} kept; `mnemo deadletters --retry N` tries one again", markup=False)
-        else:
-            err.print("no dead letters")
-    sys.exit(EX_FALSE if found["kept"] else 0)
-
-
-def _letters(where: Endpoints, stage: str | None, limit: int) -> dict[str, Any]:
-    found = _get(where, "deadletters", params={"limit": limit, **({"stage": stage} if stage else {})})
-    if not isinstance(found, dict) or "deadletters" not in found:
-        raise _CannotTell(str(found.get("detail", found)) if isinstance(found, dict) else str(found))
-    return found
-
-
-def _retry(where: Endpoints, sequence: int) -> bool:
-    """True if the letter is being tried again; else says why not, and the others go on."""
-    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}/retry"
-    headers = {"authorization": f"Bearer {where.health_token}"}
-
-    async def asked() -> httpx.Response:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + BUSY_SECONDS
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            while True:
-                answer = await client.post(url, headers=headers)
-                if answer.status_code != 429 or loop.time() > deadline:
-                    return answer
-                await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
-
-    try:
-        answer = asyncio.run(asked())
-    except httpx.HTTPError as error:
-        raise _CannotTell("the health service does not answer") from error
-    if answer.status_code == 202:
-        return True
-    if answer.status_code == 401:
-        raise _CannotTell(str(answer.json().get("detail", answer.text)))
-    err.print(f"letter {sequence}: {answer.json().get('detail', answer.text)}", soft_wrap=True, markup=False)
-    return False
-
-
-def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, Any]:
-    """The list, as soon as each retry has an outcome."""
-
-    async def waited() -> dict[str, Any]:
-        loop = asyncio.get_running_loop()
-        deadline, before = loop.time() + RETRY_SECONDS, len(asked)
-        while True:
-            await asyncio.sleep(1.0)  # the next judgement at the earliest
-            found = await asyncio.to_thread(look)
-            open_ = [x for x in found["deadletters"] if x["sequence"] in asked and x["retry"] in ("", "pending")]
-            if len(open_) < before:
-                deadline, before = loop.time() + RETRY_SECONDS, len(open_)
-            if not open_ or loop.time() > deadline:
-                return found
-
-    return asyncio.run(waited())
-
-
 @click.command("dashboard")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @data_option
@@ -356,8 +253,8 @@ def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, 
 def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
     """The address of the dashboard, with the token in the part that is never sent."""
     try:
-        where = _where(endpoints.data_folder(data))
-    except _CannotTell as error:
+        where = running_at(endpoints.data_folder(data))
+    except CannotTell as error:
         if as_json:
             click.echo(msgspec.json.encode({"error": str(error)}).decode())
         err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
@@ -369,4 +266,4 @@ def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
         sys.exit(EX_FALSE)
 
 
-COMMANDS = (status_command, deadletters_command, dashboard_command)
+COMMANDS = (status_command, dashboard_command)

@@ -231,6 +231,9 @@ class Postgres:
             "max_wal_size": "1GB",
             "log_min_messages": "warning",
             "autovacuum_naptime": "5min",
+            "wal_recycle": "off",  # a recycled segment keeps what a person wanted forgotten
+            "log_error_verbosity": "terse",  # DETAIL and CONTEXT hold rows
+            "log_min_error_statement": "panic",
         }
         argv = [str(server.bin_path / "postgres"), "-D", str(self.folder)]
         for name, value in options.items():

@@ -57,9 +57,12 @@ class Lost(Transient):
 class Pull:
     """The one open request of one loop. Use `opened`."""
 
-    def __init__(self, bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int) -> None:
+    def __init__(self, bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int, waits: bool) -> None:
         self.batch = batch
         self.max_bytes = max_bytes
+        self.waits = waits
+        self.empty = False
+        """The last request found nothing."""
         self._bus = bus
         self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = bus.client.new_inbox()
@@ -70,7 +73,8 @@ class Pull:
         """The next request asks for one message, of any size, and waits for it."""
 
     async def take(self, stop: asyncio.Event) -> list[Msg]:
-        """Messages as soon as there are any; [] when none came while the request lived, or at a stop.
+        """Messages as soon as there are any; [] when none came while the request lived, or at a stop. A source that
+        does not wait gives what is there now, and tells by `empty` that nothing was.
 
         Raises Refused, Lost, or Transient when the connection was lost meanwhile and nothing had arrived.
         """
@@ -88,9 +92,11 @@ class Pull:
     async def _ask(self) -> str:
         self._number += 1
         reply = f"{self._inbox}.{self._number}"
-        body: dict[str, Any] = {"batch": 1, "expires": int(EXPIRES * 1e9)}
-        if not self._single:
-            body |= {"batch": self.batch, "no_wait": True, "max_bytes": self.max_bytes}
+        self.empty = False
+        body: dict[str, Any] = {"batch": 1} if self._single else {"batch": self.batch, "max_bytes": self.max_bytes}
+        body["no_wait"] = not (self.waits and self._single)
+        if self.waits:
+            body["expires"] = int(EXPIRES * 1e9)
         try:
             await self._bus.client.publish(self._api, msgspec.json.encode(body), reply=reply)
         except (nats.errors.Error, OSError) as error:
@@ -115,9 +121,11 @@ class Pull:
                 found.append(message)
             elif message.subject == reply:  # the end of an earlier request says nothing any more
                 self._ended(status, _description(message), bool(found))
+                self.empty = not found and status in ENDS
                 # An end without messages that came at once: what waits is too large for `max_bytes`, or is asked for
                 # by others already. Wait for one, of any size; no loop runs hot.
-                self._single = not found and not self._single and loop.time() - began < EXPIRES / 2
+                at_once = loop.time() - began < EXPIRES / 2
+                self._single = not found and not self._single and at_once and status != "404"
                 break
         else:
             self._single = False
@@ -153,9 +161,11 @@ class Pull:
 
 
 @asynccontextmanager
-async def opened(bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int) -> AsyncIterator[Pull]:
+async def opened(
+    bus: Bus, stream: str, consumer: str, batch: int, max_bytes: int, *, waits: bool = True
+) -> AsyncIterator[Pull]:
     """A source of messages. What it still holds at the end is handed back to the server at once."""
-    pull = Pull(bus, stream, consumer, batch, max_bytes)
+    pull = Pull(bus, stream, consumer, batch, max_bytes, waits)
     subscription = await bus.client.subscribe(f"{pull._inbox}.*", cb=pull._take_in)
     try:
         yield pull

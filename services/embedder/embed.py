@@ -8,7 +8,16 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts import codec, subjects, topology
-from contracts.events import CHUNKABLE, Chunk, Event, Record, RecordsEmbedded, RecordsReparsed, TranscriptChanged
+from contracts.events import (
+    CHUNKABLE,
+    Chunk,
+    Event,
+    Record,
+    RecordsEmbedded,
+    RecordsReparsed,
+    TranscriptChanged,
+    TranscriptForgotten,
+)
 from runtime.bus import Bus, Message
 from runtime.heartbeat import Beat
 from services.embedder import chunks
@@ -35,15 +44,27 @@ class Embedder:
         self.beat = beat
         self.lane = lane
         self._remembered: OrderedDict[str, Vectors] = OrderedDict()
+        self._forgotten: set[str] = set()
+        """Transcripts with a tombstone; what of them is in hand is not published any more."""
+
+    def forget(self, transcript: str) -> None:
+        """A tombstone was laid, perhaps while the transcript is in work."""
+        self._forgotten.add(transcript)
 
     async def work(self, events: Sequence[Event]) -> None:
         """One pool of all texts in `events`: long and short ones of several files share full batches."""
-        changes = [event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))]
+        for event in events:
+            if isinstance(event, TranscriptForgotten):
+                self.forget(event.transcript)
+        changes = self._kept([event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))])
         texts = {codec.text_sha(record.text): record.text for change in changes for record in embeddable(change)}
         vectors = await self._vectors(texts)
-        messages = [message for change in changes for message in self._messages(change, vectors)]
+        messages = [message for change in self._kept(changes) for message in self._messages(change, vectors)]
         await self.bus.publish_all(messages)
         self.beat.gauges["chunks"] = self.beat.gauges.get("chunks", 0) + sum(map(len, vectors.values()))
+
+    def _kept(self, changes: Sequence[Change]) -> list[Change]:
+        return [change for change in changes if change.transcript not in self._forgotten]
 
     async def _vectors(self, texts: dict[str, str]) -> dict[str, Vectors]:
         known = {sha: self._remembered[sha] for sha in texts if sha in self._remembered}

@@ -44,6 +44,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await _answer_queries(nats, model)
         lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, lane)
+        await _hear_tombstones(nats, embedder)
         gate = Gate()
         await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER: embedder.work}, beat, gate)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop, gate)
@@ -64,6 +65,16 @@ async def _answer_queries(nats: Bus, model: Model) -> None:
         await message.respond(codec.encode(reply))
 
     await nats.client.subscribe(subjects.EMBED_QUERY, queue="embedders", cb=answer)
+
+
+async def _hear_tombstones(nats: Bus, embedder: Embedder) -> None:
+    """A tombstone is heard at once: its turn in the stream comes after all that was there before."""
+
+    async def take(message: Msg) -> None:
+        embedder.forget(subjects.source_and_transcript(message.subject)[1])
+
+    await nats.client.subscribe(subjects.FORGOTTEN, cb=take)
+    await nats.client.flush()
 
 
 if __name__ == "__main__":

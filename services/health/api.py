@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Annotated
 
 import msgspec
-from litestar import Litestar, MediaType, Response, Router, get, post
+from litestar import Litestar, MediaType, Response, Router, delete, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.exceptions import (
     HTTPException,
@@ -251,6 +251,18 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
         admitted(request)
         return json_answer(msgspec.json.encode(answers.deadletters(current(), stage, limit, offset, desk.asked)))
 
+    def taken(request: Asked, sequence: int, what: str) -> None:
+        """Hands a request about one dead letter on, or says why not."""
+        if not has_token(request):
+            raise NotAuthorizedException(f"a {what} needs the token: {ask_for}")
+        letter = next((one for one in current().letters if one.sequence == sequence), None)
+        if letter is None:
+            raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
+        if what == "retry" and letter.stage not in (Stage.EMBEDDER, Stage.WRITER):
+            raise HTTPException(f"the {letter.stage} takes no retries", status_code=409)
+        if not desk.ask(sequence, what):
+            raise TooManyRequestsException("too many requests are under way", headers={"Retry-After": "5"})
+
     @post(
         "/v1/autosave/deadletters/{sequence:int}/retry",
         sync_to_thread=False,
@@ -268,16 +280,27 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
     )
     def retry(request: Asked, sequence: LetterNumber) -> Response[bytes]:
         """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
-        if not has_token(request):
-            raise NotAuthorizedException(f"a retry needs the token: {ask_for}")
-        letter = next((one for one in current().letters if one.sequence == sequence), None)
-        if letter is None:
-            raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
-        if letter.stage not in (Stage.EMBEDDER, Stage.WRITER):
-            raise HTTPException(f"the {letter.stage} takes no retries", status_code=409)
-        if not desk.ask(sequence):
-            raise TooManyRequestsException("too many retries are under way", headers={"Retry-After": "5"})
+        taken(request, sequence, "retry")
         return json_answer(msgspec.json.encode(shapes.RetryAccepted(sequence, "pending")), 202)
+
+    @delete(
+        "/v1/autosave/deadletters/{sequence:int}",
+        sync_to_thread=False,
+        status_code=202,
+        security=SECURED,
+        responses={
+            202: _spec(shapes.DropAccepted, shapes.DropAccepted(7, "pending"), "Being removed"),
+            404: _problem(404, "Not Found"),
+            429: _problem(429, "Too Many Requests"),
+            **BAD,
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    def drop(request: Asked, sequence: LetterNumber) -> Response[bytes]:
+        """Drop a dead letter. What it stands for stays in the log. Needs the token, on loopback too."""
+        taken(request, sequence, "drop")
+        return json_answer(msgspec.json.encode(shapes.DropAccepted(sequence, "pending")), 202)
 
     @get(
         EVENTS,
@@ -335,7 +358,7 @@ def build(settings: Settings, desk: Desk, pages: Store, senders: Sequence[Sender
             raise NotFoundException(f"no {name[:100]!r} here")
         return Response(assets[name], media_type=ASSETS[name], headers={"Cache-Control": "no-cache"})
 
-    handlers = [livez, readyz, health, stats, ledger, recent, conversation, timeline, deadletters, retry, events]
+    handlers = [livez, readyz, health, stats, ledger, recent, conversation, timeline, deadletters, retry, drop, events]
     hosts = {*(host.lower() for host in settings.allowed_hosts), *LOOPBACK}
     anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
     return Litestar(

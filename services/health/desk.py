@@ -17,8 +17,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
-        self.retries: asyncio.Queue[int] = asyncio.Queue(QUEUE)
-        """Dead letters that somebody wants tried again."""
+        self.requests: asyncio.Queue[tuple[str, int]] = asyncio.Queue(QUEUE)
+        """Dead letters that somebody wants tried again (`retry`) or removed (`drop`)."""
         self.asked: set[int] = set()
         """Those of them without an outcome yet."""
         self._made: dict[str, bytes] = {}
@@ -33,14 +33,14 @@ class Desk:
         self._news.set()
         self._news = asyncio.Event()
 
-    def ask(self, sequence: int) -> bool:
-        """Asks for a retry, once however often it is called; False when too many are under way."""
+    def ask(self, sequence: int, what: str = "retry") -> bool:
+        """Asks for one thing at a time, once however often it is called; False when too many are under way."""
         if sequence in self.asked:
             return True
-        if self.retries.full():
+        if self.requests.full():
             return False
         self.asked.add(sequence)
-        self.retries.put_nowait(sequence)
+        self.requests.put_nowait((what, sequence))
         return True
 
     def answer(self, name: str, make: Callable[[Snapshot], msgspec.Struct | bytes]) -> bytes:

@@ -120,6 +120,7 @@ DEADLETTERS = shapes.DeadLetters(
             AT,
             5120,
             "{…",
+            False,
             "",
         )
     ],

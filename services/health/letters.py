@@ -1,4 +1,4 @@
-"""Dead letters out of their stream, for people, and requests to try them again."""
+"""Dead letters out of their stream, for people, and requests to try them again or to drop them."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Letters:
                     known[stored.sequence] = _letter(stored)
         self._seen = state
 
-    async def retries(self, bus: Bus, desk: Desk) -> None:
-        """Hands on what is asked for, one after the other."""
+    async def requests(self, bus: Bus, desk: Desk) -> None:
+        """Does what is asked for, one after the other."""
         while True:
-            sequence = await desk.retries.get()
+            what, sequence = await desk.requests.get()
             try:
                 if letter := self.observer.letters.get(sequence):
-                    await self._retry(bus, letter)
+                    await (self._drop(bus, letter) if what == "drop" else self._retry(bus, letter))
             finally:
                 desk.asked.discard(sequence)
 
@@ -70,6 +70,17 @@ class Letters:
             self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
         elif not error:
             self.observer.letters.pop(letter.sequence, None)
+
+    async def _drop(self, bus: Bus, letter: Letter) -> None:
+        """Removes the letter; what it stands for stays in the log."""
+        try:
+            await bus.stream.delete_msg(topology.DEADLETTERS.name, letter.sequence)
+        except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
+            why = f"not dropped: {error or type(error).__name__}"
+            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=why)
+            return
+        log.info("dead letter dropped", sequence=letter.sequence, subject=letter.subject, error=letter.error[:200])
+        self.observer.letters.pop(letter.sequence, None)
 
 
 async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
@@ -102,7 +113,7 @@ def _letter(stored: Stored) -> Letter:
         return Letter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
     return Letter(
         sequence=stored.sequence,
-        stage=event.stage,
+        stage=stored.subject.rpartition(".")[2],  # users of the bus may write under their own stage only
         subject=event.subject,
         stream=event.stream,
         stream_sequence=event.stream_sequence,
@@ -111,6 +122,7 @@ def _letter(stored: Stored) -> Letter:
         traceback=event.traceback[-TEXT_CHARS:],
         instance=event.instance,
         at=stored.at,
-        size=len(event.payload),
+        size=event.payload_bytes or len(event.payload),
         text=event.payload[:TEXT_CHARS].decode("utf-8", "replace"),
+        by_reference=event.by_reference,
     )

@@ -133,7 +133,7 @@ class _Health:
                     await self._remember(nats)
                     async with heartbeat.beating(nats, self.beat), asyncio.TaskGroup() as tasks:
                         await heartbeat.enter(nats, self.beat, Phase.RUNNING)
-                        helpers = [tasks.create_task(self.letters.retries(nats, self.desk), name="retries")]
+                        helpers = [tasks.create_task(self.letters.requests(nats, self.desk), name="requests")]
                         helpers.append(tasks.create_task(self.timeline.run(nats), name="timeline"))
                         helpers.append(tasks.create_task(self._details(nats), name="details"))
                         await self._look(nats)

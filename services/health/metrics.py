@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from contracts import topology
-from contracts.events import Stage
+from contracts.events import PULLS_REFUSED, REDELIVERED, Stage
 from runtime.heartbeat import service_version
 from services.health import answers
 from services.health.rules import Status
@@ -254,6 +254,10 @@ def _instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("uptime_seconds", "Seconds since it began.", (one.beat.uptime_seconds for one in ones))
     yield each("draining", "1 while it is draining.", (float(one.beat.phase == "draining") for one in ones))
     yield each("starting", "1 while it is starting.", (float(one.beat.phase == "starting") for one in ones))
+    words = "Pull requests that the server refused, since it began."
+    yield each("pulls_refused", words, (one.beat.gauges.get(PULLS_REFUSED, 0.0) for one in ones))
+    words = "Messages that came to it with a delivery before, since it began."
+    yield each("redelivered", words, (one.beat.gauges.get(REDELIVERED, 0.0) for one in ones))
     words = "Seconds by which its clock is ahead of the health service's."
     yield each("clock_offset_seconds", words, (one.clock_off for one in ones))
     words = "Unix time at which it last finished work; 0 = never."

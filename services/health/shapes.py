@@ -296,6 +296,7 @@ class DeadLetterItem(msgspec.Struct, frozen=True):
     at: str
     size: int
     text: str
+    by_reference: bool
     retry: str
 
 
@@ -315,6 +316,13 @@ class RetryAccepted(msgspec.Struct, frozen=True):
 
     sequence: int
     retry: str
+
+
+class DropAccepted(msgspec.Struct, frozen=True):
+    """The dead letter is being removed; what it stands for stays in the log."""
+
+    sequence: int
+    drop: str
 
 
 def builtins(value: msgspec.Struct) -> Any:

@@ -77,6 +77,8 @@ class Letter(msgspec.Struct, frozen=True):
     at: float
     size: int
     text: str
+    by_reference: bool = False
+    """True if the payload is only in the log, at (`stream`, `stream_sequence`)."""
     retry: str = ""
     """"" not asked for, `pending`, or why it failed again."""
 

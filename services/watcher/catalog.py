@@ -5,18 +5,13 @@ The log is the only memory of the watcher. Losing its machine loses nothing.
 
 from __future__ import annotations
 
-import uuid
-
 import msgspec
-import nats.errors
 from nats.aio.msg import Msg
-from nats.js import api
-from nats.js.errors import APIError
 
 from contracts import codec, sources, subjects, topology
 from contracts.events import Checkpoint
+from runtime import streams
 from runtime.bus import Bus
-from runtime.errors import Transient
 from runtime.logs import Log
 
 log = Log("mnemo.catalog")
@@ -70,27 +65,5 @@ async def forgotten(bus: Bus) -> set[str]:
 
 
 async def _last(bus: Bus, subject: str) -> list[Msg]:
-    found: list[Msg] = []
-    try:
-        info = await bus.stream.add_consumer(
-            topology.TRANSCRIPTS.name,
-            api.ConsumerConfig(
-                name=f"positions-{uuid.uuid4().hex[:12]}",
-                filter_subject=subject,
-                deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
-                ack_policy=api.AckPolicy.NONE,
-                headers_only=True,
-                mem_storage=True,
-                inactive_threshold=30.0,
-            ),
-        )
-        left = info.num_pending or 0
-        subscription = await bus.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
-        while left > 0:
-            batch = await subscription.fetch(min(left, 500), timeout=5)
-            left -= len(batch)
-            found += batch
-        await subscription.unsubscribe()
-    except (nats.errors.Error, TimeoutError, APIError) as error:
-        raise Transient(f"positions cannot be read from the log: {error or type(error).__name__}") from error
-    return found
+    stream = topology.TRANSCRIPTS.name
+    return [message async for message, _ in streams.read(bus, stream, [subject], last=True, headers=True)]

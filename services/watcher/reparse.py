@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 
 import msgspec
 import nats.errors
 import zstandard
-from nats.js import api
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import Record, RecordsReparsed, TranscriptChanged
-from runtime import bus, lifecycle
+from runtime import bus, lifecycle, streams
 from runtime.bus import Bus, Message
 from runtime.errors import Transient
 from runtime.logs import Log
@@ -109,30 +108,12 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
 
 
 async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
-    try:
-        info = await connection.stream.add_consumer(
-            topology.TRANSCRIPTS.name,
-            api.ConsumerConfig(
-                name=f"reparse-{uuid.uuid4().hex[:12]}",
-                filter_subjects=filters,
-                ack_policy=api.AckPolicy.NONE,
-                mem_storage=True,
-                inactive_threshold=60.0,
-            ),
-        )
-        left = info.num_pending or 0
-        subscription = await connection.stream.pull_subscribe_bind(info.name, topology.TRANSCRIPTS.name)
-        while left > 0:
-            for message in await subscription.fetch(min(left, topology.FETCH_MESSAGES), timeout=20):
-                left -= 1
-                try:
-                    yield codec.decode(message.data)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    log.warning("message not understood", subject=message.subject)
-        await subscription.unsubscribe()
-        await connection.stream.delete_consumer(topology.TRANSCRIPTS.name, info.name)
-    except (nats.errors.Error, APIError, TimeoutError) as error:
-        raise Transient(f"the log cannot be read: {error or type(error).__name__}") from error
+    async with aclosing(streams.read(connection, topology.TRANSCRIPTS.name, filters)) as messages:
+        async for message, _ in messages:
+            try:
+                yield codec.decode(message.data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                log.warning("message not understood", subject=message.subject)
 
 
 def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:

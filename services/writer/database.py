@@ -86,7 +86,7 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
     gone = [row[0] for row in columns.forgotten]
     if gone:
         await connection.execute(queries.read("forgotten"), *_turned(columns.forgotten))
-        for table in ("chunks", "records", "reparsed", "segments", "transcripts"):  # chunks first: it looks at records
+        for table in ("chunks", "records", "reparsed", "segments", "transcripts"):  # each with what belongs to it
             await connection.execute(queries.read(f"forget_{table}"), gone)
     names = list({event.transcript for event in events if hasattr(event, "transcript")})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
@@ -112,7 +112,7 @@ async def store_vectors(connection: asyncpg.Connection, events: Sequence[Records
     await connection.execute(queries.read("gate_shared"))
     names = list({event.transcript for event in events})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
-    models, chunks = rows.of_vectors(event for event in events if event.transcript not in dead)
+    models, chunks, owners = rows.of_vectors(event for event in events if event.transcript not in dead)
     vectors = [(*row[:-1], np.frombuffer(row[-1], dtype="<f4")) for row in chunks]
     if models:
         await connection.execute(queries.read("models"), *_turned(models))
@@ -120,6 +120,7 @@ async def store_vectors(connection: asyncpg.Connection, events: Sequence[Records
         await connection.execute(queries.read("chunks_stage"))
         await connection.copy_records_to_table("chunks_stage", records=vectors, columns=CHUNK_COLUMNS)
         await connection.execute(queries.read("chunks_merge"))
+        await connection.execute(queries.read("chunk_owners"), *_turned(owners))
 
 
 @asynccontextmanager

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import asyncpg
 import msgspec
-import nats.errors
-from nats.aio.msg import Msg
-from nats.js import api
-from nats.js.errors import APIError
 from pgvector.asyncpg import register_vector
 
 from contracts import codec, topology
 from contracts.events import Event, RecordsEmbedded
-from runtime import bus, lifecycle
+from runtime import bus, lifecycle, streams
 from runtime.bus import Bus
-from runtime.errors import Permanent, Transient
+from runtime.errors import Permanent
 from runtime.logs import Log
 from services.writer import migrate, queries
 from services.writer.database import REFUSALS, store, store_vectors
@@ -36,10 +31,12 @@ from services.writer.database import REFUSALS, store, store_vectors
 log = Log("mnemo.replay")
 
 SCHEMA = "replay"
-TABLES = ("transcripts", "segments", "records", "models", "chunks", "reparsed", "forgotten")
+TABLES = ("transcripts", "segments", "records", "models", "chunks", "chunk_owners", "reparsed", "forgotten")
 VIEWS = ("exchange_copies", "conversations", "coverage", "line_counts")
 BATCH = 100
 SWAP_ATTEMPTS = 5
+KEPT_SECONDS = 600.0
+"""A batch of rows may take so long between two messages."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -106,17 +103,22 @@ class Replay:
     async def read(self, stream: str, tell: Callable[[Line], None]) -> None:
         """Stores what the stream holds beyond what was read."""
         batch: list[Event] = []
-        async for message, left in _messages(self.bus, stream, self.reached.get(stream, 0) + 1):
-            self.reached[stream] = message.metadata.sequence.stream
-            self.done += 1
-            try:
-                batch.append(codec.decode(message.data))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                self.skipped += 1
-            if len(batch) >= BATCH or not left:
-                await self._store(batch)
-                batch = []
-                tell(Line(self.done, self.done + left))
+        first = self.reached.get(stream, 0) + 1
+        async with aclosing(streams.read(self.bus, stream, first=first, kept=KEPT_SECONDS)) as messages:
+            async for message, left in messages:
+                self.reached[stream] = message.metadata.sequence.stream
+                self.done += 1
+                try:
+                    batch.append(codec.decode(message.data))
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    self.skipped += 1
+                if len(batch) >= BATCH:
+                    await self._store(batch)
+                    batch = []
+                    tell(Line(self.done, self.done + left))
+        if batch:
+            await self._store(batch)
+        tell(Line(self.done, self.done))
 
     async def swap(self) -> list[Table]:
         """Reads what came meanwhile, compares, and puts the new tables in the place of the old ones."""
@@ -167,31 +169,6 @@ async def _fresh(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         if not connection.is_closed():
             await connection.execute(f"drop schema if exists {SCHEMA} cascade")
             await connection.close(timeout=10)
-
-
-async def _messages(connection: Bus, stream: str, first: int) -> AsyncIterator[tuple[Msg, int]]:
-    """Messages from a sequence on that are there now, and how many are left after each."""
-    try:
-        info = await connection.stream.add_consumer(
-            stream,
-            api.ConsumerConfig(
-                name=f"replay-{uuid.uuid4().hex[:12]}",
-                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=first,
-                ack_policy=api.AckPolicy.NONE,
-                mem_storage=True,
-                inactive_threshold=600.0,
-            ),
-        )
-        left = info.num_pending or 0
-        subscription = await connection.stream.pull_subscribe_bind(info.name, stream, pending_bytes_limit=-1)
-        while left > 0:
-            for message in await subscription.fetch(min(left, topology.FETCH_MESSAGES), timeout=20):
-                left -= 1
-                yield message, left
-        await subscription.unsubscribe()
-    except (nats.errors.Error, APIError, TimeoutError) as error:
-        raise Transient(f"the log cannot be read: {error or type(error).__name__}") from error
 
 
 async def _compared(connection: asyncpg.Connection, name: str) -> Table:

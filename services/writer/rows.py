@@ -119,16 +119,18 @@ def embeddable(record: Record) -> bool:
     return record.kind in CHUNKABLE and bool(record.text.strip())
 
 
-def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row]]:
-    """Rows of models and of chunks, vectors still as bytes."""
+def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row], list[Row]]:
+    """Rows of models, of chunks (vectors still as bytes), and of the transcripts that brought them."""
     models: dict[str, Row] = {}
     chunks: set[Row] = set()
+    owners: set[Row] = set()
     for event in events:
         models[event.model] = (event.model, event.model_name, event.dimensions)
         for chunk in event.chunks:
             sha = bytes.fromhex(chunk.text_sha)
             chunks.add((event.model, sha, chunk.chunk, chunk.begin, chunk.stop, chunk.vector))
-    return list(models.values()), list(chunks)
+            owners.add((event.model, sha, event.transcript))
+    return list(models.values()), list(chunks), sorted(owners)
 
 
 def moment(stamp: str) -> datetime | None:

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import asyncpg
 import msgspec
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Kind, Stage, TranscriptChanged, TranscriptForgotten
+from contracts.events import (
+    Chunk,
+    DeadLetter,
+    Event,
+    Kind,
+    Record,
+    RecordsEmbedded,
+    Stage,
+    TranscriptChanged,
+    TranscriptForgotten,
+)
 from contracts.sources import Root
 from local.archive import Archive, decoded
 from local.forget import forget, survey
 from local.restore import find
 from local.servers import Nats
 from local.verify import Scope, verify
+from runtime import streams
 from runtime.bus import Bus, Message
 from services.watcher import reparse
 from services.watcher.formats import FORMATS
 from services.writer.database import connect
-from tests.conftest import answer, jsonl, prompt
+from services.writer.rows import embeddable
+from tests.conftest import ROOT, answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.test_proof import write
 
@@ -174,3 +190,79 @@ async def _kinds(database: asyncpg.Connection) -> set[str]:
 
 async def _rows(database: asyncpg.Connection) -> list[asyncpg.Record]:
     return await database.fetch("select * from records order by byte_offset, record_id")
+
+
+def embedded(change: TranscriptChanged, vector: bytes) -> RecordsEmbedded:
+    """Vectors of all that is to be embedded in a segment."""
+    chunks = [
+        Chunk(record.id, codec.text_sha(record.text), 0, 0, len(record.text), vector)
+        for record in change.records
+        if embeddable(record)
+    ]
+    return RecordsEmbedded(change.transcript, change.source, "m", "m", 2, chunks)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(6)), batch=st.integers(1, 6))
+async def test_in_any_order_of_the_lanes_forget_takes_its_vectors_and_no_others(
+    database: str, order: list[int], batch: int
+) -> None:
+    """A and B say the same; A is forgotten. Segments, vectors and the tombstone come in any order, in any batches."""
+    lines = [prompt("the same words", "p"), answer("only here", name="x")]
+    changes = [
+        changed_by_hand(name, lines if name == "b" else lines[:1] + [answer("only in a", name="y")]) for name in "ab"
+    ]
+    tombstone = TranscriptForgotten("a", "claude-code", "a", "2026-08-02T10:00:00.000Z")
+    vector = np.array([0.6, 0.8], dtype="<f4").tobytes()
+    events: list[Event] = [*changes, *(embedded(change, vector) for change in changes), tombstone, changes[0]]
+    connection = await asyncpg.connect(database)
+    tables = "transcripts, segments, records, chunks, chunk_owners, forgotten, models, reparsed"
+    await connection.execute(f"truncate {tables}")
+    async with connect(database) as store:
+        for start in range(0, len(order), batch):
+            mixed = [events[number] for number in order[start : start + batch]]
+            vectors = [event for event in mixed if isinstance(event, RecordsEmbedded)]
+            await store.store_transcripts([event for event in mixed if not isinstance(event, RecordsEmbedded)])
+            await store.store_vectors(vectors)
+    kept = {row[0] for row in await connection.fetch("select text_sha from chunks")}
+    texts = {row[0] for row in await connection.fetch("select text_sha from records where text_sha is not null")}
+    await connection.close()
+    assert kept == texts == {bytes.fromhex(codec.text_sha(text)) for text in ("the same words", "only here")}
+
+
+def changed_by_hand(name: str, lines: list[dict[str, object]]) -> TranscriptChanged:
+    """One segment of a transcript of this name."""
+    golden = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())
+    assert isinstance(golden, TranscriptChanged)
+    kinds = [Kind.PROMPT, Kind.ANSWER]
+    records = [
+        Record(str(line["uuid"]), kind, number, text=text_of(line))
+        for number, (line, kind) in enumerate(zip(lines, kinds, strict=True))
+    ]
+    return msgspec.structs.replace(golden, transcript=name, session_id=name, records=records)
+
+
+def text_of(line: dict[str, object]) -> str:
+    content = line["message"]["content"]  # type: ignore[index]
+    return content if isinstance(content, str) else content[0]["text"]
+
+
+async def test_a_replay_beside_a_live_forget_works(
+    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
+) -> None:
+    """Messages that are erased while the log is read are left out; nobody waits for them."""
+    for number in range(30):
+        write(transcripts / f"s{number}.jsonl", f"s{number}")
+    await fill()
+    stream = topology.TRANSCRIPTS.name
+    last = (await kept.nats.stream.stream_info(stream)).state.last_seq
+    seen = 0
+    async with aclosing(streams.read(kept.nats, stream)) as messages:
+        async for _ in messages:
+            seen += 1
+            if seen == 1:
+                for sequence in range(last - 20, last + 1):
+                    await kept.nats.stream.delete_msg(stream, sequence)
+    assert last - 21 <= seen < last
+    outcome = await replayed(nats, database)
+    assert outcome.swapped

@@ -470,6 +470,7 @@ async def _true(value: bool) -> None:
 
 async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats: Nats, operator: Bus) -> None:
     from runtime import retry
+    from runtime.custody import Gate
     from runtime.errors import Permanent
 
     one = await service(token="secret")
@@ -483,7 +484,9 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
 
     beat = heartbeat.Beat(Stage.WRITER, "w", 5.0, SystemClock())
     golden = (Path(codec.__file__).parent / "golden" / "TranscriptChanged.v1.json").read_bytes()
-    facts = (subjects.changed("x", "t"), "TRANSCRIPTS", 5, 6, "Permanent: <b>no</b>", "", golden, one.clock.now())
+    original = subjects.changed("x", "t")
+    await operator.publish(Message(original, golden, "original"))
+    facts = (original, "TRANSCRIPTS", 1, 6, "Permanent: <b>no</b>", "", golden, one.clock.now())
     for number, stage in enumerate((Stage.WRITER, Stage.WATCHER)):
         letter = DeadLetter(stage, "w", *facts)
         await operator.publish(Message(subjects.deadletter(stage), codec.encode(letter), f"d{number}"))
@@ -516,10 +519,14 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
             raise
 
     await eventually(lambda: tried(2, "no writer runs"))
-    await retry.serve(operator, Stage.WRITER, {"TRANSCRIPTS": do}, beat)
+    await retry.serve(operator, Stage.WRITER, {topology.WRITER_TRANSCRIPTS: do}, beat, Gate())
     await eventually(lambda: tried(2, "still no good"))
     works["fails"] = False
     await eventually(lambda: tried(1, ""))
+    gone = f"{one.url}/v1/autosave/deadletters/{numbers['watcher']}"
+    assert (await one.client.delete(gone)).status_code == 401
+    assert (await one.client.delete(gone, headers=headers)).status_code == 202
+    await eventually(lambda: listed(0))
     assert codec.encode(done[0]) == codec.encode(codec.decode(golden))
     assert beat.processed == 1
 

@@ -91,37 +91,47 @@ async def _dashboard(running: system.System, data: list[str]) -> None:
 
 
 async def _dead_letters(running: system.System, data: list[str]) -> None:
-    none = await mnemo("deadletters", *data)
+    none = await mnemo("deadletters", "list", *data)
     assert (none.returncode, "no dead letters" in none.stderr) == (0, True)
     client = await nats.connect(running.endpoints.nats_url)
     try:
         await client.jetstream().publish(subjects.changed("claude-code", "poison"), b'{"type":"Poison"}')
 
         async def listed() -> list[dict[str, object]]:
-            found = await mnemo("deadletters", "--json", *data)
+            found = await mnemo("deadletters", "list", "--json", *data)
             letters = json.loads(found.stdout)["deadletters"]
             assert (found.returncode, len(letters)) == (1, 2), found.stdout  # of the embedder and of the writer
             return letters
 
         letters = await eventually(listed)
         number = next(letter["sequence"] for letter in letters if letter["stage"] == "writer")
-        both = await mnemo("deadletters", "--retry-all", *data)
-        assert both.stdout.count("retry: it failed again") == 2, both.stdout + both.stderr
-        tried = await mnemo("deadletters", "--retry", str(number), "--retry", "99999", "--stage", "writer", *data)
+        both = await mnemo("deadletters", "retry", "--all", *data)
+        assert both.stdout.count("last outcome: it failed again") == 2, both.stdout + both.stderr
+        tried = await mnemo("deadletters", "retry", str(number), "99999", *data)
         assert "letter 99999: no dead letter" in tried.stderr
         assert tried.returncode == 1
-        assert "retry: it failed again" in tried.stdout, tried.stdout
-        strange = await mnemo("deadletters", "--retry", "99999", *data)
+        assert "last outcome: it failed again" in tried.stdout, tried.stdout
+        strange = await mnemo("deadletters", "retry", "99999", *data)
         assert (strange.returncode, "no dead letter 99999" in strange.stderr) == (3, True)
         status = await mnemo("status", *data)
         assert status.returncode == 1
         assert "given up in the last 10 minutes: 1" in status.stdout
-        await client.jetstream().purge_stream("DEADLETTERS")
+        shown = await mnemo("deadletters", "show", str(number), *data)
+        assert '{"type":"Poison"}' in shown.stdout
+        whole = await mnemo("deadletters", "show", str(number), "--payload", *data)
+        assert whole.stdout == '{"type":"Poison"}'
+        assert (await mnemo("deadletters", "retry", *data)).returncode == 64
+        nothing = await mnemo("deadletters", "drop", "--reason", "no such words", *data)
+        assert (nothing.returncode, "2 kept" in nothing.stderr) == (1, True)
+        left = await mnemo("deadletters", "drop", "--stage", "embedder", *data)
+        assert (left.returncode, "1 kept" in left.stderr) == (1, True), left.stderr
+        dropped = await mnemo("deadletters", "drop", "--all", *data)
+        assert (dropped.returncode, dropped.stdout) == (0, ""), dropped.stdout
     finally:
         await client.close()
 
     async def gone() -> None:
-        assert (await mnemo("deadletters", *data)).returncode == 0
+        assert (await mnemo("deadletters", "list", *data)).returncode == 0
         status = await mnemo("status", *data)
         assert status.returncode == 0, status.stdout
 

@@ -642,7 +642,7 @@ def test_a_retry_is_under_way_at_once_and_once(world: World) -> None:
 
     assert shown() == "it failed again"
     assert [desk.ask(1) for _ in range(3)] == [True] * 3
-    assert (desk.retries.qsize(), shown()) == (1, "pending")
+    assert (desk.requests.qsize(), shown()) == (1, "pending")
     assert [desk.ask(number) for number in range(2, QUEUE + 2)] == [True] * (QUEUE - 1) + [False]
 
 

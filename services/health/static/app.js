@@ -1202,7 +1202,8 @@
       make(
         "div",
         { class: "letter-foot" },
-        make("button", { type: "button", class: "retry", onclick: () => retry(letter.sequence) }, "Retry"),
+        make("button", { type: "button", class: "retry", onclick: () => request(letter.sequence, "retry") }, "Retry"),
+        make("button", { type: "button", class: "drop", onclick: () => request(letter.sequence, "drop") }, "Drop"),
         make("p", { class: "letter-state", role: "status" }),
       ),
     );
@@ -1223,10 +1224,11 @@
     ];
     text(find(".letter-facts"), facts.join(" · "));
     const cut = letter.size > new Blob([letter.text]).size ? `\n… shortened, ${bytes(letter.size)} in all` : "";
-    text(find(".payload pre"), letter.text ? letter.text + cut : "(empty)");
+    text(find(".payload pre"), letter.text ? letter.text + cut : letter.by_reference ? `(${bytes(letter.size)}, in the log)` : "(empty)");
     text(find(".traceback pre"), letter.traceback);
     find(".traceback").hidden = !letter.traceback;
     attribute(find(".retry"), "aria-label", `Retry dead letter ${letter.sequence}`);
+    attribute(find(".drop"), "aria-label", `Drop dead letter ${letter.sequence}; the message stays in the log`);
     find(".retry").hidden = !RETRYABLE.has(letter.stage);
     updateRetry(node, letter.sequence, letter.retry);
   }
@@ -1238,35 +1240,42 @@
     const waits = asked.get(sequence);
     const pending = told === "pending" || Boolean(waits && !waits.refused);
     const words = pending
-      ? "being tried again …"
+      ? "under way …"
       : waits
-        ? `Not retried: ${waits.refused}`
+        ? `Refused: ${waits.refused}`
         : told
-          ? `Last retry: ${told}`
+          ? `Last outcome: ${told}`
           : "";
     // A disabled button would lose the focus; it stays one and says that it is busy.
-    attribute(node.querySelector(".retry"), "aria-disabled", pending ? "true" : null);
+    for (const button of node.querySelectorAll(".letter-foot button"))
+      attribute(button, "aria-disabled", pending ? "true" : null);
     text(node.querySelector(".letter-state"), words);
     attribute(node.querySelector(".letter-state"), "class", `letter-state ${pending ? "busy" : words ? "poor" : ""}`);
   }
 
-  async function retry(sequence) {
+  const REQUESTS = {
+    retry: { method: "POST", path: (sequence) => `deadletters/${sequence}/retry`, name: "A retry" },
+    drop: { method: "DELETE", path: (sequence) => `deadletters/${sequence}`, name: "To drop a letter" },
+  };
+
+  async function request(sequence, what) {
+    const { method, path, name } = REQUESTS[what];
     const node = byId("letters").querySelector(`[data-key="${sequence}"]`);
     if (!node || node.querySelector(".retry").getAttribute("aria-disabled")) return;
     if (!state.token) {
-      askToken("A retry needs the token of the health service.", () => retry(sequence));
+      askToken(`${name} needs the token of the health service.`, () => request(sequence, what));
       return;
     }
     const before = node.dataset.told;
     asked.set(sequence, { before, until: Date.now() + RETRY_MS });
     updateRetry(node, sequence, before);
     try {
-      await ask(`deadletters/${sequence}/retry`, { method: "POST" });
+      await ask(path(sequence), { method });
     } catch (error) {
       asked.set(sequence, { refused: error.message });
       updateRetry(node, sequence, before);
       if (error.status === 401)
-        askToken("The token was not accepted. A retry needs the right one.", () => retry(sequence));
+        askToken(`The token was not accepted. ${name} needs the right one.`, () => request(sequence, what));
     }
   }
 

@@ -1,4 +1,7 @@
--- Vectors of texts that occur in the forgotten transcripts and nowhere else.
+-- Vectors that only forgotten transcripts brought. An owner says so in whatever order records and vectors came.
+with gone as (delete from chunk_owners where transcript_id = any($1::text[]) returning model, text_sha)
 delete from chunks c
-where c.text_sha in (select text_sha from records where transcript_id = any($1::text[]) and text_sha is not null)
-  and not exists (select from records r where r.text_sha = c.text_sha and r.transcript_id <> all($1::text[]))
+using (select distinct model, text_sha from gone) g
+where c.model = g.model and c.text_sha = g.text_sha
+  and not exists (select from chunk_owners o
+                   where o.model = c.model and o.text_sha = c.text_sha and o.transcript_id <> all($1::text[]))

@@ -1,3 +1,3 @@
 -- Waits for readers, all tables at once and in the order in which queries name them, for the moment of the swap.
-lock table public.forgotten, public.reparsed, public.models, public.chunks, public.records, public.segments,
-           public.transcripts in access exclusive mode
+lock table public.forgotten, public.reparsed, public.models, public.chunks, public.chunk_owners, public.records,
+           public.segments, public.transcripts in access exclusive mode

@@ -1,0 +1,84 @@
+"""Bytes that are gone: what was deleted is overwritten or rewritten in every store, as far as a store lets us.
+
+    NATS        each message is deleted by sequence, which overwrites it (a purge by subject leaves the bytes)
+    PostgreSQL  the tables and the planner's statistics are rewritten, and the write-ahead log is turned over
+
+What this cannot reach is named in what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import asyncpg
+import nats.errors
+from nats.js.errors import APIError, NotFoundError
+
+from runtime.bus import Bus
+
+TABLES = ("records", "segments", "chunks", "chunk_owners", "reparsed", "transcripts")
+CATALOGS = ("pg_catalog.pg_statistic",)
+BEYOND = (
+    "backups, snapshots of the disk and replicas made before",
+    "blocks that an SSD or a copy-on-write file system keeps after they were overwritten",
+    "the assistant's own file",
+)
+"""What no command of ours reaches."""
+REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError)
+
+
+async def messages(bus: Bus, stream: str, sequences: Iterable[int]) -> int:
+    """Deletes and overwrites messages; how many there were. Raises nats errors."""
+    gone = 0
+    for sequence in sequences:
+        try:
+            gone += bool(await bus.stream.delete_msg(stream, sequence))
+        except NotFoundError:
+            continue
+        except APIError as error:
+            if error.err_code != 10057:  # no message found
+                raise
+    return gone
+
+
+async def database(connection: asyncpg.Connection, tell: Callable[[str], None]) -> list[str]:
+    """Rewrites what deleted rows lay in; needs the owner of the database. Returns what it could not do.
+
+    Tables are locked while they are rewritten: the writer waits, nothing is lost. Raises asyncpg errors.
+    """
+    left = []
+    for table in TABLES:
+        size = await connection.fetchval("select pg_total_relation_size($1::regclass)", table)
+        tell(f"rewriting table {table} ({size / 1e6:.0f} MB)")
+        await connection.execute(f"vacuum (full, analyze) {table}", timeout=None)
+    try:
+        for catalog in CATALOGS:
+            await connection.execute(f"vacuum full {catalog}", timeout=None)
+    except REFUSED as error:
+        left.append(f"the planner's statistics: {error}")
+    tell("turning the write-ahead log over")
+    try:
+        await _wal(connection)
+    except REFUSED as error:
+        left.append(f"the write-ahead log of PostgreSQL, until it is overwritten or removed: {error}")
+    return left
+
+
+async def _wal(connection: asyncpg.Connection) -> None:
+    """No segment of the log that is there now is left: used ones are removed instead of recycled, and those that were
+    recycled earlier are used up."""
+    if await connection.fetchval("show wal_recycle") == "on":
+        await connection.execute("alter system set wal_recycle = off")
+        await connection.execute("select pg_reload_conf()")
+    await connection.execute("checkpoint", timeout=None)
+    present = {row[0] for row in await connection.fetch("select name from pg_ls_waldir()")}
+    for _ in range(len(present) + 1):
+        await connection.execute("select pg_logical_emit_message(true, 'mnemo', 'erase')")
+        await connection.execute("select pg_switch_wal()")
+    await connection.execute("checkpoint", timeout=None)
+    after = {row[0] for row in await connection.fetch("select name from pg_ls_waldir()")}
+    if len(present & after) > 1:  # a replication slot or an archiver holds it
+        raise asyncpg.FeatureNotSupportedError(f"{len(present & after)} segments are held by a slot or an archiver")
+
+
+FAILURES = (nats.errors.Error, APIError, TimeoutError)

@@ -1,0 +1,87 @@
+"""The one reader of a stream: what it holds at the call, in its order, to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js.errors import APIError, NotFoundError
+
+from contracts import topology
+from runtime import pull
+from runtime.bus import Bus
+from runtime.errors import Transient
+
+LIGHT = 500
+"""Messages asked for at once where only their headers travel."""
+KEPT_SECONDS = 30.0
+"""A reader that has gone, or rests between two messages for longer than this, is forgotten by the server."""
+FAILURES = (nats.errors.Error, APIError, TimeoutError, OSError)
+
+
+async def read(
+    bus: Bus,
+    stream: str,
+    filters: Sequence[str] = (),
+    *,
+    first: int = 1,
+    last: bool = False,
+    headers: bool = False,
+    kept: float = KEPT_SECONDS,
+) -> AsyncGenerator[tuple[Msg, int], None]:
+    """Messages from sequence `first` on that were there at the call, and how many are left after each.
+
+    `last` = only the last one of each subject; `headers` = without their payloads; `kept` = the longest rest between
+    two messages, seconds. What is deleted meanwhile is left out. Close it (`aclosing`) when it is left early.
+    Raises Transient.
+    """
+    config: dict[str, Any] = {"deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT if last else api.DeliverPolicy.ALL}
+    if first > 1:
+        config = {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": first}
+    name = f"read-{uuid.uuid4().hex[:12]}"
+    try:
+        info = await bus.stream.add_consumer(
+            stream,
+            api.ConsumerConfig(
+                name=name,
+                filter_subjects=list(filters) or None,
+                ack_policy=api.AckPolicy.NONE,
+                headers_only=headers or None,
+                mem_storage=True,
+                inactive_threshold=kept,
+                **config,
+            ),
+            timeout=10,
+        )
+        async with aclosing(_messages(bus, stream, name, info.num_pending or 0, headers)) as messages:
+            async for found in messages:
+                yield found
+    except NotFoundError as error:
+        raise Transient(f"stream {stream} is missing; run `python -m runtime.provision`") from error
+    except FAILURES as error:
+        raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
+
+
+async def _messages(
+    bus: Bus, stream: str, name: str, left: int, headers: bool
+) -> AsyncGenerator[tuple[Msg, int], None]:
+    batch = LIGHT if headers else topology.FETCH_MESSAGES
+    never = asyncio.Event()
+    silent = 0
+    async with pull.opened(bus, stream, name, batch, topology.FETCH_BYTES, waits=False) as source:
+        while left > 0:
+            found = await source.take(never)
+            silent = 0 if found else silent + 1
+            if source.empty:
+                return
+            if silent > 3:
+                raise TimeoutError("no answer")
+            for message in found[:left]:
+                left -= 1
+                yield message, left
