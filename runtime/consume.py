@@ -52,10 +52,10 @@ async def work(
 ) -> None:
     """Feeds `do` until `stop`. `do` returns only after its effect is durable. Loops of one process share a `gate`.
 
-    Raises Misconfigured when the consumer does not exist, Transient when JetStream does not answer.
+    Raises Misconfigured when the consumer does not exist.
     """
-    await _exists(bus, consumer)
     lane = _Lane(bus, consumer, do, beat, stop, gate or Gate())
+    await _found(bus, lane)
     await lane.custody.hand_back()
     misses = 0
     async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
@@ -71,6 +71,18 @@ async def work(
             misses = 0
             if messages:
                 await lane.settle(messages)
+
+
+async def _found(bus: Bus, lane: _Lane) -> None:
+    """Returns when JetStream says that the consumer is there, or at a stop: a cluster may be electing a leader."""
+    while not lane.stop.is_set():
+        try:
+            await _exists(bus, lane.consumer)
+            return
+        except Transient as error:
+            lane.beat.cut_off(error)
+            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(error))
+            await either(lane.stop, within=BACKOFF[1])
 
 
 async def _exists(bus: Bus, consumer: topology.Consumer) -> None:

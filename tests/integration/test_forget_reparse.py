@@ -209,9 +209,7 @@ async def test_in_any_order_of_the_lanes_forget_takes_its_vectors_and_no_others(
 ) -> None:
     """A and B say the same; A is forgotten. Segments, vectors and the tombstone come in any order, in any batches."""
     lines = [prompt("the same words", "p"), answer("only here", name="x")]
-    changes = [
-        changed_by_hand(name, lines if name == "b" else lines[:1] + [answer("only in a", name="y")]) for name in "ab"
-    ]
+    changes = [changed_by_hand("a", [lines[0], answer("only in a", name="y")]), changed_by_hand("b", lines)]
     tombstone = TranscriptForgotten("a", "claude-code", "a", "2026-08-02T10:00:00.000Z")
     vector = np.array([0.6, 0.8], dtype="<f4").tobytes()
     events: list[Event] = [*changes, *(embedded(change, vector) for change in changes), tombstone, changes[0]]
