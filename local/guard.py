@@ -4,6 +4,7 @@
     PostgreSQL  answers a connection, be it with an error: no answer ⇒ SIGKILL, it recovers from its log
     NATS        answers what is wrong with it: no answer ⇒ SIGKILL; a complaint that lasts ⇒ stop and start, as soon as
                 there is room on its disk (a full disk stays an error until the server is restarted)
+    topology    a stream or consumer that somebody deleted ⇒ provisioned again: it reads the log from the start
 
 Silence is counted in looks of this process, not in seconds of a clock: while the machine sleeps, nobody looks.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from local.child import Child
@@ -30,20 +31,27 @@ COMPLAINT_LOOKS = 5
 """A complaint of NATS in so many looks in a row does not go away by itself."""
 ROOM_BYTES = 32 << 20
 """A disk with so much room is not full (any more)."""
+TOPOLOGY_SECONDS = 5.0
 CALM_LOOKS = 15
 """After a restart for a complaint, the least time to the next, doubled each time up to …"""
 MOST_CALM_LOOKS = 150
 
 
 async def watch(
-    children: Mapping[str, Child], nats: Nats, postgres: Postgres, signs: Path, say: Callable[[str], None]
+    children: Mapping[str, Child],
+    nats: Nats,
+    postgres: Postgres,
+    signs: Path,
+    provision: Callable[[], Awaitable[None]],
+    say: Callable[[str], None],
 ) -> None:
-    """Looks until it is cancelled."""
+    """Looks until it is cancelled. `provision` makes what is missing at the server; raises RuntimeError."""
     services = {name: child for name, child in children.items() if name not in ("nats", "postgres")}
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_services(services, signs, say), name="guard of services")
         tasks.create_task(_postgres(children["postgres"], postgres, say), name="guard of PostgreSQL")
         tasks.create_task(_nats(children["nats"], nats, say), name="guard of NATS")
+        tasks.create_task(_topology(nats, provision, say), name="guard of the topology")
 
 
 async def _services(services: Mapping[str, Child], signs: Path, say: Callable[[str], None]) -> None:
@@ -81,6 +89,17 @@ async def _postgres(child: Child, server: Postgres, say: Callable[[str], None]) 
             say("PostgreSQL hangs: it does not answer, killed; it recovers from its log")
             child.kill()
             deaf = 0
+
+
+async def _topology(server: Nats, provision: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
+    while True:
+        await asyncio.sleep(TOPOLOGY_SECONDS)
+        if missing := await server.missing(ANSWER_SECONDS):
+            say(f"missing at NATS: {', '.join(missing)}; provisioning again")
+            try:
+                await provision()
+            except RuntimeError as error:
+                say(f"provisioning failed: {error}")
 
 
 async def _nats(child: Child, server: Nats, say: Callable[[str], None]) -> None:

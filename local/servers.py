@@ -173,6 +173,30 @@ class Nats:
         except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
             return None
 
+    async def missing(self, seconds: float) -> list[str]:
+        """Streams and consumers of the topology that somebody deleted; [] also when nothing can be told."""
+        found = []
+        try:
+            async with asyncio.timeout(seconds):
+                client = await nats.connect(self.url(nats_conf.OPERATOR), allow_reconnect=False, error_cb=_silent)
+                try:
+                    js = client.jetstream(timeout=seconds)
+                    for stream in topology.STREAMS:
+                        try:
+                            await js.stream_info(stream.name)
+                        except nats.js.errors.NotFoundError:
+                            found.append(stream.name)
+                    for consumer in topology.CONSUMERS:
+                        try:
+                            await js.consumer_info(consumer.stream, consumer.name)
+                        except nats.js.errors.NotFoundError:
+                            found.append(f"{consumer.stream}.{consumer.name}")
+                finally:
+                    await client.close()
+        except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+            return []
+        return found
+
     async def ready(self) -> None:
         """Returns when it answers. Raises RuntimeError after 30 s."""
         for _ in range(300):

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +40,9 @@ class Plan(msgspec.Struct, frozen=True):
     health_port: int = HEALTH_PORT
     postgres_port: int = POSTGRES_PORT
     settings: Mapping[str, str] = {}
+    nats_via: int = 0
+    postgres_via: int = 0
+    """Ports at which the services reach the servers, for a proxy in between; 0 = the servers' own."""
     guard: bool = True
     """Kill and start again what hangs; false where a drill wants to see it hang."""
 
@@ -94,14 +98,17 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
         await nats.ready()
         await postgres.ready()
-        for spec in _one_shots(plan, nats, postgres, secrets):
+        one_shots = _one_shots(plan, nats, postgres, secrets)
+        for spec in one_shots:
             await once(spec)
         services: list[Child] = []
         stack.push_async_callback(_stop_all, services)  # side by side: one that hangs does not add to the others
         for spec in _services(plan, nats, postgres, health_port, secrets):
             services.append(await start(spec))
         if plan.guard:
-            guards = asyncio.create_task(guard.watch(children, nats, postgres, plan.data / RUN, say), name="guards")
+            again = partial(once, one_shots[0])
+            looks = guard.watch(children, nats, postgres, plan.data / RUN, again, say)
+            guards = asyncio.create_task(looks, name="guards")
             stack.push_async_callback(ended, guards)
         where = Endpoints(
             nats.url("operator"),
@@ -173,6 +180,8 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
 
 
 def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secrets: Secrets) -> list[Spec]:
+    nats = Nats(plan.data, plan.nats_via or nats.port, secrets.nats)
+    postgres = Postgres(plan.data, plan.postgres_via or postgres.port, secrets)
     threads = str(max(1, (os.cpu_count() or 1) // max(1, plan.embedders)))
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),

@@ -62,3 +62,68 @@ if os.environ.get("MNEMO_TEST_CRASH"):
         timer = threading.Timer(3.0, os._exit, (1,))
         timer.daemon = True
         timer.start()
+
+# --- for tests/drill.py: what lies in the folder MNEMO_TEST_FOLDER decides ------------------------------------------
+#
+# kill-at   `<stage> <function> before|after`: the next time that process comes to that point, it is killed there
+# clock     seconds by which the clock of all services is wrong
+
+FUNCTIONS = {
+    "store_transcripts": ("services.writer.database", "Database"),
+    "store_vectors": ("services.writer.database", "Database"),
+    "work": ("services.embedder.embed", "Embedder"),
+    "publish_all": ("runtime.bus", "Bus"),
+    "_publish": ("services.watcher.outbox", "Outbox"),
+    "hold": ("runtime.custody", "Custody"),
+    "begins": ("runtime.custody", "Custody"),
+    "absolve": ("runtime.custody", "Custody"),
+    "ack": ("nats.aio.msg", "Msg"),
+}
+
+
+def _instrument(folder: str, stage: str) -> None:
+    import importlib
+    import time
+
+    from runtime.clock import SystemClock
+
+    def now(self: object) -> float:
+        try:
+            with open(os.path.join(folder, "clock")) as file:
+                return time.time() + float(file.read())
+        except (OSError, ValueError):
+            return time.time()
+
+    SystemClock.now = now  # type: ignore[method-assign]
+    file = os.path.join(folder, "kill-at")
+
+    def reached(point: str) -> None:
+        if not os.path.exists(file):
+            return
+        with open(file) as armed:
+            wanted = armed.read() == f"{stage} {point}"
+        if wanted:
+            os.unlink(file)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name, (module, kind) in FUNCTIONS.items():
+        if module.startswith("services.") and f"services.{stage}." not in module:
+            continue
+        owner = getattr(importlib.import_module(module), kind)
+
+        def wrapped(real: Any = getattr(owner, name), name: str = name) -> Any:
+            async def call(*args: Any, **more: Any) -> Any:
+                reached(f"{name} before")
+                done = await real(*args, **more)
+                reached(f"{name} after")
+                return done
+
+            return call
+
+        setattr(owner, name, wrapped())
+
+
+if os.environ.get("MNEMO_TEST_FOLDER"):
+    for argument in sys.orig_argv:
+        if argument.startswith("services.") and argument.endswith(".main"):
+            _instrument(os.environ["MNEMO_TEST_FOLDER"], argument.split(".")[1])

@@ -89,6 +89,10 @@ class Capture:
         more than seeing them."""
         self._walked = 0
 
+    def acknowledged(self) -> dict[str, tuple[int, int]]:
+        """Generation and end of what the log has acknowledged, by transcript."""
+        return dict(self._ends)
+
     def notified(self, paths: Iterable[str]) -> None:
         """Hints that these files changed."""
         for path in paths:

@@ -59,6 +59,11 @@ async def load(bus: Bus) -> Positions:
     return positions
 
 
+def reached(checkpoint: Checkpoint | None) -> tuple[int, int]:
+    """Generation and end that the log holds."""
+    return (checkpoint.generation, checkpoint.end) if checkpoint else (0, 0)
+
+
 async def forgotten(bus: Bus) -> set[str]:
     """Transcripts with a tombstone. Raises Transient when the bus fails meanwhile."""
     return {subjects.source_and_transcript(message.subject)[1] for message in await _last(bus, subjects.FORGOTTEN)}

@@ -39,6 +39,8 @@ GRAVES_SECONDS = 30.0
 TOUCH_SECONDS = 5.0
 """Time between two signs of life of the disk while nothing happens, seconds."""
 
+COMPARE_SECONDS = 2.0
+
 DUTY = 60.0
 """A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
 
@@ -64,8 +66,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         watch = Watch(capture, settings, stop)
         hints = tasks.create_task(watch.run(), name="hints")
         graves = tasks.create_task(_graves(nats, capture, heard), name="tombstones")
+        memory = tasks.create_task(_compare_after_reconnect(nats, capture), name="memory of the log")
         await _run(capture, watch, settings, stop)
-        await ended(graves)
+        await ended(graves, memory)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         await ended(hints, guard)
 
@@ -95,6 +98,26 @@ async def _graves(nats: Bus, capture: Capture, heard: asyncio.Queue[str]) -> Non
                     capture.forget(transcript)
             except Transient as error:
                 log.debug("tombstones not read", error=str(error))
+
+
+async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
+    """A server that comes back may have lost what it had acknowledged: an older store was put in place. Then this
+    process ends, and its successor ships from where the log stands. Raises Transient."""
+    seen = nats.client.stats["reconnects"]
+    while True:
+        await asyncio.sleep(COMPARE_SECONDS)
+        if (now := nats.client.stats["reconnects"]) == seen or not nats.client.is_connected:
+            continue
+        acknowledged = capture.acknowledged()
+        try:
+            there = (await catalog.load(nats)).checkpoints
+        except Transient as error:
+            log.warning("the log is not compared yet", error=str(error))
+            continue
+        seen = now
+        if lost := [name for name, at in acknowledged.items() if at > catalog.reached(there.get(name))]:
+            log.error("the log lost what it had acknowledged", transcripts=len(lost), example=lost[0])
+            raise Transient(f"the log lost acknowledged segments of {len(lost)} transcripts: shipping them again")
 
 
 async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio.Event) -> None:
