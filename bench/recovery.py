@@ -141,10 +141,10 @@ async def kills(count: int, source: Path, seed: int, keep: Path | None) -> int:
                 await asyncio.sleep(2.0)
             assert report is not None
             assert outcome is not None
-            console.print(
-                f"verify: {'all equal' if report.equal else report.gaps[:5]}, {report.files} files, {report.bytes / 1e6:.0f} MB,"
-                f" {report.texts} texts, {report.texts_without_vector} without vectors, {loop.time() - began:.0f} s after"
-            )
+            verdict = "all equal" if report.equal else str(report.gaps[:5])
+            size = f"{report.files} files, {report.bytes / 1e6:.0f} MB"
+            texts = f"{report.texts} texts, {report.texts_without_vector} without vectors"
+            console.print(f"verify: {verdict}, {size}, {texts}, {loop.time() - began:.0f} s after the last kill")
             console.print(f"live lines: {outcome}")
             good = report.equal and not report.texts_without_vector and not (outcome.lost or outcome.given_up)
             if keep:

@@ -81,8 +81,8 @@ def deadletter(stage: Stage) -> str:
 
 
 def in_flight(stage: Stage, instance: str, stream: str) -> str:
-    """Subject of what one worker has in hand of one stream."""
-    return f"inflight.{stage}.{token(instance)}.{stream}"
+    """Subject of what one worker has in hand of one stream; `instance` `*` = all workers."""
+    return f"inflight.{stage}.{instance if instance == '*' else token(instance)}.{stream}"
 
 
 def suspect(stream: str, consumer: str, sequence: int | str) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
-STABLE_SECONDS = 30.0
+BACKOFF = (0.2, 0.2, 0.5, 1.0, 2.0)
+STABLE_SECONDS = 10.0
 EX_CONFIG = 78
 
 

@@ -27,6 +27,7 @@ from local.restore import find
 from runtime import streams
 from runtime.bus import Message
 from runtime.clock import SystemClock
+from runtime.custody import sequence_of
 from runtime.errors import Transient
 
 QUIET_SECONDS = 2.0
@@ -199,22 +200,10 @@ async def _holders(archive: Archive, erased: set[tuple[str, int]]) -> list[str]:
     async with aclosing(archive.messages([subjects.IN_FLIGHT], stream=topology.IN_FLIGHT.name)) as messages:
         async for message in messages:
             event = decoded(message)
-            held = isinstance(event, InFlight) and any(_held(ack) in erased for ack in event.acks)
+            held = isinstance(event, InFlight) and any((event.stream, sequence_of(ack)) in erased for ack in event.acks)
             if held and isinstance(event, InFlight) and await _lives(archive, event):
                 found.append(event.instance)
     return found
-
-
-def _held(ack: str) -> tuple[str, int]:
-    """Stream and sequence in an ack subject: `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`, or the same
-    behind a domain and an account.
-
-    >>> _held("$JS.ACK.TRANSCRIPTS.writer.1.7.8.1795598481148255361.0")
-    ('TRANSCRIPTS', 7)
-    """
-    parts = ack.split(".")
-    at = 2 if len(parts) < 11 else 4
-    return parts[at], int(parts[at + 3])
 
 
 async def _lives(archive: Archive, event: InFlight) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 import nats.errors
@@ -20,6 +20,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from contracts import codec, subjects, topology
 from contracts.events import InFlight, Suspect
+from runtime import streams
 from runtime.bus import Bus, Message, translated
 from runtime.errors import Transient
 from runtime.heartbeat import Beat
@@ -27,6 +28,8 @@ from runtime.logs import Log
 
 log = Log("mnemo.custody")
 
+RANGE = 5000
+"""Most sequences that are looked through at a start."""
 LOOKUP = 3.0
 """Longest wait for one record, seconds."""
 FAILURES = (nats.errors.Error, APIError, TimeoutError, OSError)
@@ -73,6 +76,25 @@ class Gate:
                 self._condition.notify_all()
 
 
+def sequence_of(ack: str) -> int:
+    """The stream sequence in an ack subject: `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`, or the same behind
+    a domain and an account.
+
+    >>> sequence_of("$JS.ACK.TRANSCRIPTS.writer.1.7.8.1795598481148255361.0")
+    7
+    """
+    parts = ack.split(".")
+    return int(parts[5] if len(parts) < 11 else parts[7])
+
+
+def _in_flight(payload: bytes) -> list[str]:
+    try:
+        event = codec.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return event.acks if isinstance(event, InFlight) else []
+
+
 class Custody:
     """The records of one loop of one worker."""
 
@@ -82,18 +104,38 @@ class Custody:
         self._beat = beat
         self._subject = subjects.in_flight(consumer.stage, beat.instance, consumer.stream)
 
-    async def hand_back(self) -> int:
-        """What a predecessor of the same name held when it died goes back to the server at once; how many."""
-        found = await self._last(topology.IN_FLIGHT.name, self._subject)
-        if not isinstance(found, InFlight) or found.boot_id == self._beat.boot_id or not found.acks:
-            return 0
-        prefix = f"$JS.ACK.{self._consumer.stream}.{self._consumer.name}."
-        for ack in found.acks:
-            if ack.startswith(prefix):
-                await self._bus.client.publish(ack, b"-NAK")
-        log.warning("handed back what a dead worker held", messages=len(found.acks), boot=found.boot_id)
+    async def hand_back(self) -> None:
+        """What a predecessor of the same name held when it died goes back to the server at once.
+
+        That is what its record names, and what was delivered and is in no living worker's record: it died before it
+        could write it down. A message that another worker has got just now may come twice, which is harmless.
+        """
+        stream, consumer = self._consumer.stream, self._consumer.name
+        try:
+            info = await self._bus.stream.consumer_info(stream, consumer, timeout=LOOKUP)
+            if not info.num_ack_pending or not info.ack_floor or not info.delivered:
+                return
+            held = await self._held_by_others()
+        except (*FAILURES, Transient) as error:
+            log.warning("nothing is handed back, it comes again by itself", error=str(translated(error)))
+            return
+        first, last = info.ack_floor.stream_seq + 1, info.delivered.stream_seq
+        left = [sequence for sequence in range(first, min(last, first + RANGE) + 1) if sequence not in held]
+        for sequence in left:  # the server passes over those that are not pending
+            ack = f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{info.delivered.consumer_seq}.0.0"
+            await self._bus.client.publish(ack, b"-NAK")
+        log.info("handed back what a predecessor may have held", candidates=len(left), pending=info.num_ack_pending)
         await self.hold([])
-        return len(found.acks)
+
+    async def _held_by_others(self) -> set[int]:
+        """Sequences in the records of other instances, living or not: those of the dead are their successors'."""
+        found: set[int] = set()
+        every = subjects.in_flight(self._consumer.stage, "*", self._consumer.stream)
+        async with aclosing(streams.read(self._bus, topology.IN_FLIGHT.name, [every], last=True)) as messages:
+            async for message, _ in messages:
+                if message.subject != self._subject:
+                    found.update(sequence_of(ack) for ack in _in_flight(message.data))
+        return found
 
     async def hold(self, messages: Sequence[Msg]) -> None:
         """These are in hand now. Nobody waits for it to be stored: it only makes a recovery faster."""

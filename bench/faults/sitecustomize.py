@@ -111,7 +111,7 @@ def _instrument(folder: str, stage: str) -> None:
             continue
         owner = getattr(importlib.import_module(module), kind)
 
-        def wrapped(real: Any = getattr(owner, name), name: str = name) -> Any:
+        def wrapped(real: Any, name: str) -> Any:
             async def call(*args: Any, **more: Any) -> Any:
                 reached(f"{name} before")
                 done = await real(*args, **more)
@@ -120,7 +120,7 @@ def _instrument(folder: str, stage: str) -> None:
 
             return call
 
-        setattr(owner, name, wrapped())
+        setattr(owner, name, wrapped(getattr(owner, name), name))
 
 
 if os.environ.get("MNEMO_TEST_FOLDER"):

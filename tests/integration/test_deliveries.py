@@ -122,7 +122,7 @@ async def test_the_poison_alone_is_given_up_and_its_neighbours_are_done(
             break
         assert boots < 15
     assert sorted(map(int, results.read_text().split())) == [n for n in range(24) if n != 5]
-    assert done_at_boot <= 3, "the neighbours waited for the poison"
+    assert done_at_boot <= 5, "the neighbours waited for the poison"  # what is handed back comes in pieces
     (letter,) = await letters(operator)
     event = codec.decode(letter.payload)
     assert isinstance(event, TranscriptChanged)
