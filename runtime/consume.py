@@ -137,7 +137,7 @@ class _Lane:
         self.count(REDELIVERED, len(known))
         self.beat.began(len(messages), self.name)
         await self.custody.hold(messages)
-        keeper = asyncio.create_task(_keep(messages), name="in-progress")
+        keeper = asyncio.create_task(self._keep(messages), name="in-progress")
         try:
             if fresh:
                 await self._together(fresh)
@@ -150,6 +150,17 @@ class _Lane:
             self.beat.began(0, self.name)
         await self._hand_back(messages)
         await self.custody.hold([])
+
+    async def _keep(self, messages: Sequence[Msg]) -> None:
+        """Tells the server that the messages are being worked on, so that it does not deliver them again; and keeps the
+        record of them fresh, which a restart of a lone server, or time, takes away."""
+        while True:
+            await asyncio.sleep(IN_PROGRESS_EVERY)
+            left = [message for message in messages if not message.is_acked]
+            for message in left:
+                with suppress(nats.errors.Error):
+                    await message.in_progress()
+            await self.custody.hold(left)
 
     async def _hand_back(self, messages: Sequence[Msg]) -> None:
         """What is left undone goes to another worker now, not after `ack_wait`."""
@@ -270,13 +281,3 @@ class _Crashes(Permanent):
     def __init__(self, record: Suspect) -> None:
         seen = f"; the last error: {record.error}\n{record.traceback}" if record.error else ""
         super().__init__(f"crashed its worker {record.attempts} times while it alone was in work{seen}")
-
-
-async def _keep(messages: Sequence[Msg]) -> None:
-    """Tells the server that the messages are being worked on, so that it does not deliver them again."""
-    while True:
-        await asyncio.sleep(IN_PROGRESS_EVERY)
-        for message in messages:
-            if not message.is_acked:
-                with suppress(nats.errors.Error):
-                    await message.in_progress()

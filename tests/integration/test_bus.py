@@ -216,3 +216,22 @@ async def test_streams_are_as_designed(operator: Bus) -> None:
     assert (config.discard, config.storage, config.max_age) == (api.DiscardPolicy.NEW, api.StorageType.FILE, 0)
     assert config.max_bytes > 0
     assert config.allow_atomic
+
+
+async def test_a_bound_that_somebody_set_stays_at_the_next_start(nats: Nats, operator: Bus) -> None:
+    async def bound(**more: int) -> tuple[int, int]:
+        await provision.main(provision.Settings(nats_url=nats.url("operator"), **more), asyncio.Event())
+        config = (await operator.stream.stream_info("TRANSCRIPTS")).config
+        return int(config.max_bytes or 0), int(config.num_replicas or 0)
+
+    assert await bound() == (topology.TRANSCRIPTS.max_bytes, 1)
+    assert await bound(stream_max_bytes=400_000_000) == (400_000_000, 1)
+    assert await bound() == (400_000_000, 1)
+
+
+async def test_the_user_system_asks_for_health_and_may_do_nothing_else(nats: Nats) -> None:
+    assert await nats.complaint(5.0) == ""
+    async with bus.connect(nats.url("system"), "test") as system:
+        system.stream._timeout = 1
+        with pytest.raises(Exception, match=r"timeout|no responders"):
+            await system.stream.stream_info("TRANSCRIPTS")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contracts.events import Stage
+from runtime import provision
 from runtime.errors import Misconfigured
 from runtime.logs import without_password
-from runtime.settings import load
+from runtime.settings import ONE_SHOTS, Common, load
 from services.embedder.settings import Settings as Embedder
+from services.health.settings import Settings as Health
 from services.watcher.settings import Settings as Watcher
+from services.writer import migrate
 
 
 def test_values_come_from_variables_and_files(tmp_path: Path) -> None:
@@ -43,3 +47,15 @@ def test_variables_of_other_services_are_not_ours() -> None:
 
 def test_passwords_are_kept_out_of_logs() -> None:
     assert without_password("postgresql://a:b@h/x nats://c:d@h") == "postgresql://a:***@h/x nats://c:***@h"
+
+
+def test_variables_of_the_one_shots_are_no_mistake_in_the_environment_of_a_service() -> None:
+    """`MNEMO_STREAM_MAX_BYTES=… mnemo up` hands one environment to all."""
+    shots = [(provision.Settings, None), (migrate.Settings, None)]
+    common = {field.name for field in msgspec.structs.fields(Common)}
+    fields = [field.name for kind, _ in shots for field in msgspec.structs.fields(kind)]
+    own = {name.upper() for name in fields if name not in common}
+    assert own == ONE_SHOTS
+    environ = {f"MNEMO_{name}": "1" for name in ONE_SHOTS}
+    for kind, owner in [*shots, (Watcher, Stage.WATCHER), (Health, Stage.HEALTH)]:
+        load(kind, owner, environ)
