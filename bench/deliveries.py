@@ -28,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from contracts import codec, subjects, topology
 from contracts.events import Event, Stage, TranscriptChanged
 from local.child import Child
-from local.servers import Nats, Secrets, free_port
+from local.ports import free_port
+from local.servers import Nats, Secrets
 from runtime import bus, consume, provision
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock

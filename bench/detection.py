@@ -36,7 +36,7 @@ from rich.table import Table
 
 from local import system
 from local.child import Child
-from local.servers import free_port
+from local.ports import free_port
 from runtime import provision
 from runtime.clock import SystemClock
 from services.health import main as health

@@ -34,7 +34,7 @@ from rich.table import Table
 from contracts import codec, subjects
 from contracts.events import Heartbeat, Phase, Stage
 from local import system
-from local.servers import free_port
+from local.ports import free_port
 from runtime import bus
 from runtime.bus import Bus
 

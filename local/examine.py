@@ -21,7 +21,8 @@ import nats.errors
 
 from contracts import topology
 from contracts.events import Stage
-from local import servers, system
+from local import ports as free_ports
+from local import system
 from runtime.heartbeat import service_version
 from runtime.lifecycle import CHECK
 
@@ -144,7 +145,7 @@ def watches(folders: Sequence[str]) -> list[Check]:
 def ports() -> list[Check]:
     """The default ports, while nothing runs here."""
     wanted = {"NATS": system.NATS_PORT, "health": system.HEALTH_PORT, "PostgreSQL": system.POSTGRES_PORT}
-    taken = [f"{port} ({name})" for name, port in wanted.items() if not servers.is_free(port)]
+    taken = [f"{port} ({name})" for name, port in wanted.items() if not free_ports.is_free(port)]
     if taken:
         words = f"taken by another program: {', '.join(taken)}"
         return [Check("ports", "note", words, "`mnemo up` takes the next free ones; or choose them by its options")]

@@ -19,7 +19,8 @@ from contracts.sources import Root
 from local import endpoints, guard
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
-from local.servers import Nats, Postgres, Secrets, free_port
+from local.ports import free_port
+from local.servers import Nats, Postgres, Secrets
 from runtime.tasks import ended
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"

@@ -19,11 +19,11 @@ from nats.js.errors import APIError, NotFoundError
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Retry, RetryReply, Stage, TranscriptForgotten
 from runtime.bus import Bus
-from runtime.consume import Work
 from runtime.custody import Gate
 from runtime.errors import Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.settle import Work
 
 log = Log("mnemo.retry")
 FAILURES = (nats.errors.Error, APIError, TimeoutError)

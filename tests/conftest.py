@@ -17,7 +17,8 @@ import pytest
 from contracts.sources import Root
 from local import system
 from local.child import Child
-from local.servers import Nats, Postgres, Secrets, free_port
+from local.ports import free_port
+from local.servers import Nats, Postgres, Secrets
 from runtime import bus, provision
 from runtime.bus import Bus
 from services.writer import migrate

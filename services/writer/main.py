@@ -19,6 +19,7 @@ from contracts.events import Event, Phase, RecordsEmbedded, Stage
 from runtime import bus, consume, heartbeat, lifecycle, retry
 from runtime.clock import SystemClock
 from runtime.custody import Gate
+from runtime.settle import Work
 from runtime.tasks import ended
 from services.writer import database
 from services.writer.database import Database
@@ -46,14 +47,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await ended(guard)
 
 
-def _changes(store: Database) -> consume.Work:
+def _changes(store: Database) -> Work:
     async def write(events: Sequence[Event]) -> None:
         await store.store_transcripts(events)
 
     return write
 
 
-def _vectors(store: Database) -> consume.Work:
+def _vectors(store: Database) -> Work:
     async def write(events: Sequence[Event]) -> None:
         await store.store_vectors([event for event in events if isinstance(event, RecordsEmbedded)])
 

@@ -19,6 +19,7 @@ from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.heartbeat import Beat
+from runtime.settle import Work
 from tests.conftest import ROOT, eventually
 
 GOLDEN = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())
@@ -113,7 +114,7 @@ async def test_wrong_credentials_are_a_matter_for_a_person(nats: Nats) -> None:
 class Worker:
     """A consumer loop on the writer's consumer with a body that the test chooses."""
 
-    def __init__(self, nats: Bus, do: consume.Work) -> None:
+    def __init__(self, nats: Bus, do: Work) -> None:
         self.stop = asyncio.Event()
         self.beat = beat()
         self.task = asyncio.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, do, self.beat, self.stop))

@@ -14,7 +14,7 @@ import pytest
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Stage, TranscriptChanged
 from local.servers import Nats
-from runtime import bus, consume, pull, retry
+from runtime import bus, pull, retry, settle
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
 from runtime.custody import Gate
@@ -160,7 +160,7 @@ async def test_stops_and_transient_failures_never_count(operator: Bus) -> None:
 
 
 async def test_a_stop_hands_back_what_it_holds_at_once(operator: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consume, "WORK_GRACE", 0.2)
+    monkeypatch.setattr(settle, "WORK_GRACE", 0.2)
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
 

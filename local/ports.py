@@ -1,0 +1,56 @@
+"""Free ports on loopback, claimed for as long as a start needs them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+
+class Port:
+    """A port on loopback that no other `mnemo up` takes meanwhile. The kernel frees it when this process ends."""
+
+    def __init__(self, number: int, claim: socket.socket | None) -> None:
+        self.number = number
+        self._claim = claim
+
+    def close(self) -> None:
+        if self._claim:
+            self._claim.close()
+
+
+def free_port(wanted: int) -> Port:
+    """`wanted` if it is free on loopback, else the next free one; 0 = any. Raises RuntimeError.
+
+    Between the look and the moment at which the server listens, another start could take the port: a name in Linux'
+    abstract namespace of sockets, which is as wide as that of the ports, is the claim.
+    """
+    for port in range(wanted, min(wanted + 200, 65536)) if wanted else [0] * 200:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                number = int(probe.getsockname()[1])
+                return Port(number, _claim(number))
+            except OSError:
+                continue
+    raise RuntimeError(f"no free port from {wanted} on")
+
+
+def is_free(port: int) -> bool:
+    """True if a start would get this very port."""
+    found = free_port(port)
+    found.close()
+    return found.number == port
+
+
+def _claim(port: int) -> socket.socket | None:
+    """Raises OSError when another process claims the port."""
+    if sys.platform != "linux":
+        return None
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0mnemostream:{port}")
+    except OSError:
+        claim.close()
+        raise
+    return claim
