@@ -292,6 +292,8 @@ class InFlight(msgspec.Struct, frozen=True, tag_field="type", tag="InFlight"):
     acks: list[str]
     """Ack subjects of the messages (`$JS.ACK.<stream>.<consumer>.…`)."""
     sent_at: float
+    ended: bool = False
+    """True for the last record of a worker that stopped as asked: it holds nothing."""
     version: Literal[1] = 1
 
 

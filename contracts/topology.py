@@ -151,7 +151,7 @@ def _reads(*consumers: Consumer) -> tuple[str, ...]:
         found += [f"$JS.ACK.{c.stream}.{c.name}.>", suspects, f"$JS.API.DIRECT.GET.{SUSPECTS.name}.{suspects}"]
     for stage in sorted({c.stage for c in consumers}):
         own = f"inflight.{stage}.>"
-        found += [own, *_history(IN_FLIGHT)]
+        found += [own, f"$JS.API.DIRECT.GET.{IN_FLIGHT.name}.{own}", *_history(IN_FLIGHT)]
     return tuple(found)
 
 

@@ -50,6 +50,7 @@ async def work(
             misses = 0
             if messages:
                 await lane.settle(messages)
+        await lane.custody.leave()
 
 
 async def _found(bus: Bus, lane: Lane) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import msgspec
 import nats.errors
@@ -105,11 +105,19 @@ class Custody:
         self._subject = subjects.in_flight(consumer.stage, beat.instance, consumer.stream)
 
     async def hand_back(self) -> None:
-        """What a predecessor of the same name held when it died goes back to the server at once.
+        """What a predecessor of the same name held when it died goes back to the server at once; then a record of ours.
 
-        That is what its record names, and what was delivered and is in no living worker's record: it died before it
+        That is what its record names, and what was delivered and is in no other worker's record: it died before it
         could write it down. A message that another worker has got just now may come twice, which is harmless.
         """
+        last = await self._last(topology.IN_FLIGHT.name, self._subject)
+        if isinstance(last, InFlight) and not last.ended and last.boot_id != self._beat.boot_id:
+            await self._hand_back_of_the_dead()
+        await self.hold([])
+        with suppress(*FAILURES):
+            await self._bus.client.flush(timeout=2)  # from here on a death leaves a trace
+
+    async def _hand_back_of_the_dead(self) -> None:
         stream, consumer = self._consumer.stream, self._consumer.name
         try:
             info = await self._bus.stream.consumer_info(stream, consumer, timeout=LOOKUP)
@@ -121,11 +129,14 @@ class Custody:
             return
         first, last = info.ack_floor.stream_seq + 1, info.delivered.stream_seq
         left = [sequence for sequence in range(first, min(last, first + RANGE) + 1) if sequence not in held]
-        for sequence in left:  # the server passes over those that are not pending
-            ack = f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{info.delivered.consumer_seq}.0.0"
+        if not left:
+            return
+        acks = [f"$JS.ACK.{stream}.{consumer}.1.{one}.{info.delivered.consumer_seq}.0.0" for one in left]
+        for ack in acks:  # the server passes over those that are not pending
             await self._bus.client.publish(ack, b"-NAK")
-        log.info("handed back what a predecessor may have held", candidates=len(left), pending=info.num_ack_pending)
-        await self.hold([])
+        with suppress(*FAILURES):  # an answer says that all of them were dealt with: a pull must not overtake them
+            await self._bus.client.request(acks[-1], b"-NAK", timeout=LOOKUP)
+        log.info("handed back what a dead worker held", candidates=len(acks), pending=info.num_ack_pending)
 
     async def _held_by_others(self) -> set[int]:
         """Sequences in the records of other instances, living or not: those of the dead are their successors'."""
@@ -137,7 +148,11 @@ class Custody:
                     found.update(sequence_of(ack) for ack in _in_flight(message.data))
         return found
 
-    async def hold(self, messages: Sequence[Msg]) -> None:
+    async def leave(self) -> None:
+        """This worker stops as asked, and holds nothing."""
+        await self.hold([], ended=True)
+
+    async def hold(self, messages: Sequence[Msg], *, ended: bool = False) -> None:
         """These are in hand now. Nobody waits for it to be stored: it only makes a recovery faster."""
         event = InFlight(
             stage=self._consumer.stage,
@@ -147,6 +162,7 @@ class Custody:
             consumer=self._consumer.name,
             acks=[message.reply for message in messages],
             sent_at=self._beat.clock.now(),
+            ended=ended,
         )
         try:
             await self._bus.client.publish(self._subject, codec.encode(event))
