@@ -1,6 +1,6 @@
 """`mnemo`: the person's commands.
 
-Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 cannot tell · 64 bad usage.
+Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 cannot tell · 4 saved, not embedded · 64 usage.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ from pathlib import Path
 import click
 import httpx
 import msgspec
+from rich.markup import escape
 
 from contracts import sources
 from local import cli_archive, cli_deadletters, cli_status, endpoints, progress, system
-from local.cli_common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE, data_option, err, json_option, out
+from local.cli_common import (
+    EX_FALSE,
+    EX_NOT_EMBEDDED,
+    EX_UNHEALTHY,
+    EX_UNKNOWN,
+    EX_USAGE,
+    data_option,
+    err,
+    json_option,
+    out,
+)
 from local.search import CannotSearch, search
 from runtime.files import walk
 from runtime.heartbeat import service_version
@@ -36,8 +47,12 @@ def cli() -> None:
 @cli.command()
 @data_option
 @click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
-@click.option("--embedders", default=1, show_default=True, type=click.IntRange(1, 64), help="Embedder processes.")
-@click.option("--once", is_flag=True, help="Exit 0 when all on disk is captured, stored and embedded.")
+@click.option(
+    "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = only save."
+)
+@click.option(
+    "--once", is_flag=True, help="Exit 0 when all on disk is captured, stored and embedded; 4 = saved, not embedded."
+)
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
@@ -94,13 +109,17 @@ async def _up(plan: system.Plan, once: bool) -> int:
         reason = await progress.follow(running, err, stop, once=once)
         async with httpx.AsyncClient(timeout=5) as client:
             figures = await progress.look(client, running.endpoints.health_url)
+        without = running.not_embedding
         say("stopping …")
     if reason:
         err.print(f"[red]not done:[/] {reason}", soft_wrap=True)
         return EX_FALSE
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
-        say(f"done: {figures.files} files, {size} captured and stored, every text embedded")
+        say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", every text embedded"))
+    if once and without:
+        err.print(f"[yellow]not embedded:[/] {escape(without)}", soft_wrap=True)
+        return EX_NOT_EMBEDDED
     return 0
 
 

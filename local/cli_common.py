@@ -7,7 +7,7 @@ import re
 import click
 from rich.console import Console
 
-EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_USAGE = 1, 2, 3, 64
+EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_USAGE = 1, 2, 3, 4, 64
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)

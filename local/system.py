@@ -61,8 +61,20 @@ class System:
 
     @property
     def fatal(self) -> str:
-        """Why a child stays down; "" while all is well."""
-        return next((f"{name}: {c.fatal}" for name, c in self.children.items() if c.fatal), "")
+        """Why a child that saving needs stays down; "" while all is well."""
+        return next((why for name, why in self._down() if not name.startswith(Stage.EMBEDDER)), "")
+
+    @property
+    def not_embedding(self) -> str:
+        """Why nothing is embedded; "" while an embedder runs, or may run. Saving goes on without."""
+        down = {name: why for name, why in self._down() if name.startswith(Stage.EMBEDDER)}
+        names = [name for name in self.children if name.startswith(Stage.EMBEDDER)]
+        if not names:
+            return "no embedder was asked for (--embedders 0)"
+        return next(iter(down.values())) if len(down) == len(names) else ""
+
+    def _down(self) -> list[tuple[str, str]]:
+        return [(name, f"{name}: {child.fatal}") for name, child in self.children.items() if child.fatal]
 
 
 @asynccontextmanager

@@ -47,6 +47,18 @@ def test_once_says_why_it_cannot_be_done(folder: Path) -> None:
     assert "bad.jsonl" in done.stderr
 
 
+@pytest.mark.parametrize("why", ["no embedder was asked for", "cannot be loaded"])
+def test_saving_goes_on_without_an_embedder_and_says_what_is_missing(folder: Path, why: str) -> None:
+    more = ["--embedders", "0"] if "asked" in why else []
+    env = {} if more else {"MNEMO_EMBEDDER_MODEL": str(folder / "no-such-model")}
+    args = ["--data", str(folder / "d"), "--source", str(EXAMPLES), "--nats-port", "0", "--health-port", "0"]
+    done = mnemo("up", "--once", *args, "--postgres-port", "0", *more, **env)
+    assert done.returncode == 4, done.stderr
+    assert "captured and stored" in done.stderr
+    assert "not embedded:" in done.stderr
+    assert why in " ".join(done.stderr.split())
+
+
 async def test_ctrl_c_stops_everything_and_status_and_search_answer_before(folder: Path) -> None:
     data = ["--data", str(folder / "d")]
     ports = ["--nats-port", "0", "--health-port", "0", "--postgres-port", "0"]
