@@ -313,6 +313,8 @@ class Suspect(msgspec.Struct, frozen=True, tag_field="type", tag="Suspect"):
     """The last error that was seen; "" when the process died without a word (SIGKILL, a crash in C)."""
     traceback: str
     at: float
+    stored_at: float = 0.0
+    """Unix time at which the message was stored: another one under the same sequence is no suspect."""
     version: Literal[1] = 1
 
 

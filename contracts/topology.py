@@ -184,6 +184,7 @@ GRANTS = {
             f"deadletters.{Stage.EMBEDDER}",
             *_reads(EMBEDDER),
             *_retries(EMBEDDER),
+            f"$JS.API.DIRECT.GET.TRANSCRIPTS.{subjects.FORGOTTEN}",
         ),
         (subjects.EMBED_QUERY, subjects.retry(Stage.EMBEDDER), subjects.FORGOTTEN),
     ),

@@ -80,6 +80,11 @@ class Child:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
 
+    def ask_for_stacks(self) -> None:
+        """SIGABRT: a service that is not frozen writes all its stacks to its log, and ends."""
+        if self.process and self.pid:
+            self.process.send_signal(signal.SIGABRT)
+
     def ask_to_stop(self) -> None:
         """The stop signal; it is started again."""
         if self.process and self.pid:

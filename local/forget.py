@@ -20,7 +20,7 @@ import msgspec
 from nats.js.errors import NotFoundError
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Heartbeat, InFlight, Suspect, TranscriptForgotten
+from contracts.events import DeadLetter, Heartbeat, InFlight, Suspect, TranscriptChanged, TranscriptForgotten
 from local import erase, queries
 from local.archive import Archive, Transcript, Unreachable, decoded
 from local.restore import find
@@ -65,27 +65,39 @@ Found = dict[str, list[int]]
 
 
 async def whose(archive: Archive, name: str) -> list[Transcript]:
-    """The transcripts of a session: archived ones, those that only the log has yet, or forgotten ones, to say it
+    """All transcripts of a session: archived ones, those that only the log has yet, and forgotten ones, to say it
     again. Raises Unreachable if there are none."""
     try:
-        return await find(archive, name)
-    except Unreachable:
-        rows = await archive.database.fetch(queries.read("forgotten_sessions"))
-        known = [Transcript(row[0], row[1], "", "", "", row[2], False) for row in rows if name in (row[0], row[2])]
-        if found := known or await _in_log(archive, name):
-            return found
-        raise
+        rows, missing = await find(archive, name), None
+    except Unreachable as error:
+        rows, missing = [], error
+    sessions = {row.session_id for row in rows} or {name}
+    tombstones = await archive.database.fetch(queries.read("forgotten_sessions"))
+    known = {row.transcript_id for row in rows}
+    rows += [
+        Transcript(row[0], row[1], "", "", "", row[2], False)
+        for row in tombstones
+        if row[0] not in known and (row[0] == name or row[2] in sessions)
+    ]
+    rows += await _in_log(archive, name, sessions, {row[0] for row in tombstones})
+    if not rows and missing:
+        raise missing
+    return rows
 
 
-async def _in_log(archive: Archive, name: str) -> list[Transcript]:
-    """Transcripts that the writer has not stored yet."""
-    found: dict[str, Transcript] = {}
+async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: set[str]) -> list[Transcript]:
+    """Transcripts of these sessions that the writer has not stored yet."""
+    stored = {row.transcript_id for row in await archive.transcripts()} | forgotten
+    found = []
     async with aclosing(archive.messages([subjects.CHANGED], last=True)) as messages:
-        async for message in messages:
-            source, transcript = subjects.source_and_transcript(message.subject)
-            if transcript == name or transcript.rsplit("-", 1)[0] == subjects.token(name)[:48]:
-                found[transcript] = Transcript(transcript, source, "", "", "", name, False)
-    return list(found.values())
+        new = [m.subject async for m in messages if subjects.source_and_transcript(m.subject)[1] not in stored]
+    for subject in new:
+        last = await archive.nats.stream.get_last_msg(topology.TRANSCRIPTS.name, subject, direct=True)
+        event = codec.decode(last.data or b"")
+        if isinstance(event, TranscriptChanged) and (event.session_id in sessions or event.transcript == name):
+            facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
+            found.append(Transcript(event.transcript, *facts))
+    return found
 
 
 async def survey(archive: Archive, rows: Sequence[Transcript]) -> Forgotten:
@@ -106,7 +118,9 @@ async def forget(archive: Archive, rows: Sequence[Transcript], tell: Tell = lamb
     try:
         await _lay(archive, rows)
         await _remove(archive, rows, names, tell)
-        found.not_erased = [*await erase.database(archive.database, tell), *erase.BEYOND]
+        async with erase.no_replay(archive.database, tell):
+            await _remove(archive, rows, names, tell)  # what a replay had read before the tombstones
+            found.not_erased = [*await erase.database(archive.database, tell), *erase.BEYOND]
     except (*erase.FAILURES, Transient, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unreachable(f"not finished, say it again: {error or type(error).__name__}") from error
     found.done = True

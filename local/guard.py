@@ -15,7 +15,9 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
+from contracts import topology
 from local.child import Child
 from local.servers import Nats, Postgres
 
@@ -32,6 +34,10 @@ COMPLAINT_LOOKS = 5
 ROOM_BYTES = 32 << 20
 """A disk with so much room is not full (any more)."""
 TOPOLOGY_SECONDS = 5.0
+STOP_LOOKS = 5
+"""A server that was asked to stop and is still there after so many looks is killed."""
+SIGN_BYTES = 1 << 20
+"""With less room on the disk, a service that never gave a sign may only be unable to write it."""
 CALM_LOOKS = 15
 """After a restart for a complaint, the least time to the next, doubled each time up to …"""
 MOST_CALM_LOOKS = 150
@@ -46,28 +52,59 @@ async def watch(
     say: Callable[[str], None],
 ) -> None:
     """Looks until it is cancelled. `provision` makes what is missing at the server; raises RuntimeError."""
-    services = {name: child for name, child in children.items() if name not in ("nats", "postgres")}
+    guards = (
+        _Services(children, signs, say),
+        _Postgres(children["postgres"], postgres, say),
+        _Nats(children["nats"], nats, say),
+        _Topology(children, nats, provision, say),
+    )
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_services(services, signs, say), name="guard of services")
-        tasks.create_task(_postgres(children["postgres"], postgres, say), name="guard of PostgreSQL")
-        tasks.create_task(_nats(children["nats"], nats, say), name="guard of NATS")
-        tasks.create_task(_topology(nats, provision, say), name="guard of the topology")
+        for guard in guards:
+            tasks.create_task(_forever(guard, say), name=type(guard).__name__)
 
 
-async def _services(services: Mapping[str, Child], signs: Path, say: Callable[[str], None]) -> None:
-    seen: dict[str, tuple[int, float]] = {}
-    silent: dict[str, int] = {}
+class _Guard(Protocol):
+    seconds: float
+    """Time between two looks."""
+
+    async def look(self) -> None:
+        """One look, and what follows from it."""
+
+
+async def _forever(guard: _Guard, say: Callable[[str], None]) -> None:
+    """A look that fails is told, and is no reason to look no more."""
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        for name, child in services.items():
+        await asyncio.sleep(guard.seconds)
+        try:
+            await guard.look()
+        except Exception as error:
+            say(f"cannot look after it ({type(guard).__name__[1:]}): {type(error).__name__}: {error}")
+
+
+class _Services:
+    seconds = LOOK_SECONDS
+
+    def __init__(self, children: Mapping[str, Child], signs: Path, say: Callable[[str], None]) -> None:
+        self.services = {name: child for name, child in children.items() if name not in ("nats", "postgres")}
+        self.signs = signs
+        self.say = say
+        self.seen: dict[str, tuple[int, float]] = {}
+        self.silent: dict[str, int] = {}
+
+    async def look(self) -> None:
+        for name, child in self.services.items():
             pid = child.pid
-            sign = _sign(signs / f"{name}.alive", pid)
-            silent[name] = 0 if (pid, sign) != seen.get(name) else silent.get(name, 0) + 1
-            seen[name] = pid, sign
-            if pid and silent[name] >= (SILENT_LOOKS if sign else STARTING_LOOKS):
-                say(f"{name} hangs: no sign of life for {silent[name] * LOOK_SECONDS:.0f} s, killed")
+            sign = _sign(self.signs / f"{name}.alive", pid)
+            self.silent[name] = 0 if (pid, sign) != self.seen.get(name) else self.silent.get(name, 0) + 1
+            self.seen[name] = pid, sign
+            looks = self.silent[name]
+            unsigned = looks >= STARTING_LOOKS and shutil.disk_usage(self.signs).free >= SIGN_BYTES
+            if pid and (looks >= SILENT_LOOKS if sign else unsigned):
+                self.say(f"{name} hangs: no sign of life for {looks * LOOK_SECONDS:.0f} s, killed; stacks in its log")
+                child.ask_for_stacks()
+                await asyncio.sleep(1.0)
                 child.kill()
-                silent[name] = 0
+                self.silent[name] = 0
 
 
 def _sign(file: Path, pid: int) -> float:
@@ -78,48 +115,85 @@ def _sign(file: Path, pid: int) -> float:
         return 0.0
 
 
-async def _postgres(child: Child, server: Postgres, say: Callable[[str], None]) -> None:
-    deaf = 0
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        pid = child.pid
-        heard = await server.answers(ANSWER_SECONDS)
-        deaf = 0 if heard or not pid or pid != child.pid else deaf + 1
-        if deaf >= DEAF_LOOKS:
-            say("PostgreSQL hangs: it does not answer, killed; it recovers from its log")
-            child.kill()
-            deaf = 0
+class _Postgres:
+    seconds = LOOK_SECONDS
+
+    def __init__(self, child: Child, server: Postgres, say: Callable[[str], None]) -> None:
+        self.child = child
+        self.server = server
+        self.say = say
+        self.deaf = 0
+
+    async def look(self) -> None:
+        pid = self.child.pid
+        heard = await self.server.answers(ANSWER_SECONDS)
+        self.deaf = 0 if heard or not pid or pid != self.child.pid else self.deaf + 1
+        if self.deaf >= DEAF_LOOKS:
+            self.say("PostgreSQL hangs: it does not answer, killed; it recovers from its log")
+            self.child.kill()
+            self.deaf = 0
 
 
-async def _topology(server: Nats, provision: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
-    while True:
-        await asyncio.sleep(TOPOLOGY_SECONDS)
-        if missing := await server.missing(ANSWER_SECONDS):
-            say(f"missing at NATS: {', '.join(missing)}; provisioning again")
-            try:
-                await provision()
-            except RuntimeError as error:
-                say(f"provisioning failed: {error}")
+class _Topology:
+    seconds = TOPOLOGY_SECONDS
+
+    def __init__(
+        self,
+        children: Mapping[str, Child],
+        server: Nats,
+        provision: Callable[[], Awaitable[None]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.children = children
+        self.server = server
+        self.provision = provision
+        self.say = say
+
+    async def look(self) -> None:
+        """What was deleted is made again, and who knew of it begins anew: the watcher ships the whole log, the embedder
+        embeds it."""
+        missing = await self.server.missing(ANSWER_SECONDS)
+        if not missing:
+            return
+        self.say(f"missing at NATS: {', '.join(missing)}; provisioning again")
+        if topology.EMBEDDINGS.name in missing:
+            await self.server.drop_consumer(topology.EMBEDDER)
+        await self.provision()
+        if topology.TRANSCRIPTS.name in missing:
+            self.children["watcher"].ask_to_stop()
 
 
-async def _nats(child: Child, server: Nats, say: Callable[[str], None]) -> None:
-    deaf = unwell = 0
-    calm, wait = 0, CALM_LOOKS
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        pid = child.pid
-        complaint = await server.complaint(ANSWER_SECONDS)
-        deaf = 0 if complaint is not None or not pid or pid != child.pid else deaf + 1
-        unwell = unwell + 1 if complaint else 0
-        calm = max(0, calm - 1)
-        if deaf >= DEAF_LOOKS:
-            say("NATS hangs: it does not answer, killed")
-            child.kill()
-            deaf = 0
-        elif unwell >= COMPLAINT_LOOKS and not calm and shutil.disk_usage(server.store).free >= ROOM_BYTES:
-            say(f"NATS says: {complaint}; there is room on its disk, starting it again")
-            child.ask_to_stop()
-            calm, wait = wait, min(2 * wait, MOST_CALM_LOOKS)
-            unwell = 0
-        elif not calm and not unwell:
-            wait = CALM_LOOKS
+class _Nats:
+    seconds = LOOK_SECONDS
+
+    def __init__(self, child: Child, server: Nats, say: Callable[[str], None]) -> None:
+        self.child = child
+        self.server = server
+        self.say = say
+        self.deaf = self.unwell = self.calm = self.stopping = 0
+        self.wait = CALM_LOOKS
+        self.asked = 0
+        """The process that was asked to stop."""
+
+    async def look(self) -> None:
+        pid = self.child.pid
+        complaint = await self.server.complaint(ANSWER_SECONDS)
+        self.deaf = 0 if complaint is not None or not pid or pid != self.child.pid else self.deaf + 1
+        self.unwell = self.unwell + 1 if complaint else 0
+        self.calm = max(0, self.calm - 1)
+        self.stopping = self.stopping + 1 if self.asked and self.asked == pid else 0
+        if self.deaf >= DEAF_LOOKS or self.stopping >= STOP_LOOKS:
+            self.say("NATS hangs: it does not answer, killed")
+            self.child.kill()
+            self.deaf = self.asked = 0
+        elif self.unwell >= COMPLAINT_LOOKS and not self.calm and self._room():
+            self.say(f"NATS says: {complaint}; there is room on its disk, starting it again")
+            self.child.ask_to_stop()
+            self.asked = pid
+            self.calm, self.wait = self.wait, min(2 * self.wait, MOST_CALM_LOOKS)
+            self.unwell = 0
+        elif not self.calm and not self.unwell:
+            self.wait = CALM_LOOKS
+
+    def _room(self) -> bool:
+        return shutil.disk_usage(self.server.store).free >= ROOM_BYTES

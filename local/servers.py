@@ -146,6 +146,16 @@ class Nats:
             return []
         return found
 
+    async def drop_consumer(self, consumer: topology.Consumer) -> None:
+        """Deletes a consumer: provisioned again, it reads its stream from the start. Raises nats errors."""
+        client = await nats.connect(self.url(nats_conf.OPERATOR), allow_reconnect=False, error_cb=_silent)
+        try:
+            await client.jetstream().delete_consumer(consumer.stream, consumer.name)
+        except nats.js.errors.NotFoundError:
+            pass
+        finally:
+            await client.close()
+
     async def ready(self) -> None:
         """Returns when it answers. Raises RuntimeError after 30 s."""
         for _ in range(300):

@@ -13,6 +13,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.clock import SystemClock
@@ -22,9 +23,15 @@ SIGN_SECONDS = 2.0
 
 
 async def signing(sign: Path) -> None:
-    """Touches the file for as long as the event loop turns; its content is the process id."""
+    """Touches the file for as long as the event loop turns; its content is the process id. A full disk is no reason to
+    be taken for dead: the content is written once, and touched from then on."""
+    written = False
     while True:
-        sign.write_text(str(os.getpid()))  # noqa: ASYNC240 - a few bytes in memory
+        with suppress(OSError):
+            if not written:
+                sign.write_text(str(os.getpid()))  # noqa: ASYNC240 - a few bytes
+                written = True
+            os.utime(sign)
         await asyncio.sleep(SIGN_SECONDS)
 
 

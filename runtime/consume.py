@@ -25,6 +25,9 @@ from runtime.tasks import either
 
 log = Log("mnemo.consume")
 
+MISSING_SECONDS = 12.0
+"""A supervisor may be making a deleted consumer again: so long it is waited for at a start, seconds."""
+
 
 async def work(
     bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event, gate: Gate | None = None
@@ -55,11 +58,15 @@ async def work(
 
 async def _found(bus: Bus, lane: Lane) -> None:
     """Returns when JetStream says that the consumer is there, or at a stop: a cluster may be electing a leader."""
+    loop = asyncio.get_running_loop()
+    patience = loop.time() + MISSING_SECONDS
     while not lane.stop.is_set():
         try:
             await _exists(bus, lane.consumer)
             return
-        except Transient as error:
+        except (Transient, Misconfigured) as error:
+            if isinstance(error, Misconfigured) and loop.time() > patience:
+                raise
             lane.beat.cut_off(error)
             log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(error))
             await either(lane.stop, within=BACKOFF[1])

@@ -169,10 +169,11 @@ class Custody:
         except FAILURES as error:
             log.warning("what is in hand is not recorded", error=str(error) or type(error).__name__)
 
-    async def suspicion(self, sequence: int) -> Suspect:
+    async def suspicion(self, message: Msg) -> Suspect:
         """The record of a message of the stream; an empty one if there is none, or none can be read."""
+        sequence, stored_at = message.metadata.sequence.stream, message.metadata.timestamp.timestamp()
         found = await self._last(topology.SUSPECTS.name, self._suspect(sequence))
-        if isinstance(found, Suspect):
+        if isinstance(found, Suspect) and found.stored_at == stored_at:
             return found
         return Suspect(
             stage=self._consumer.stage,
@@ -185,6 +186,7 @@ class Custody:
             error="",
             traceback="",
             at=0.0,
+            stored_at=stored_at,
         )
 
     async def begins(self, record: Suspect) -> Suspect:
@@ -194,7 +196,7 @@ class Custody:
     async def absolve(self, record: Suspect, attempts: int) -> None:
         """The attempt had an outcome: it is taken back. If that is not stored, one attempt too many counts."""
         try:
-            await self._store(record, attempts=attempts)
+            await self._store(record, attempts=attempts, **({} if attempts else {"witnessed": 0}))
         except Transient as error:
             log.warning("a suspicion was not taken back", sequence=record.stream_sequence, error=str(error))
 

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -46,13 +47,19 @@ def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owne
             if owner and not loaded.instance:
                 loaded = msgspec.structs.replace(loaded, instance=stack.enter_context(instance.claimed(owner)))
             asyncio.run(_supervised(main, loaded))
-    except (Misconfigured, Transient, BaseExceptionGroup) as error:
-        leaves = _leaves(error)
-        if not all(isinstance(leaf, (Misconfigured, Transient)) for leaf in leaves):
-            raise leaves[0] if len(leaves) == 1 else error  # noqa: B904 - one error needs no group around it
-        for leaf in leaves:
-            sys.stderr.write(f"{type(leaf).__name__.lower()}: {leaf}\n")
-        sys.exit(EX_CONFIG if any(isinstance(leaf, Misconfigured) for leaf in leaves) else 1)
+    except (Misconfigured, Transient) as error:
+        sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    """Says on stderr why the process ends; the exit code that fits."""
+    leaves = _leaves(error)
+    if not all(isinstance(leaf, (Misconfigured, Transient)) for leaf in leaves):
+        traceback.print_exception(leaves[0] if len(leaves) == 1 else error)  # one error needs no group around it
+        return 1
+    for leaf in leaves:
+        sys.stderr.write(f"{type(leaf).__name__.lower()}: {leaf}\n")
+    return EX_CONFIG if any(isinstance(leaf, Misconfigured) for leaf in leaves) else 1
 
 
 async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loaded: S) -> None:
@@ -66,14 +73,15 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
         guards.append(asyncio.create_task(alive.signing(Path(loaded.alive_file)), name="alive"))
     if loaded.parent_pid:
         guards.append(asyncio.create_task(_parent(loaded.parent_pid, stop), name="parent"))
+    faulthandler.enable()  # SIGABRT of a supervisor: all stacks
+    code = 0
     try:
         await _until_done(body, stop)
-    finally:
-        for guard in guards:
-            guard.cancel()
-        faulthandler.cancel_dump_traceback_later()
-    if stop.is_set():
-        _leave(0)  # a call in a thread (a model, a frozen disk) would hold the interpreter's own exit
+    except Exception as error:
+        code = _told(error)
+    for guard in guards:
+        guard.cancel()
+    _leave(code)  # a call in a thread (a model, a frozen disk) would hold the interpreter's own exit
 
 
 async def _until_done(body: asyncio.Future[None], stop: asyncio.Event) -> None:

@@ -67,7 +67,6 @@ class Lane:
         """Every message leaves settled or handed back, unless the process ends."""
         fresh = [message for message in messages if message.metadata.num_delivered == 1]
         known = [message for message in messages if message.metadata.num_delivered > 1]
-        self.count(REDELIVERED, len(known))
         self.beat.began(len(messages), self.name)
         await self.custody.hold(messages)
         keeper = asyncio.create_task(self._keep(messages), name="in-progress")
@@ -75,7 +74,7 @@ class Lane:
             if fresh:
                 await self._together(fresh)
             await self._suspects(known)
-        except Exception:
+        except BaseException:
             await self._hand_back(messages)  # this process ends: others need not wait for its successor
             raise
         finally:
@@ -104,7 +103,12 @@ class Lane:
 
     async def _suspects(self, messages: Sequence[Msg]) -> None:
         """Those that were delivered before, one by one; the least suspicious first."""
-        records = [(await self.custody.suspicion(m.metadata.sequence.stream), m) for m in messages]
+        records = []
+        for message in messages:
+            if self.stop.is_set():
+                return
+            records.append((await self.custody.suspicion(message), message))
+        self.count(REDELIVERED, sum(not record.attempts for record, _ in records))  # those with some are explained
         for record, message in sorted(records, key=lambda pair: (pair[0].witnessed, pair[0].attempts)):
             if self.stop.is_set():
                 return
@@ -164,8 +168,10 @@ class Lane:
         """One call of the work: beside others, or alone with the attempt on record."""
         if record is None:
             async with self.gate.shared():
-                return await self._call(events)
+                return not self.stop.is_set() and await self._call(events)
         async with self.gate.alone():
+            if self.stop.is_set():
+                return False
             begun = await self.custody.begins(record)
             try:
                 done = await self._call(events)

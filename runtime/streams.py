@@ -73,15 +73,30 @@ async def _messages(
 ) -> AsyncGenerator[tuple[Msg, int], None]:
     batch = LIGHT if headers else topology.FETCH_MESSAGES
     never = asyncio.Event()
-    silent = 0
+    silent = reached = 0
+    connections = bus.client.stats["reconnects"]
     async with pull.opened(bus, stream, name, batch, topology.FETCH_BYTES, waits=False) as source:
         while left > 0:
             found = await source.take(never)
             silent = 0 if found else silent + 1
-            if source.empty:
+            if source.empty and bus.client.stats["reconnects"] == connections:
                 return
-            if silent > 3:
+            if silent > 3 or source.empty:
                 raise TimeoutError("no answer")
             for message in found[:left]:
                 left -= 1
+                if message.metadata.sequence.consumer != reached + 1:  # without acks, nothing is sent twice
+                    raise TimeoutError("messages were lost on their way")
+                reached += 1
                 yield message, left
+
+
+async def has(bus: Bus, stream: str, subject: str) -> bool:
+    """True if the stream holds a message of this subject. Raises Transient."""
+    try:
+        await bus.stream.get_last_msg(stream, subject, direct=True)
+    except NotFoundError:
+        return False
+    except FAILURES as error:
+        raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
+    return True

@@ -18,6 +18,7 @@ from contracts.events import (
     TranscriptChanged,
     TranscriptForgotten,
 )
+from runtime import streams
 from runtime.bus import Bus, Message
 from runtime.heartbeat import Beat
 from services.embedder import chunks
@@ -44,6 +45,8 @@ class Embedder:
         self.beat = beat
         self.lane = lane
         self._remembered: OrderedDict[str, Vectors] = OrderedDict()
+        self._connections = 0
+        """Lost connections after which tombstones were looked for."""
         self._forgotten: set[str] = set()
         """Transcripts with a tombstone; what of them is in hand is not published any more."""
 
@@ -59,9 +62,22 @@ class Embedder:
         changes = self._kept([event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))])
         texts = {codec.text_sha(record.text): record.text for change in changes for record in embeddable(change)}
         vectors = await self._vectors(texts)
+        await self._hear_again(changes)
         messages = [message for change in self._kept(changes) for message in self._messages(change, vectors)]
         await self.bus.publish_all(messages)
         self.beat.gauges["chunks"] = self.beat.gauges.get("chunks", 0) + sum(map(len, vectors.values()))
+
+    async def _hear_again(self, changes: Sequence[Change]) -> None:
+        """After a lost connection: a tombstone may have been laid while nothing could be heard. Raises Transient."""
+        connections = self.bus.client.stats["reconnects"]
+        if connections == self._connections:
+            return
+        for change in changes:
+            if await streams.has(
+                self.bus, topology.TRANSCRIPTS.name, subjects.forgotten(change.source, change.transcript)
+            ):
+                self.forget(change.transcript)
+        self._connections = connections
 
     def _kept(self, changes: Sequence[Change]) -> list[Change]:
         return [change for change in changes if change.transcript not in self._forgotten]

@@ -89,8 +89,13 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
         forgiven=forgiven if beat.consecutive_failures >= forgiven else 0,
         clock_off=beat.sent_at - at,
         refused_at=at if _grew(before, beat, PULLS_REFUSED) else before.refused_at,
-        redelivered_at=at if _grew(before, beat, REDELIVERED) and not beat.failed else before.redelivered_at,
+        redelivered_at=at if _grew(before, beat, REDELIVERED) and not _failed(before, beat) else before.redelivered_at,
     )
+
+
+def _failed(before: Instance, beat: Heartbeat) -> bool:
+    """True if something failed since the beat before."""
+    return beat.failed > (before.beat.failed if before.beat.boot_id == beat.boot_id else 0)
 
 
 def _grew(before: Instance, beat: Heartbeat, gauge: str) -> bool:

@@ -88,6 +88,7 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
         await connection.execute(queries.read("forgotten"), *_turned(columns.forgotten))
         for table in ("chunks", "records", "reparsed", "segments", "transcripts"):  # each with what belongs to it
             await connection.execute(queries.read(f"forget_{table}"), gone)
+        await connection.execute(queries.read("forget_orphans"))
     names = list({event.transcript for event in events if hasattr(event, "transcript")})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
     if dead:

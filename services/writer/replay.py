@@ -156,6 +156,7 @@ async def _fresh(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection whose unqualified tables are new and empty. They are dropped again if the swap fails."""
     connection = await migrate.connected(dsn)
     try:
+        await connection.execute(queries.read("replay_alone"))  # given back with the connection
         await connection.execute(f"drop schema if exists {SCHEMA} cascade")
         await connection.execute(f"create schema {SCHEMA}")
         await connection.execute(f"set search_path to {SCHEMA}, public")
