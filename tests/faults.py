@@ -222,7 +222,7 @@ async def doubled_and_shuffled(drill: Drill) -> AsyncIterator[None]:
         for sequence in order[:300]:
             with suppress(NotFoundError):
                 message = await drill.bus.stream.get_msg(stream, sequence)
-                again = {k: v for k, v in (message.headers or {}).items() if k != "Nats-Msg-Id"}
+                again = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
                 name = f"again-{stream}-{sequence}-{random.random()}"
                 await drill.bus.publish(Message(message.subject, message.data or b"", name, again))
     yield

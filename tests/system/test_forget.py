@@ -71,7 +71,7 @@ async def test_what_an_embedder_has_in_hand_is_waited_for_and_never_stored(folde
     """The session is in the midst of being embedded, by a process that is frozen just then."""
     root = folder / "projects"
     root.mkdir()
-    noise = [" ".join(uuid.uuid4().hex for _ in range(200)) for _ in range(80)]
+    noise = [" ".join(uuid.uuid4().hex for _ in range(200)) for _ in range(20)]
     words = [answer(f"{number} {text}", name=f"a{number}") for number, text in enumerate(noise)]
     async with system.running(quick([root], folder / "data", guard=False), print) as running:
         where = running.endpoints
