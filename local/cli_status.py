@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -73,17 +75,21 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
 def _watch(folder: Path) -> None:
     """Until Ctrl-C, which is the way to end it and no error. Where there is no terminal, one block after the other."""
     guard = _Guard()
+    ended = threading.Event()
+    # A handler of our own: the default one raises inside one of many short event loops, which may lose it.
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
     try:
         with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
-            while True:
+            while not ended.is_set():
                 shown = _screen(folder, guard)
                 if out.is_terminal:
                     live.update(shown, refresh=True)
                 else:
                     out.print(shown, soft_wrap=True)
-                asyncio.run(asyncio.sleep(WATCH_SECONDS))
-    except (KeyboardInterrupt, asyncio.CancelledError):  # the second where a library has lost count of the first
-        sys.exit(0)
+                ended.wait(WATCH_SECONDS)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(0)
 
 
 class _Guard:

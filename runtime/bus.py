@@ -29,10 +29,12 @@ PUBLISH_TIMEOUT = 10.0
 ATTEMPT_TIMEOUT = 2.5
 """… in which it is sent again, under the same id, as often as nothing was heard for so long: a new leader of the
 stream, or a server after a reconnect, never saw what was sent before."""
+COMMIT_TIMEOUT = 4.0
+"""Longest wait for the ack of a batch, seconds: it is sent again whole, and what was stored is dropped by its ids."""
 BATCH_LIMIT = 100
 START_TIMEOUT = 60.0
 CLOSE_TIMEOUT = 3.0
-PING_SECONDS = 2
+PING_SECONDS = 1
 """Time between two pings. Two without an answer, and the connection is dead."""
 STORE_FULL = frozenset({10077, 10047, 10023})  # max_bytes reached, storage exceeded, insufficient resources
 TOO_LARGE = 10054
@@ -99,7 +101,7 @@ class Bus:
                     continue
                 headers["Nats-Batch-Commit"] = "1"
                 answer = await self.client.request(
-                    message.subject, message.payload, timeout=PUBLISH_TIMEOUT, headers=headers
+                    message.subject, message.payload, timeout=COMMIT_TIMEOUT, headers=headers
                 )
                 reply = msgspec.json.decode(answer.data) if answer.data else {}
         except Exception as error:
@@ -131,7 +133,7 @@ def translated(error: Exception) -> Exception:
 
 @asynccontextmanager
 async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIterator[Bus]:
-    """An open connection that reconnects for ever and notices a dead server within 6 s. `url` may name several servers
+    """An open connection that reconnects for ever and notices a dead server within 4 s. `url` may name several servers
     of one cluster, separated by commas.
 
     Raises Transient when no server answers `within` seconds, Misconfigured when it refuses the credentials.

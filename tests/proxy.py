@@ -39,13 +39,17 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._open.wait()
+        self._writers.add(writer)
+        if task := asyncio.current_task():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         try:
+            await self._open.wait()
             upstream = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return
-        self._writers |= {writer, upstream[1]}
+        self._writers.add(upstream[1])
         for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
             task = asyncio.create_task(self._pump(source, sink))
             self._tasks.add(task)
@@ -96,3 +100,4 @@ async def opened(target: int, delay: float = 0.0, port: int = 0) -> AsyncIterato
         for task in list(proxy._tasks):
             task.cancel()
         await asyncio.gather(*proxy._tasks, return_exceptions=True)
+        proxy.reset()  # those that were being opened just now
