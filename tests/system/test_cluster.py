@@ -105,7 +105,6 @@ async def test_one_of_three_servers_is_lost_under_load(folder: Path, fault: str)
             again.set()
             await rest
             info = await publishing_count(cluster)
-    print(f"{fault}: {publisher.longest:.1f} s without a PubAck")
     assert info == publisher.stored, "stored twice, or lost"
     assert publisher.longest <= RESUMES, f"publishing stood still for {publisher.longest:.1f} s"
 

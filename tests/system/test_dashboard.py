@@ -220,7 +220,7 @@ async def _a_retry_needs_the_token(page: Page, running: system.System) -> None:
     await _given(page, "wrong")
     await expect(page.locator("#asker-words")).to_contain_text("not accepted")
     await _given(page, TOKEN)
-    await expect(item.locator(".letter-state")).to_contain_text("Last retry: ", timeout=WITHIN)
+    await expect(item.locator(".letter-state")).to_contain_text("Last outcome: ", timeout=WITHIN)
     await expect(item.locator(".payload pre")).to_be_visible()
     kept = await page.evaluate("[sessionStorage.getItem('mnemo-token'), localStorage.length, document.cookie]")
     assert kept == [TOKEN, 0, ""]
