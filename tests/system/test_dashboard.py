@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
@@ -18,7 +19,7 @@ from contracts.events import DeadLetter, Stage
 from local import system
 from runtime import bus
 from runtime.bus import Message
-from tests.conftest import answer, jsonl, prompt, quick
+from tests.conftest import answer, eventually, jsonl, prompt, quick
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
 FLAGS = [
@@ -117,6 +118,7 @@ async def test_the_dashboard(folder: Path) -> None:
     plan = quick([root.resolve()], folder / "data", settings={"MNEMO_HEALTH_TOKEN": TOKEN})
     async with system.running(plan, print) as running, chromium() as browser:
         url = running.endpoints.health_url
+        await eventually(lambda: _judged(url), 60)  # before, every answer is a 503, which the console would show
         watched = await opened(browser, url, viewport={"width": 1440, "height": 900}, color_scheme="light")
         await _status_and_stages_are_told(watched.page)
         await _the_ledger_balances(watched.page)
@@ -133,6 +135,14 @@ async def test_the_dashboard(folder: Path) -> None:
         await _it_fits_a_phone_and_the_dark(browser, url)
         await _a_lost_connection_is_told(watched.page, running)
         assert (watched.strangers, watched.dialogs) == ([], [])
+
+
+async def _judged(url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            assert (await client.get(f"{url}/v1/autosave/health")).status_code == 200
+        except httpx.TransportError as error:
+            raise AssertionError(error) from error
 
 
 async def _status_and_stages_are_told(page: Page) -> None:
