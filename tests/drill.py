@@ -129,7 +129,8 @@ class Drill:
             await connection.close(timeout=5)
         stored: dict[str, list[str]] = {}
         for row in rows:
-            stored.setdefault(row["name"], []).append(row["body"])
+            if row["name"] in written:  # a drill may import other sessions beside
+                stored.setdefault(row["name"], []).append(row["body"])
         counts = Counter(text for texts in stored.values() for text in texts)
         wanted = [text for texts in written.values() for text in texts]
         disordered = sum(
