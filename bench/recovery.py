@@ -98,7 +98,7 @@ async def matrix(only: list[str]) -> int:
             unmount = faults.small_disks(Path(name) / "data", "nats", "postgres") if small else lambda: None
             try:
                 async with drills.opened(Path(name)) as drill:
-                    await drill.clean(120)
+                    await drill.ready()
                     for fault in chosen:
                         words, good = await row(drill, fault)
                         rows.append(words)

@@ -17,6 +17,8 @@ import psutil
 BACKOFF = (0.2, 0.2, 0.5, 1.0, 2.0)
 STABLE_SECONDS = 10.0
 EX_CONFIG = 78
+CONFIG_SECONDS = 30.0
+"""Time between two tries of a process that says it is misconfigured."""
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -115,21 +117,34 @@ class Child:
         failures = 0
         while self.process:
             started = loop.time()
-            code = await self.process.wait()
+            code = await self._ended()
             if self._stopping:
-                return
-            if code == EX_CONFIG:
-                self.fatal = self.tail(3)
-                self.say(f"{self.spec.name} is misconfigured and stays down: {self.fatal}")
                 return
             failures = 0 if loop.time() - started > STABLE_SECONDS else failures + 1
             pause = BACKOFF[min(failures, len(BACKOFF)) - 1] if failures else BACKOFF[0]
+            if code == EX_CONFIG:
+                self.fatal = self.tail(3)
+                pause = CONFIG_SECONDS  # a person must act, or memory was short for a moment
+                self.say(f"{self.spec.name} is misconfigured, next try in {pause:.0f} s: {self.fatal}")
+            else:
+                self.say(f"{self.spec.name} ended with code {code}, starting it again in {pause:.1f} s")
             self.restarts += 1
-            self.say(f"{self.spec.name} ended with code {code}, starting it again in {pause:.1f} s")
             await asyncio.sleep(pause)
             if self._stopping:
                 return
             await self._spawn()
+
+    async def _ended(self) -> int:
+        """The exit code of the running process. One that lives for a while is not misconfigured (any more)."""
+        assert self.process is not None
+        waiting = asyncio.ensure_future(self.process.wait())
+        try:
+            await asyncio.wait({waiting}, timeout=STABLE_SECONDS)
+            if not waiting.done():
+                self.fatal = ""
+            return await waiting
+        finally:
+            waiting.cancel()
 
 
 def _die_with_parent() -> None:

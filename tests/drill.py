@@ -181,6 +181,12 @@ class Drill:
             await asyncio.sleep(0.3)
         return -1.0, last
 
+    async def ready(self) -> None:
+        """Returns when lines come through all stages."""
+        await asyncio.sleep(1.0)
+        seconds, outcome = await self.clean(120)
+        assert seconds >= 0, outcome
+
     async def _all_of(self, wanted: dict[str, int]) -> bool:
         """True if the first so many lines of each file are rows with vectors."""
         connection = await asyncpg.connect(self.running.endpoints.postgres_dsn, timeout=5, command_timeout=20)

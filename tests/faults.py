@@ -16,7 +16,6 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-import psutil
 from nats.js.errors import NotFoundError
 
 from contracts import topology
@@ -141,17 +140,15 @@ async def no_connections(drill: Drill) -> AsyncIterator[None]:
 async def full(drill: Drill, folder: str) -> AsyncIterator[None]:
     """The file system of a server has no byte left. Needs a small one of its own, see `small_disks`."""
     filler = drill.folder / "data" / folder / "filler"
-    with filler.open("wb") as handle, suppress(OSError):
-        while True:
-            handle.write(bytes(1 << 16))
-            handle.flush()
-    with filler.open("ab") as handle, suppress(OSError):
-        while True:
-            handle.write(b"x")
-            handle.flush()
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
     try:
+        for size in (1 << 16, 1):
+            with suppress(OSError):
+                while True:
+                    os.write(descriptor, bytes(size))
         yield
     finally:
+        os.close(descriptor)
         filler.unlink()
 
 
@@ -263,9 +260,13 @@ async def second_watcher(drill: Drill) -> AsyncIterator[None]:
 @asynccontextmanager
 async def out_of_memory(drill: Drill, name: str) -> AsyncIterator[None]:
     """The process gets no more memory from now on."""
-    process = psutil.Process(drill.running.children[name].pid)
-    now = process.memory_info().vms
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (now // 2, now // 2))
+    child = drill.running.children[name]
+    pid = child.pid
+    resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(40.0):
+            while child.pid == pid:
+                await asyncio.sleep(0.1)
     yield
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import Misconfigured
+from runtime.errors import Misconfigured, Transient
 from services.embedder.settings import Settings
 
 BUNDLED = "all-MiniLM-L6-v2"
@@ -79,6 +79,8 @@ def _load(settings: Settings) -> Model:
             torch.set_num_threads(settings.threads)
         where = _bundled() if name == BUNDLED else name
         transformer = SentenceTransformer(where, device=settings.device or None, backend=settings.backend)
+    except MemoryError as error:
+        raise Transient(f"no memory to load model {name}") from error
     except Exception as error:
         raise Misconfigured(f"model {name} cannot be loaded: {type(error).__name__}: {error}") from error
     return Model(name, transformer, settings.window_tokens)

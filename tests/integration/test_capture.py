@@ -353,7 +353,7 @@ async def refused(*folders: str, **more: Any) -> AsyncIterator[Any]:
 
 async def silent(*folders: str, stop_event: Any, **more: Any) -> AsyncIterator[Any]:
     """A network mount: no notification, ever."""
-    while not stop_event.is_set():  # noqa: ASYNC110 - as watchfiles does
+    while not stop_event.is_set():
         await asyncio.sleep(0.01)
     return
     yield

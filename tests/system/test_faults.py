@@ -45,7 +45,7 @@ async def test_some_faults_lose_double_and_give_up_nothing(folder: Path) -> None
     chosen = [fault for fault in faults.MATRIX if fault.title in FEW]
     assert len(chosen) == len(FEW)
     async with drills.opened(folder) as drill:
-        await drill.clean(120)
+        await drill.ready()
         for fault in chosen:
             await survives(drill, fault)
 
@@ -54,7 +54,7 @@ async def test_some_faults_lose_double_and_give_up_nothing(folder: Path) -> None
 @pytest.mark.timeout(3600)
 async def test_no_fault_loses_doubles_or_gives_up_anything(folder: Path) -> None:
     async with drills.opened(folder) as drill:
-        await drill.clean(120)
+        await drill.ready()
         for fault in faults.MATRIX:
             await survives(drill, fault)
 
@@ -66,7 +66,7 @@ async def test_a_full_disk_heals_by_itself_when_there_is_room(folder: Path) -> N
     unmount = faults.small_disks(folder / "data", "nats", "postgres")
     try:
         async with drills.opened(folder) as drill:
-            await drill.clean(120)
+            await drill.ready()
             for fault in faults.DISKS:
                 await survives(drill, fault)
     finally:
@@ -78,7 +78,7 @@ async def test_a_full_disk_heals_by_itself_when_there_is_room(folder: Path) -> N
 async def test_200_random_kills_under_load_with_a_slow_bus(folder: Path) -> None:
     chosen = random.Random(13)
     async with drills.opened(folder, delay=0.005) as drill:
-        await drill.clean(120)
+        await drill.ready()
         done = 0
         while done < KILLS:
             name = chosen.choice(faults.PROCESSES)
