@@ -115,6 +115,16 @@ class Bus:
         return False
 
 
+class _Client(Client):
+    """nats-py drops the socket of an attempt to reconnect that nobody answered (2.16, `_attempt_reconnect`): it stays
+    open until the garbage collector comes, and the server keeps a client that is none."""
+
+    async def _select_next_server(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        await super()._select_next_server()
+
+
 def translated(error: Exception) -> Exception:
     """A foreign error as one of ours; a bug stays what it is."""
     if isinstance(error, APIError):
@@ -160,7 +170,7 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
             os._exit(1)
 
     closing = connected = False
-    client = Client()
+    client = _Client()
     opening = asyncio.create_task(
         client.connect(
             url.split(","),

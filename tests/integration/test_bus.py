@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+import psutil
 import pytest
 from nats.js import api
 
@@ -20,6 +22,7 @@ from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.settle import Work
+from tests import proxy
 from tests.conftest import ROOT, eventually
 
 GOLDEN = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())
@@ -236,3 +239,33 @@ async def test_the_user_system_asks_for_health_and_may_do_nothing_else(nats: Nat
         system.stream._timeout = 1
         with pytest.raises(Exception, match=r"timeout|no responders"):
             await system.stream.stream_info("TRANSCRIPTS")
+
+
+async def test_an_attempt_to_reconnect_that_nobody_answers_is_closed(nats: Nats) -> None:
+    """A server that takes connections and says nothing, as a frozen one does."""
+    async with (
+        proxy.opened(nats.port) as way,
+        bus.connect(nats.url("health").replace(str(nats.port), str(way.port)), "a watcher") as connection,
+    ):
+        connection.client.options["connect_timeout"] = 0.3
+        attempts: set[int] = set()
+        way.cut()
+        way.reset()
+
+        async def tried() -> None:
+            attempts.update(one.laddr.port for one in _to(way.port))
+            assert len(attempts) >= 4
+
+        await eventually(tried)
+        assert len(_to(way.port)) <= 1  # the one that is being tried now
+        way.heal()
+
+        async def back() -> None:
+            assert connection.client.is_connected
+
+        await eventually(back)
+
+
+def _to(port: int) -> list[Any]:
+    """This process's connections to `port`."""
+    return [one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == port]
