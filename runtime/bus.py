@@ -115,7 +115,7 @@ class Bus:
         return False
 
 
-class _Client(Client):
+class _Client(Client):  # type: ignore[misc]  # the library is untyped
     """nats-py drops the socket of an attempt to reconnect that nobody answered (2.16, `_attempt_reconnect`): it stays
     open until the garbage collector comes, and the server keeps a client that is none."""
 
