@@ -10,8 +10,10 @@ WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
 COPY contracts contracts
 COPY runtime runtime
+COPY archive archive
 COPY services services
 COPY local local
+COPY cli cli
 RUN pip install --no-cache-dir ".[watcher,embedder,writer,health]"
 
 ENV HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive

@@ -30,9 +30,10 @@ from contracts.events import Event, Stage, TranscriptChanged
 from local.child import Child
 from local.ports import free_port
 from local.servers import Nats, Secrets
-from runtime import bus, consume, provision
+from runtime import bus, provision
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
+from runtime.delivery import consume
 from runtime.heartbeat import Beat
 from tests import proxy
 

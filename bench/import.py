@@ -26,7 +26,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from local import search, system
+from archive import search
+from local import system
 from local.child import Child
 
 ANY_PORT = {"nats_port": 0, "health_port": 0, "postgres_port": 0}

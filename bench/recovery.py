@@ -28,7 +28,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from local import archive, verify
+from archive import copies
+from archive.proof import verify
 from tests import drill as drills
 from tests import faults
 from tests.drill import Drill, Look
@@ -141,7 +142,7 @@ async def kills(count: int, source: Path, seed: int, keep: Path | None) -> int:
             report, outcome = None, None
             while loop.time() - began < 1800:
                 with suppress(Exception):
-                    async with archive.opened(drill.running.endpoints) as opened:
+                    async with copies.opened(drill.running.endpoints) as opened:
                         roots = verify.roots_of((), drill.running.endpoints.roots, await opened.transcripts())
                         report = await verify.verify(opened, verify.Scope(roots, False), lambda *_: None)
                     outcome = await drill.outcome()

@@ -17,9 +17,10 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import topology
-from runtime import bus, lifecycle
+from runtime import bus
 from runtime.errors import Misconfigured
 from runtime.logs import Log
+from runtime.process import lifecycle
 from runtime.settings import Common
 
 log = Log("mnemo.provision")

@@ -52,7 +52,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     watchdog_stuck_seconds: float = 120.0
     """Work in flight without progress for so long ends the process, seconds; 0 = never."""
     alive_file: str = ""
-    """File touched by the event loop, for `python -m runtime.alive` in containers; empty = none."""
+    """File touched by the event loop, for `python -m runtime.process.alive` in containers; empty = none."""
     parent_pid: int = 0
     """Process whose death ends this one too; 0 = none. Set by `mnemo up`."""
 

@@ -14,8 +14,8 @@ from nats.js import api
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import topology
-from runtime import pull
 from runtime.bus import Bus
+from runtime.delivery import pull
 from runtime.errors import Transient
 
 LIGHT = 500

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from contracts import topology
 from contracts.events import Event, Stage, TranscriptChanged
-from runtime import bus, consume
+from runtime import bus
 from runtime.clock import SystemClock
+from runtime.delivery import consume
 from runtime.heartbeat import Beat
 
 

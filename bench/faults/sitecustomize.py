@@ -26,7 +26,7 @@ def _deadlock(*_: object) -> None:
         return False
 
     for module, kind, name in (
-        ("runtime.settle", "Lane", "_persist"),
+        ("runtime.delivery.settle", "Lane", "_persist"),
         ("runtime.bus", "Bus", "publish_all"),
     ):
         if module in sys.modules:
@@ -74,9 +74,9 @@ FUNCTIONS = {
     "work": ("services.embedder.embed", "Embedder"),
     "publish_all": ("runtime.bus", "Bus"),
     "_publish": ("services.watcher.outbox", "Outbox"),
-    "hold": ("runtime.custody", "Custody"),
-    "begins": ("runtime.custody", "Custody"),
-    "absolve": ("runtime.custody", "Custody"),
+    "hold": ("runtime.delivery.custody", "Custody"),
+    "begins": ("runtime.delivery.custody", "Custody"),
+    "absolve": ("runtime.delivery.custody", "Custody"),
     "ack": ("nats.aio.msg", "Msg"),
 }
 

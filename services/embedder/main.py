@@ -18,10 +18,12 @@ from nats.aio.msg import Msg
 
 from contracts import codec, subjects, topology
 from contracts.events import EmbedQuery, EmbedReply, Phase, Stage
-from runtime import bus, consume, heartbeat, lifecycle, retry
+from runtime import bus, heartbeat
 from runtime.bus import Bus
 from runtime.clock import SystemClock
-from runtime.custody import Gate
+from runtime.delivery import consume, retry
+from runtime.delivery.custody import Gate
+from runtime.process import lifecycle
 from runtime.tasks import ended
 from services.embedder import model as models
 from services.embedder.embed import Embedder

@@ -24,28 +24,31 @@ from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import Heartbeat, Phase, Stage
-from runtime import bus, heartbeat, lifecycle, provision
+from runtime import bus, heartbeat, provision
 from runtime.bus import Bus
 from runtime.clock import Clock, SystemClock
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.process import lifecycle
 from runtime.tasks import ended
-from services.health import api, probe, webhooks
-from services.health.alerts import Alerts
-from services.health.desk import Desk
-from services.health.history import history
-from services.health.instances import sane
-from services.health.letters import Letters
-from services.health.observer import CONSUMERS, Observer
-from services.health.probe import Store
-from services.health.protocol import head_as_get
+from services.health.http import api
+from services.health.http.protocol import head_as_get
+from services.health.http.snapshot_cache import Desk
+from services.health.judge.instances import sane
+from services.health.judge.observer import CONSUMERS, Observer
+from services.health.judge.snapshot import NOT_ASKED, STAGES
+from services.health.judge.window import BusState
+from services.health.notify import webhooks
+from services.health.notify.alerts import Alerts
+from services.health.notify.targets import targets
+from services.health.notify.timeline import Timeline, past
+from services.health.observe import probe
+from services.health.observe.dead_letters import Letters
+from services.health.observe.history import history
+from services.health.observe.polling import Storage
+from services.health.observe.probe import Store
 from services.health.settings import Settings
-from services.health.snapshot import NOT_ASKED, STAGES
-from services.health.storage import Storage
-from services.health.targets import targets
-from services.health.timeline import Timeline, past
-from services.health.window import BusState
 
 log = Log("mnemo.health")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.events import Stage
 from runtime.errors import Misconfigured
 from runtime.settings import Common
-from services.health.targets import targets
+from services.health.notify.targets import targets
 
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),

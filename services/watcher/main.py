@@ -20,12 +20,13 @@ from watchfiles import Change, awatch
 
 from contracts import subjects
 from contracts.events import Phase, Stage
-from runtime import bus, heartbeat, lifecycle
+from runtime import bus, heartbeat
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.errors import Transient
 from runtime.files import walk
 from runtime.logs import Log
+from runtime.process import lifecycle
 from runtime.tasks import ended
 from services.watcher import catalog
 from services.watcher.capture import REPORT_SECONDS, Capture

@@ -22,10 +22,11 @@ from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import Record, RecordsReparsed, TranscriptChanged
-from runtime import bus, lifecycle, streams
+from runtime import bus, streams
 from runtime.bus import Bus, Message
 from runtime.errors import Transient
 from runtime.logs import Log
+from runtime.process import lifecycle
 from runtime.settings import Common
 from services.watcher.formats import FORMATS, identify
 from services.watcher.reading import HEAD, KEEP, LINE_LIMIT

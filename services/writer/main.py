@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 from contracts import topology
 from contracts.events import Event, Phase, RecordsEmbedded, Stage
-from runtime import bus, consume, heartbeat, lifecycle, retry
+from runtime import bus, heartbeat
 from runtime.clock import SystemClock
-from runtime.custody import Gate
-from runtime.settle import Work
+from runtime.delivery import consume, retry
+from runtime.delivery.custody import Gate
+from runtime.delivery.settle import Work
+from runtime.process import lifecycle
 from runtime.tasks import ended
 from services.writer import database
 from services.writer.database import Database

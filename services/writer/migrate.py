@@ -13,9 +13,9 @@ from importlib.resources import files
 
 import asyncpg
 
-from runtime import lifecycle
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log, without_password
+from runtime.process import lifecycle
 from runtime.settings import Common
 from services.writer import queries
 

@@ -21,10 +21,11 @@ from pgvector.asyncpg import register_vector
 
 from contracts import codec, topology
 from contracts.events import Event, RecordsEmbedded
-from runtime import bus, lifecycle, streams
+from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Permanent
 from runtime.logs import Log
+from runtime.process import lifecycle
 from services.writer import migrate, queries
 from services.writer.database import REFUSALS, store, store_vectors
 

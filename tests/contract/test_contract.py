@@ -67,7 +67,7 @@ def test_subjects_and_stream_names_are_written_in_contracts_only() -> None:
     wanted = re.compile(r'"(transcripts\.|heartbeats\.|deadletters\.|queries\.)[a-z.*>{]')
     found = [
         f"{file.relative_to(ROOT)}: {line}"
-        for folder in ("runtime", "services", "local")
+        for folder in ("runtime", "archive", "services", "local", "cli")
         for file in (ROOT / folder).rglob("*.py")
         for line in file.read_text().splitlines()
         if wanted.search(line)

@@ -6,13 +6,13 @@ import re
 
 import pytest
 
+from cli.app import cli
 from contracts import topology
 from contracts.events import Event, Stage
-from local.cli import cli
 from runtime import provision
 from runtime.settings import Common, variables
 from services.embedder.settings import Settings as Embedder
-from services.health import rules
+from services.health.judge import rules
 from services.health.settings import Settings as Health
 from services.watcher.settings import Settings as Watcher
 from services.writer import migrate

@@ -18,11 +18,12 @@ from prometheus_client.samples import Sample
 
 from contracts import topology
 from contracts.events import Heartbeat, Phase, Stage
-from services.health import metrics, rules
-from services.health.metrics import PREFIX, WebhookFigures
-from services.health.observer import Observer
-from services.health.snapshot import Letter, Snapshot
-from services.health.window import BusState, Canary, ConsumerState, Lag, StreamState
+from services.health.http import metrics
+from services.health.http.metrics import PREFIX, WebhookFigures
+from services.health.judge import rules
+from services.health.judge.observer import Observer
+from services.health.judge.snapshot import Letter, Snapshot
+from services.health.judge.window import BusState, Canary, ConsumerState, Lag, StreamState
 from tests.conftest import ROOT
 
 NOW = 1_800_000_000.0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from archive import copies
+from archive.copies import Archive
 from contracts.events import Stage
 from contracts.sources import Root
-from local import archive
-from local.archive import Archive
 from local.endpoints import Endpoints
 from local.servers import Nats
 from runtime.bus import Bus
@@ -73,5 +73,5 @@ async def replayed(nats: Nats, database: str) -> replay.Line:
 async def kept(nats: Nats, database: str) -> AsyncIterator[Archive]:
     """Both copies, open."""
     where = Endpoints(nats.url("operator"), database, "http://127.0.0.1:1")
-    async with archive.opened(where) as opened:
+    async with copies.opened(where) as opened:
         yield opened

@@ -16,12 +16,13 @@ from nats.js import api
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Stage, TranscriptChanged
 from local.servers import Nats
-from runtime import bus, consume, provision
+from runtime import bus, provision
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
+from runtime.delivery import consume
+from runtime.delivery.settle import Work
 from runtime.errors import Misconfigured, Permanent, Transient
 from runtime.heartbeat import Beat
-from runtime.settle import Work
 from tests import proxy
 from tests.conftest import ROOT, eventually
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from archive.copies import Archive
 from contracts import topology
 from contracts.events import Stage
 from contracts.sources import Root
-from local.archive import Archive
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.files import stat_of

@@ -14,10 +14,11 @@ import pytest
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Stage, TranscriptChanged
 from local.servers import Nats
-from runtime import bus, pull, retry, settle
+from runtime import bus
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
-from runtime.custody import Gate
+from runtime.delivery import pull, retry, settle
+from runtime.delivery.custody import Gate
 from runtime.errors import Permanent, TooSlow, Transient
 from runtime.heartbeat import Beat
 from tests import proxy

@@ -14,6 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from archive.copies import Archive, decoded
+from archive.forget import forget, survey
+from archive.proof.verify import Scope, verify
+from archive.restore import find
 from contracts import codec, subjects, topology
 from contracts.events import (
     Chunk,
@@ -27,11 +31,7 @@ from contracts.events import (
     TranscriptForgotten,
 )
 from contracts.sources import Root
-from local.archive import Archive, decoded
-from local.forget import forget, survey
-from local.restore import find
 from local.servers import Nats
-from local.verify import Scope, verify
 from runtime import streams
 from runtime.bus import Bus, Message
 from services.watcher import reparse

@@ -26,9 +26,10 @@ from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Heartbeat, Phase, Stage
 from local.child import Child
 from local.servers import Nats
-from runtime import consume, heartbeat, provision
+from runtime import heartbeat, provision
 from runtime.bus import Bus, Message, connect
 from runtime.clock import SystemClock
+from runtime.delivery import consume
 from runtime.errors import Misconfigured
 from services.health import main as health
 from services.health.settings import Settings
@@ -469,8 +470,8 @@ async def _true(value: bool) -> None:
 
 
 async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats: Nats, operator: Bus) -> None:
-    from runtime import retry
-    from runtime.custody import Gate
+    from runtime.delivery import retry
+    from runtime.delivery.custody import Gate
     from runtime.errors import Permanent
 
     one = await service(token="secret")
@@ -619,9 +620,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
     service: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.health.webhooks.TIMEOUT", 0.3)
-    monkeypatch.setattr("services.health.webhooks.BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr("services.health.webhooks.TRIES", 20)
+    monkeypatch.setattr("services.health.notify.webhooks.TIMEOUT", 0.3)
+    monkeypatch.setattr("services.health.notify.webhooks.BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("services.health.notify.webhooks.TRIES", 20)
     troubles = ["fails", "hangs", "lies", "redirects", "cuts", "trickles", "limits", "misleads"]
     receiver.behaviour = list(troubles)
     url = f"http://127.0.0.1:{receiver.port}/secret-path"
@@ -726,7 +727,7 @@ async def test_a_huge_conversation_comes_in_pages(
     lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
-    monkeypatch.setattr("services.health.api.CHARACTERS", 10_000)
+    monkeypatch.setattr("services.health.http.api.CHARACTERS", 10_000)
     one = await service()
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()

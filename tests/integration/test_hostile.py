@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from archive.copies import Archive
+from archive.proof.verify import Scope, verify
+from archive.retention import guard
 from contracts import codec
 from contracts.events import Kind
 from contracts.sources import Root
-from local.archive import Archive
-from local.retention import guard
 from local.servers import Nats
-from local.verify import Scope, verify
 from runtime.bus import Bus, Message
 from runtime.errors import Permanent
 from services.watcher import capture as capturing
@@ -300,9 +300,9 @@ async def test_a_tombstone_and_late_rows_of_another_writer_never_leave_a_rest(
     """Two transactions at once: the one that adds rows waits for the tombstone, or the tombstone for it."""
     import asyncpg
 
+    from archive.copies import decoded
     from contracts import subjects
     from contracts.events import TranscriptForgotten
-    from local.archive import decoded
     from services.writer.database import store
 
     write(transcripts / "s.jsonl", "s")

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 import zstandard
 
+from archive.copies import Archive, Segment, decoded
+from archive.proof.verify import Report, Scope, verify
+from archive.restore import Damaged, InTheWay, find, restore
 from contracts import codec, subjects, topology
 from contracts.events import TranscriptChanged
 from contracts.sources import Root
-from local.archive import Archive, Segment, decoded
-from local.restore import Damaged, InTheWay, find, restore
 from local.servers import Nats
-from local.verify import Report, Scope, verify
 from runtime.bus import Message
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed

@@ -11,8 +11,10 @@ from typing import Any
 import asyncpg
 import httpx
 
+from archive import copies, search
+from archive.proof import verify
 from contracts.sources import Root
-from local import archive, search, system, verify
+from local import system
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 
 ANSWERS = ("stats", "recent", "ledger", "timeline?days=1", "deadletters")
@@ -59,7 +61,7 @@ async def test_the_canary_arrives_is_seen_nowhere_and_is_missed(folder: Path) ->
             assert {row["texts"] for row in await connection.fetch("select texts from coverage")} == {2}
         finally:
             await connection.close()
-        async with archive.opened(running.endpoints) as kept:
+        async with copies.opened(running.endpoints) as kept:
             report = await verify.verify(
                 kept, verify.Scope([Root(str(root.resolve()))], archived=True), lambda *_: None
             )

@@ -13,9 +13,10 @@ import pytest
 
 from contracts import topology
 from contracts.events import Event, Stage, TranscriptChanged
-from runtime import bus, consume
+from runtime import bus
 from runtime.bus import Bus
 from runtime.clock import SystemClock
+from runtime.delivery import consume
 from runtime.errors import Transient
 from runtime.heartbeat import Beat
 from tests import cluster as clusters

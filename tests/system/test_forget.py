@@ -10,9 +10,10 @@ from pathlib import Path
 
 import asyncpg
 
+from archive import copies, forget
 from contracts import codec, subjects
 from contracts.events import DeadLetter, Stage
-from local import archive, forget, system
+from local import system
 from local.endpoints import Endpoints
 from runtime.bus import Message
 from tests.conftest import answer, eventually, jsonl, prompt, quick
@@ -20,7 +21,7 @@ from tests.traces import traces
 
 
 async def forgotten(where: Endpoints, session: str) -> forget.Forgotten:
-    async with archive.opened(where) as opened:
+    async with copies.opened(where) as opened:
         return await forget.forget(opened, await forget.whose(opened, session))
 
 
@@ -46,7 +47,7 @@ async def test_no_byte_of_a_forgotten_session_is_left(folder: Path) -> None:
         await eventually(embedded, 120)
         await connection.execute("analyze")
         await connection.execute("checkpoint")
-        async with archive.opened(where) as opened:
+        async with copies.opened(where) as opened:
             (row,) = await forget.whose(opened, "secret")
             subject = subjects.changed(row.source, row.transcript_id)
             original = await opened.nats.stream.get_last_msg("TRANSCRIPTS", subject, direct=True)
@@ -76,7 +77,7 @@ async def test_what_an_embedder_has_in_hand_is_waited_for_and_never_stored(folde
     async with system.running(quick([root], folder / "data", guard=False), print) as running:
         where = running.endpoints
         pid = running.children["embedder-0"].pid
-        async with archive.opened(where) as opened:
+        async with copies.opened(where) as opened:
 
             async def ready() -> None:
                 state = await opened.nats.stream.consumer_info("TRANSCRIPTS", "embedder")
@@ -89,7 +90,7 @@ async def test_what_an_embedder_has_in_hand_is_waited_for_and_never_stored(folde
                 assert [
                     event
                     async for message in opened.messages([subjects.IN_FLIGHT], stream="INFLIGHT")
-                    if (event := archive.decoded(message)) and event.stage is Stage.EMBEDDER and event.acks
+                    if (event := copies.decoded(message)) and event.stage is Stage.EMBEDDER and event.acks
                 ]
 
             await eventually(in_work, 60)
@@ -101,7 +102,7 @@ async def test_what_an_embedder_has_in_hand_is_waited_for_and_never_stored(folde
         assert (await task).done
 
         async def nothing() -> None:
-            async with archive.opened(where) as opened:
+            async with copies.opened(where) as opened:
                 rows = await forget.whose(opened, "secret")
                 assert not any((await forget._stored(opened, rows)).values())
                 assert await opened.database.fetchval("select count(*) from chunks") == 0

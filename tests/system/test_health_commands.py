@@ -17,7 +17,7 @@ from contracts import subjects
 from local import system
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 
-MNEMO = [sys.executable, "-W", "ignore", "-m", "local.cli"]
+MNEMO = [sys.executable, "-W", "ignore", "-m", "cli.app"]
 
 
 async def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

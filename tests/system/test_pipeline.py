@@ -19,7 +19,8 @@ import psutil
 import pytest
 import zstandard
 
-from local import search, system
+from archive import search
+from local import system
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick, unreadable
 
 

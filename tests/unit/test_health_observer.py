@@ -8,15 +8,15 @@ import pytest
 from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Phase, Stage
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
-from services.health import answers
-from services.health.alerts import Alert, Alerts
-from services.health.desk import QUEUE, Desk
-from services.health.instances import MOST_INSTANCES, sane
-from services.health.letters import newest
-from services.health.observer import Observer
-from services.health.rules import Status, Verdict, judge
-from services.health.snapshot import Held, Letter, Snapshot
-from services.health.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
+from services.health.http import responses
+from services.health.http.snapshot_cache import QUEUE, Desk
+from services.health.judge.instances import MOST_INSTANCES, sane
+from services.health.judge.observer import Observer
+from services.health.judge.rules import Status, Verdict, judge
+from services.health.judge.snapshot import Held, Letter, Snapshot
+from services.health.judge.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
+from services.health.notify.alerts import Alert, Alerts
+from services.health.observe.dead_letters import newest
 from tests.unit.test_health_rules import NOW, beat, one, window
 
 CONSUMERS = ("TRANSCRIPTS.embedder", "TRANSCRIPTS.writer", "EMBEDDINGS.writer")
@@ -638,7 +638,7 @@ def test_a_retry_is_under_way_at_once_and_once(world: World) -> None:
     snapshot, desk = world.step(), Desk()
 
     def shown() -> str:
-        return answers.deadletters(snapshot, None, 20, 0, desk.asked).deadletters[0].retry
+        return responses.deadletters(snapshot, None, 20, 0, desk.asked).deadletters[0].retry
 
     assert shown() == "it failed again"
     assert [desk.ask(1) for _ in range(3)] == [True] * 3

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.events import Heartbeat, Phase, Stage
-from services.health.rules import (
+from services.health.judge.rules import (
     RULES,
     SEVERITY,
     Status,
@@ -18,8 +18,8 @@ from services.health.rules import (
     judge_canary,
     rule_21_healthy,
 )
-from services.health.trends import eta, stalled_seconds, trend
-from services.health.window import Canary, Instance, Lag, Sample, StageWindow, Storage
+from services.health.judge.trends import eta, stalled_seconds, trend
+from services.health.judge.window import Canary, Instance, Lag, Sample, StageWindow, Storage
 
 NOW = 100_000.0
 CASES = int(os.environ.get("MNEMO_TEST_WINDOWS", "10000"))

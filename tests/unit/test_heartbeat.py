@@ -11,13 +11,13 @@ from pathlib import Path
 from contracts.events import Phase, Stage
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
-from runtime.instance import claimed
+from runtime.process.instance import claimed
 
 HOLD = """
 import sys
 from pathlib import Path
 from contracts.events import Stage
-from runtime.instance import claimed
+from runtime.process.instance import claimed
 with claimed(Stage.WRITER, Path(sys.argv[1])) as name:
     print(name, flush=True)
     sys.stdin.read()

@@ -14,13 +14,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archive.copies import Segment
+from archive.proof.compare import Comparison, difference
+from archive.proof.kept import Kept
+from archive.retention import DEFAULT_DAYS, Guard, cleanup_days
 from contracts import sources
 from contracts.sources import Root
-from local.archive import Segment
-from local.proof import Comparison, difference
-from local.retention import DEFAULT_DAYS, Guard, cleanup_days
-from local.verify_kept import Kept
-from services.health.ledger import ledger
+from services.health.judge.ledger import ledger
 from services.watcher.shrink import TooLarge, shrink
 
 values = st.recursive(
@@ -171,7 +171,8 @@ def test_the_guard_says_what_is_not_archived() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "contracts.projects", "contracts.sources", "contracts.subjects", "local.proof", "services.watcher.shrink",
+        "contracts.projects", "contracts.sources", "contracts.subjects", "archive.proof.compare",
+        "services.watcher.shrink",
         "services.watcher.formats.claude_code", "services.watcher.formats.codex",
     ],
 )  # fmt: skip

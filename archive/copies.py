@@ -1,0 +1,140 @@
+"""The two copies of every transcript: segments in the database, messages in the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol
+
+import asyncpg
+import msgspec
+import zstandard
+from nats.aio.msg import Msg
+
+from archive import queries
+from contracts import codec, sources, subjects, topology
+from contracts.events import Checkpoint, Event
+from runtime import bus, streams
+from runtime.bus import Bus
+from runtime.errors import Transient
+
+
+class Addresses(Protocol):
+    """Where both copies answer; the addresses hold passwords."""
+
+    @property
+    def postgres_dsn(self) -> str:
+        """Of the database."""
+
+    @property
+    def nats_url(self) -> str:
+        """Of the log."""
+
+
+class Unreachable(Exception):
+    """The database or the bus does not answer, or the wanted thing is not there."""
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """One row of `transcripts`."""
+
+    transcript_id: str
+    source: str
+    host: str
+    root: str
+    path: str
+    session_id: str
+    subagent: bool
+
+    @property
+    def full(self) -> str:
+        return f"{self.root}/{self.path}"
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Bytes [start, end) of one generation, as they are kept. `sha256` is of the file up to `end`."""
+
+    generation: int
+    start: int
+    end: int
+    data: bytes
+    sha256: bytes
+
+    def bytes(self) -> bytes:
+        """The bytes; raises ValueError when they cannot be read or have another length."""
+        try:
+            found = zstandard.decompress(self.data, max_output_size=self.end - self.start) if self.data else b""
+        except zstandard.ZstdError as error:
+            raise ValueError(f"cannot be decompressed: {error}") from error
+        if len(found) != self.end - self.start:
+            raise ValueError(f"holds {len(found)} bytes instead of {self.end - self.start}")
+        return found
+
+
+class Archive:
+    """Open connections to both copies. Use `opened`."""
+
+    def __init__(self, database: asyncpg.Connection, nats: Bus) -> None:
+        self.database = database
+        self.nats = nats
+
+    async def transcripts(self) -> list[Transcript]:
+        """All archived transcripts."""
+        return [Transcript(*row) for row in await self.database.fetch(queries.read("transcripts"))]
+
+    async def forgotten(self) -> set[str]:
+        """Ids of transcripts with a tombstone."""
+        return {row[0] for row in await self.database.fetch("select transcript_id from forgotten")}
+
+    async def segments(self, transcript: str) -> AsyncIterator[Segment]:
+        """Segments of one transcript in the database, all generations, in their order."""
+        async with self.database.transaction(readonly=True):
+            async for row in self.database.cursor(queries.read("segments_of"), transcript, prefetch=16):
+                yield Segment(*row)
+
+    async def checkpoints(self) -> dict[str, Checkpoint]:
+        """Where capture stands by transcript, from the last message of each subject; without the canary's."""
+        found = {}
+        async for message in self.messages([subjects.CHANGED], last=True):
+            if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
+                continue
+            if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
+                checkpoint = codec.decode_checkpoint(header)
+                found[checkpoint.transcript] = checkpoint
+        return found
+
+    async def messages(
+        self, filters: Iterable[str], *, stream: str = topology.TRANSCRIPTS.name, last: bool = False
+    ) -> AsyncGenerator[Msg, None]:
+        """Messages of a stream that were there at the call, in their order;
+        `last` = only the headers of the last one per subject."""
+        try:
+            async with aclosing(streams.read(self.nats, stream, list(filters), last=last, headers=last)) as messages:
+                async for message, _ in messages:
+                    yield message
+        except Transient as error:
+            raise Unreachable(f"the log cannot be read: {error}") from error
+
+
+@asynccontextmanager
+async def opened(addresses: Addresses) -> AsyncIterator[Archive]:
+    """Connections to the database and the bus. Raises Unreachable."""
+    try:
+        database = await asyncpg.connect(addresses.postgres_dsn, timeout=5, command_timeout=600)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unreachable(f"the database does not answer: {error or type(error).__name__}") from error
+    try:
+        async with bus.connect(addresses.nats_url, "mnemo") as nats:
+            yield Archive(database, nats)
+    except Transient as error:
+        raise Unreachable(str(error)) from error
+    finally:
+        await database.close(timeout=5)
+
+
+def decoded(message: Msg) -> Event | None:
+    """The event of a message; None if it is not understood."""
+    try:
+        return codec.decode(message.data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,130 @@
+"""Compares one copy of a transcript with its file, segment by segment, and names each gap. Pure but for the file.
+
+A segment is compared where it lies, in any order; what no segment covers shows at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from archive.copies import Segment
+
+
+class Gap(msgspec.Struct, frozen=True, order=True):
+    """Bytes [start, end) of a file that a copy does not hold as they are."""
+
+    file: str
+    copy: str
+    """database, log, or records."""
+    start: int
+    end: int
+    kind: str
+    transcript: str = ""
+
+
+class Bytes(Protocol):
+    """What a copy is compared with."""
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes [start, end), fewer at the end."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+
+class OnDisk:
+    """A file that is open for reading."""
+
+    def __init__(self, handle: BinaryIO, size: int) -> None:
+        self._handle = handle
+        self.size = size
+
+    def read(self, start: int, end: int) -> bytes:
+        self._handle.seek(start)
+        return self._handle.read(max(0, min(end, self.size) - start))
+
+
+class Comparison:
+    """One copy of one generation against the file, fed with its segments."""
+
+    def __init__(self, file: str, copy: str, transcript: str) -> None:
+        self.file = file
+        self.copy = copy
+        self.transcript = transcript
+        self.gaps: list[Gap] = []
+        self.spans: list[tuple[int, int]] = []
+        self._hasher = hashlib.sha256()
+        self._hashed = 0
+
+    def gap(self, start: int, end: int, kind: str) -> None:
+        """Notes a gap."""
+        self.gaps.append(Gap(self.file, self.copy, start, end, kind, self.transcript))
+
+    def take(self, segment: Segment, disk: Bytes) -> None:
+        """Compares one segment's bytes with the file's, and its checksum with the file up to its end."""
+        try:
+            kept = segment.bytes()
+        except ValueError as error:
+            self.gap(segment.start, segment.end, str(error))
+            return
+        there = disk.read(segment.start, segment.end)
+        self.spans.append((segment.start, segment.end))
+        if kept != there:
+            begin, stop = difference(kept, there)
+            kind = "the file is shorter than the archive" if len(there) < len(kept) else "other bytes"
+            self.gap(segment.start + begin, segment.start + stop, kind)
+        elif self._checksum(segment.end, disk) != segment.sha256:
+            self.gap(segment.start, segment.end, "the checksum is of other bytes")
+
+    def _checksum(self, end: int, disk: Bytes) -> bytes:
+        """SHA-256 of the file up to `end`: running as long as segments come in their order."""
+        if end < self._hashed:
+            self._hasher, self._hashed = hashlib.sha256(), 0
+        while self._hashed < end and (piece := disk.read(self._hashed, min(end, self._hashed + (1 << 20)))):
+            self._hasher.update(piece)
+            self._hashed += len(piece)
+        return self._hasher.copy().digest()
+
+    def finish(self, size: int) -> list[Gap]:
+        """All gaps, those included that no segment covers."""
+        reached = 0
+        for start, end in sorted(self.spans):
+            if start > reached and not self._named(reached, start):
+                self.gap(reached, start, "missing")
+            reached = max(reached, end)
+        if reached < size and not self._named(reached, size):
+            self.gap(reached, size, "missing" if self.spans else "nothing is kept")
+        return sorted(self.gaps)
+
+    def _named(self, start: int, end: int) -> bool:
+        return any(gap.start <= start and end <= gap.end for gap in self.gaps)
+
+
+def difference(one: bytes, other: bytes) -> tuple[int, int]:
+    """The range that holds all differing bytes of two texts.
+
+    >>> difference(b"abcdef", b"abXdYf")
+    (2, 5)
+    """
+    shorter = min(len(one), len(other))
+    begin = _common(one, other, shorter)
+    stop = max(len(one), len(other))
+    if len(one) == len(other):
+        stop -= _common(one[::-1], other[::-1], shorter - begin)
+    return begin, stop
+
+
+def _common(one: bytes, other: bytes, limit: int) -> int:
+    """Length of the common beginning, by halving."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

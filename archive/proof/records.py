@@ -1,0 +1,62 @@
+"""Records of the log against rows of the database: none is missing, other, or invented."""
+
+from __future__ import annotations
+
+import hashlib
+
+from archive import queries
+from archive.copies import Archive
+from archive.proof.compare import Gap
+from contracts import codec
+from contracts.events import Record, RecordsReparsed, TranscriptChanged
+
+
+class Wanted:
+    """The records that the log says the database must hold, by the writer's order of precedence."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[tuple[int, str, int, int], tuple[tuple[int, int, int], int, bytes]]] = {}
+        self._reparsed: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def take(self, event: TranscriptChanged | RecordsReparsed) -> None:
+        """Adds the records of one event."""
+        if isinstance(event, RecordsReparsed):
+            key = (event.transcript, event.generation)
+            self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
+        table = self._found.setdefault(event.transcript, {})
+        for record in event.records:
+            place = (event.generation, codec.storable(record.id), record.block, record.part)
+            rank = (event.parser, record.revision, -record.offset)
+            if place not in table or rank > table[place][0]:
+                table[place] = (rank, record.offset, _digest(record))
+
+    def of(self, transcript: str) -> dict[tuple[int, str, int, int], tuple[int, bytes]]:
+        """Offset and digest by generation, id, block and part."""
+        found = {}
+        for place, (rank, offset, digest) in self._found.get(transcript, {}).items():
+            parser, end = self._reparsed.get((transcript, place[0]), (0, 0))
+            if not (rank[0] < parser and offset < end):
+                found[place] = (offset, digest)
+        return found
+
+
+def _digest(record: Record) -> bytes:
+    body = codec.storable(record.text)
+    return hashlib.md5(f"{record.kind}\0{body}".encode(), usedforsecurity=False).digest()
+
+
+async def compare_records(
+    archive: Archive, full: str, name: str, wanted: dict[tuple[int, str, int, int], tuple[int, bytes]]
+) -> list[Gap]:
+    """Records that the database lacks, holds otherwise, or holds beyond the log's."""
+    rows = await archive.database.fetch(queries.read("record_digests"), name)
+    found = {tuple(row[:4]): (row["byte_offset"], row["digest"]) for row in rows}
+    gaps = []
+    for place, (offset, digest) in wanted.items():
+        if place not in found:
+            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} is missing", name))
+        elif found[place][1] != digest:
+            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has another text", name))
+    for place in found.keys() - wanted.keys():
+        gaps.append(Gap(full, "records", found[place][0], found[place][0], f"record {place[1]} is in no segment", name))
+    return gaps

@@ -1,0 +1,133 @@
+"""`mnemo restore`: a transcript written back, byte for byte, from the database or, where that is damaged, the log."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from archive.copies import Archive, Segment, Transcript, Unreachable, decoded
+from contracts import subjects
+from contracts.events import TranscriptChanged
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """One file that was written, or was there already (`same`)."""
+
+    transcript: str
+    file: str
+    bytes: int
+    generation: int
+    copy: str
+    sha256: str
+    same: bool = False
+
+
+class Damaged(Exception):
+    """Neither copy is whole."""
+
+
+class InTheWay(Exception):
+    """The file is there with other bytes."""
+
+
+async def find(archive: Archive, name: str) -> list[Transcript]:
+    """Transcripts of a session, or the one with this id or path: main files first. Raises Unreachable if none."""
+    rows = await archive.transcripts()
+    found = [row for row in rows if name in (row.session_id, row.transcript_id, row.path, row.full)]
+    found = found or [row for row in rows if row.session_id.startswith(name)]
+    if not found:
+        raise Unreachable(f"nothing archived is called {name}; see `mnemo search` or /v1/autosave/recent for sessions")
+    sessions = {row.session_id for row in found}
+    if len(sessions) > 1:
+        raise Unreachable(f"{name} is ambiguous: {', '.join(sorted(sessions)[:5])}")
+    return sorted(found, key=lambda row: (row.subagent, row.full))
+
+
+async def generations(archive: Archive, row: Transcript) -> dict[int, int]:
+    """The generations that either copy holds, oldest first, and where each ends."""
+    found: dict[int, int] = {}
+    for segments in (archive.segments(row.transcript_id), logged(archive, row)):
+        async for segment in segments:
+            found[segment.generation] = max(found.get(segment.generation, 0), segment.end)
+    return dict(sorted(found.items()))
+
+
+async def restore(
+    archive: Archive, row: Transcript, target: Path, generation: int | None = None, *, force: bool = False
+) -> Restored:
+    """Writes one transcript. Raises Damaged (nothing is written), InTheWay (unless `force`), OSError."""
+    known = await generations(archive, row)
+    chosen = max(known, default=None) if generation is None else generation
+    if chosen is None or chosen not in known:
+        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (there: {list(known)})")
+    problems = []
+    for copy, segments in (("database", archive.segments(row.transcript_id)), ("log", logged(archive, row))):
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            size, digest = await _write(part, segments, chosen)
+            if size < known[chosen]:
+                raise ValueError(f"bytes {size} to {known[chosen]} are missing")
+            same = target.exists() and _sha(target) == digest
+            if not same and target.exists() and not force:
+                raise InTheWay(f"{target} is there with other bytes; name another file with -o, or --force")
+            if not same:
+                os.replace(part, target)
+            return Restored(row.transcript_id, str(target), size, chosen, copy, digest, same)
+        except ValueError as error:
+            problems.append(f"{copy}: {error}")
+        finally:
+            part.unlink(missing_ok=True)
+    raise Damaged(f"{row.transcript_id}: {'; '.join(problems)}")
+
+
+async def _write(part: Path, segments: AsyncIterator[Segment], generation: int) -> tuple[int, str]:
+    """Length and hex SHA-256 of what was written. Raises ValueError at a gap or a wrong checksum."""
+    hasher = hashlib.sha256()
+    end = 0
+    with open(part, "wb") as handle:
+        async for segment in _ordered(segments, generation):
+            if segment.end <= end:
+                continue
+            if segment.start > end:
+                raise ValueError(f"bytes {end} to {segment.start} are missing")
+            data = segment.bytes()[end - segment.start :]
+            handle.write(data)
+            hasher.update(data)
+            end = segment.end
+            if hasher.copy().digest() != segment.sha256:
+                raise ValueError(f"bytes {segment.start} to {end} do not have the recorded checksum")
+        handle.flush()
+        os.fsync(handle.fileno())
+    return end, hasher.hexdigest()
+
+
+async def _ordered(segments: AsyncIterator[Segment], generation: int) -> AsyncIterator[Segment]:
+    """Segments of one generation; the log holds them in the order of capture, which is that of the file."""
+    async for segment in segments:
+        if segment.generation == generation:
+            yield segment
+
+
+async def logged(archive: Archive, row: Transcript) -> AsyncIterator[Segment]:
+    """Segments of one transcript in the log."""
+    async for message in archive.messages([subjects.changed(row.source, row.transcript_id)]):
+        event = decoded(message)
+        if isinstance(event, TranscriptChanged) and event.end > event.start:
+            yield Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+
+
+def _sha(file: Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def targets(rows: Sequence[Transcript], output: Path | None) -> list[tuple[Transcript, Path]]:
+    """Where each transcript goes: the main file to `output`, or all to where the assistant keeps them."""
+    if output is not None:
+        return [(rows[0], output)]
+    return [(row, Path(row.full)) for row in rows]

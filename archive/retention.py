@@ -1,0 +1,91 @@
+"""The retention guard: what Claude Code will delete soon, and whether all of it is archived.
+
+Claude Code deletes transcripts that were not changed for `cleanupPeriodDays` (default 30) when it starts;
+https://docs.claude.com/en/docs/claude-code/settings.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from archive import queries
+from contracts import sources
+from runtime.files import walk
+
+DEFAULT_DAYS = 30.0
+SOON_DAYS = 7.0
+CLOCK_SECONDS = 2.0
+"""How far the clocks of file systems and processes may lie apart."""
+
+
+class Guard(msgspec.Struct):
+    """Transcripts that will be deleted within `within_days`, and those among them that are not archived."""
+
+    folder: str
+    cleanup_days: float
+    within_days: float
+    due: int = 0
+    archived: int = 0
+    missing: list[str] = []
+    settings_error: str = ""
+
+    @property
+    def safe(self) -> bool:
+        """True if nothing will be lost."""
+        return not self.missing
+
+    def words(self) -> str:
+        """One sentence for people."""
+        if not self.due:
+            return f"no transcript will be deleted within {self.within_days:.0f} days"
+        start = f"{self.due} transcripts will be deleted within {self.within_days:.0f} days"
+        if self.safe:
+            return f"{start}; all {self.due} are archived"
+        return f"{start}; {len(self.missing)} of them are NOT archived: {', '.join(self.missing[:3])}"
+
+
+def cleanup_days(environ: Mapping[str, str], home: Path) -> tuple[float, str]:
+    """Days after which Claude Code deletes, and what is wrong with its settings file ("" = nothing)."""
+    folder = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+    file = folder / "settings.json"
+    try:
+        given = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return DEFAULT_DAYS, ""
+    except (OSError, msgspec.DecodeError) as error:
+        return DEFAULT_DAYS, f"{file}: {error}"
+    days = given.get("cleanupPeriodDays", DEFAULT_DAYS) if isinstance(given, dict) else DEFAULT_DAYS
+    if isinstance(days, bool) or not isinstance(days, (int, float)) or days < 0:
+        return DEFAULT_DAYS, f"{file}: cleanupPeriodDays is {days!r}"
+    return float(days), ""
+
+
+async def guard(
+    database: asyncpg.Connection, environ: Mapping[str, str], home: Path, now: float | None = None
+) -> Guard | None:
+    """Looks at Claude Code's folder; None if there is none."""
+    days, problem = cleanup_days(environ, home)
+    roots = [r for r in sources.defaults(environ, home) if r.source == "claude-code" and os.path.isdir(r.folder)]
+    if not roots:
+        return None
+    moment = time.time() if now is None else now  # noqa: TID251 - a file's age is wall time
+    folder = os.path.realpath(roots[0].folder)
+    found = Guard(folder, days, SOON_DAYS, settings_error=problem)
+    rows = await database.fetch(queries.read("stored_ends"), folder)
+    stored = {row["full_path"]: (row["stored"], row["captured_at"]) for row in rows}
+    for path, stat in walk(folder, roots[0].owns, []):
+        if moment - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
+            continue
+        found.due += 1
+        end, captured = stored.get(f"{folder}/{path}", (0, 0.0))
+        if not stat.size or (end >= stat.size and captured >= stat.mtime_ns / 1e9 - CLOCK_SECONDS):
+            found.archived += 1
+        else:
+            found.missing.append(path)
+    return found

@@ -1,0 +1,54 @@
+"""`mnemo search`: a query to a vector by an embedder, a vector to exchanges by the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+import nats
+import nats.errors
+
+from archive import queries
+from archive.copies import Addresses
+from contracts import codec, subjects
+from contracts.events import EmbedQuery, EmbedReply
+
+
+class CannotSearch(Exception):
+    """The text says what to do."""
+
+
+async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, Any]]:
+    """The nearest exchanges, best first. Raises CannotSearch."""
+    reply = await _embed(addresses.nats_url, text)
+    vector = memoryview(reply.vector).cast("f")
+    try:
+        connection = await asyncpg.connect(addresses.postgres_dsn, timeout=5, command_timeout=30)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise CannotSearch(f"the database does not answer ({error}); see `mnemo status`") from error
+    try:
+        literal = "[" + ",".join(repr(float(x)) for x in vector) + "]"
+        rows = await connection.fetch(queries.read("search"), literal, reply.model, limit)
+    finally:
+        await connection.close()
+    return [dict(row) for row in rows]
+
+
+async def _embed(url: str, text: str) -> EmbedReply:
+    try:
+        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False)
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        raise CannotSearch(f"the bus does not answer ({error}); is `mnemo up` running?") from error
+    try:
+        answer = await client.request(subjects.EMBED_QUERY, codec.encode(EmbedQuery(text)), timeout=30)
+        reply = msgspec.json.decode(answer.data, type=EmbedReply)
+    except nats.errors.NoRespondersError as error:
+        raise CannotSearch("no embedder runs (or its model is still loading); see `mnemo status`") from error
+    except (TimeoutError, nats.errors.Error) as error:
+        raise CannotSearch("the embedders did not answer within 30 s; see `mnemo status`") from error
+    finally:
+        await client.close()
+    if reply.error:
+        raise CannotSearch(reply.error)
+    return reply

@@ -1,0 +1,175 @@
+"""`mnemo`: the person's commands.
+
+Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 cannot tell · 4 saved, not embedded · 64 usage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+import httpx
+import msgspec
+from rich.markup import escape
+
+from archive.search import CannotSearch, search
+from cli import archive, deadletters, progress, status
+from cli.common import (
+    EX_FALSE,
+    EX_NOT_EMBEDDED,
+    EX_UNHEALTHY,
+    EX_UNKNOWN,
+    EX_USAGE,
+    data_option,
+    err,
+    json_option,
+    out,
+)
+from contracts import sources
+from local import endpoints, system
+from runtime.files import walk
+from runtime.heartbeat import service_version
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(service_version(), prog_name="mnemo")
+def cli() -> None:
+    """Saves every byte of AI assistant transcripts, makes them searchable by meaning, and can prove it."""
+
+
+@cli.command()
+@data_option
+@click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
+@click.option(
+    "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = only save."
+)
+@click.option(
+    "--once", is_flag=True, help="Exit 0 when all on disk is captured, stored and embedded; 4 = saved, not embedded."
+)
+@click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
+@click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
+@click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
+def up(data: str | None, given: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
+    """Run everything here: NATS, PostgreSQL and the four services, without Docker."""
+    roots = [sources.parse(text) for text in given]
+    for root in roots:
+        if not Path(root.folder).is_dir():
+            raise click.UsageError(f"--source {root}: no such folder")
+    roots = [msgspec.structs.replace(r, folder=str(Path(r.folder).resolve())) for r in roots] or _default_roots()
+    quick = {
+        "MNEMO_HEARTBEAT_SECONDS": "1",
+        "MNEMO_HEALTH_PROBE_SECONDS": "1",
+        "MNEMO_HEALTH_FIGURES_SECONDS": "3",
+    }
+    plan = system.Plan(
+        data=endpoints.data_folder(data),
+        roots=roots,
+        embedders=embedders,
+        settings=quick if once else {},
+        nats_port=ports["nats_port"],
+        health_port=ports["health_port"],
+        postgres_port=ports["postgres_port"],
+    )
+    try:
+        sys.exit(asyncio.run(_up(plan, once)))
+    except (system.Busy, RuntimeError, OSError) as error:
+        err.print(f"[red]cannot start:[/] {error}", soft_wrap=True)
+        sys.exit(EX_UNHEALTHY)
+
+
+def _default_roots() -> list[sources.Root]:
+    """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
+    if any(next(walk(root.folder, root.owns, []), None) for root in sources.defaults(os.environ, Path.home())):
+        return []
+    err.print(f"no transcripts of any assistant found: running on the bundled examples ({EXAMPLES})", soft_wrap=True)
+    return [sources.Root(str(EXAMPLES))]
+
+
+async def _up(plan: system.Plan, once: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def say(text: str) -> None:
+        err.print(text, soft_wrap=True, markup=False)
+
+    folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
+    say(f"data in {plan.data}; transcripts from {folders}")
+    async with system.running(plan, say) as running:
+        say(f"look     {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
+        say('search   mnemo search "…"      stop with Ctrl-C')
+        reason = await progress.follow(running, err, stop, once=once)
+        async with httpx.AsyncClient(timeout=5) as client:
+            figures = await progress.look(client, running.endpoints.health_url)
+        without = running.not_embedding
+        say("stopping …")
+    if reason:
+        err.print(f"[red]not done:[/] {reason}", soft_wrap=True)
+        return EX_FALSE
+    if once:
+        size = f"{figures.captured / 1e6:.1f} MB"
+        say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", every text embedded"))
+    if once and without:
+        err.print(f"[yellow]not embedded:[/] {escape(without)}", soft_wrap=True)
+        return EX_NOT_EMBEDDED
+    return 0
+
+
+@cli.command("search")
+@click.argument("text")
+@click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, 100), help="Most results.")
+@data_option
+@json_option
+def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
+    """The exchanges nearest in meaning to TEXT."""
+    try:
+        found = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
+    except (endpoints.NotRunning, CannotSearch) as error:
+        err.print(f"cannot search: {error}", soft_wrap=True)
+        sys.exit(EX_UNKNOWN)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        for hit in found:
+            when = hit["started_at"].strftime("%Y-%m-%d %H:%M") if isinstance(hit["started_at"], datetime) else "?"
+            out.print(f"[bold]{hit['similarity']:.2f}[/]  {when}  [cyan]{hit['project'] or '?'}[/]")
+            out.print(f"      session {hit['session_id']}", markup=False, soft_wrap=True)
+            out.print(f"      asked: {_short(hit['prompt'])}", markup=False, soft_wrap=True)
+            out.print(f"      found: {_short(hit['snippet'])}\n", markup=False, soft_wrap=True)
+    if not found:
+        err.print("nothing found: is anything embedded yet? see `mnemo status`")
+    sys.exit(0 if found else EX_FALSE)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else f"{line[:159]}…"
+
+
+for command in (*archive.COMMANDS, *status.COMMANDS, *deadletters.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point; bad usage leaves with 64 (EX_USAGE of sysexits.h)."""
+    logging.getLogger("nats").setLevel(logging.CRITICAL)
+    try:
+        cli(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(EX_USAGE)
+    except click.exceptions.Abort:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""`mnemo deadletters`: list, show, retry and drop what was given up, by number, stage or reason, or all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+import httpx
+import msgspec
+import nats.errors
+from nats.js.errors import APIError
+
+from cli.common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
+from cli.status import CannotTell, get, running_at
+from local import endpoints
+from local.endpoints import Endpoints
+from runtime import bus
+from runtime.errors import MnemoError
+
+OUTCOME_SECONDS = 70.0
+"""Without any outcome for so long, a request is not waited for."""
+BUSY_SECONDS = 120.0
+"""For a place in the queue of requests."""
+PAGE = 100
+MOST = 200
+"""The newest letters, which can be paged through."""
+
+Item = dict[str, Any]
+
+stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only of one stage.")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Only those whose error contains TEXT.")
+
+
+@click.group("deadletters", invoke_without_command=True)
+@click.pass_context
+def deadletters(context: click.Context) -> None:
+    """Messages that were given up: list, show, retry or drop them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_command)
+
+
+@deadletters.command("list")
+@stage_option
+@reason_option
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 200), help="Most letters.")
+@data_option
+@json_option
+def list_command(stage: str | None, reason: str, limit: int, data: str | None, as_json: bool) -> None:
+    """List dead letters, newest first. Exit code 0 if there are none, 1 if there are some."""
+    try:
+        found = _letters(_running(data), stage, reason)
+    except CannotTell as error:
+        _cannot_tell(error, as_json)
+    _show(found, limit, as_json)
+
+
+@deadletters.command("show")
+@click.argument("number", type=int)
+@click.option("--payload", is_flag=True, help="Write the whole original message, as it is in the log, to stdout.")
+@data_option
+@json_option
+def show_command(number: int, payload: bool, data: str | None, as_json: bool) -> None:
+    """Show one dead letter: its error, traceback and the beginning of the message."""
+    try:
+        where = _running(data)
+        letter = _one(where, number)
+    except CannotTell as error:
+        _cannot_tell(error, as_json)
+    if payload:
+        try:
+            sys.stdout.buffer.write(asyncio.run(_original(where, letter)))
+        except (MnemoError, nats.errors.Error, APIError, TimeoutError) as error:
+            _cannot_tell(
+                CannotTell(f"the log does not give {letter['stream']} {letter['stream_sequence']}: {error}"), as_json
+            )
+    elif as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode())
+    else:
+        _head(letter)
+        where_it_is = f"        log: {letter['stream']} {letter['stream_sequence']}, {letter['size']:,} bytes"
+        for text in (where_it_is, letter["traceback"], letter["text"] or "(the message is only in the log: --payload)"):
+            if text:
+                out.print(plain(text), markup=False, soft_wrap=True)
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Which letters: numbers, or a filter, or all."""
+    command = click.option("--all", "everything", is_flag=True, help="All of them.")(command)
+    return click.argument("numbers", nargs=-1, type=int)(stage_option(reason_option(command)))
+
+
+@deadletters.command("retry")
+@_choosing
+@data_option
+@json_option
+def retry_command(
+    numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
+) -> None:
+    """Try dead letters once more, when the reason is gone. The original is read from the log.
+
+    Exit code 0 if none is left, 1 if some are.
+    """
+    _request("retry", numbers, (stage, reason, everything), data, as_json)
+
+
+@deadletters.command("drop")
+@_choosing
+@data_option
+@json_option
+def drop_command(
+    numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
+) -> None:
+    """Drop dead letters for good. The messages they stand for stay in the log."""
+    _request("drop", numbers, (stage, reason, everything), data, as_json)
+
+
+def _request(
+    what: str, numbers: tuple[int, ...], chosen: tuple[str | None, str, bool], data: str | None, as_json: bool
+) -> None:
+    stage, reason, everything = chosen
+    if not numbers and not everything and not stage and not reason:
+        raise click.UsageError("name numbers, --stage, --reason or --all")
+    try:
+        where = _running(data)
+        listed = [] if numbers else [letter["sequence"] for letter in _letters(where, stage, reason)["deadletters"]]
+        asked = list(numbers) or listed
+        taken = asyncio.run(_ask_all(where, what, asked))
+        if numbers and not taken:
+            sys.exit(EX_UNKNOWN)
+        found = _settled(lambda: _letters(where, None, ""), taken) if taken else _letters(where, None, "")
+    except CannotTell as error:
+        _cannot_tell(error, as_json)
+    _show(found, PAGE, as_json)
+
+
+def _running(data: str | None) -> Endpoints:
+    return running_at(endpoints.data_folder(data))
+
+
+def _cannot_tell(error: CannotTell, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(msgspec.json.encode({"error": str(error)}).decode())
+    err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
+    sys.exit(EX_UNKNOWN)
+
+
+def _show(found: dict[str, Any], limit: int, as_json: bool) -> NoReturn:
+    found["deadletters"] = found["deadletters"][:limit]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        for letter in found["deadletters"]:
+            _head(letter)
+        if found["kept"]:
+            err.print(f"{found['kept']} kept; `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
+        else:
+            err.print("no dead letters")
+    sys.exit(EX_FALSE if found["kept"] else 0)
+
+
+def _head(letter: Item) -> None:
+    head = f"{letter['sequence']:>6}  {letter['at']}  {letter['stage']}  {letter['subject']}"
+    lines = [head, f"        {letter['error'].splitlines()[0] if letter['error'] else '(no error)'}"]
+    if letter["retry"]:
+        lines.append(f"        last outcome: {letter['retry']}")
+    for line in lines:
+        out.print(plain(line), markup=False, soft_wrap=True)
+
+
+def _letters(where: Endpoints, stage: str | None, reason: str) -> dict[str, Any]:
+    """All that can be paged through, filtered."""
+    found: dict[str, Any] = {"deadletters": [], "kept": 0}
+    offset: int | None = 0
+    while offset is not None:
+        page = get(
+            where, "deadletters", params={"limit": PAGE, "offset": offset, **({"stage": stage} if stage else {})}
+        )
+        if not isinstance(page, dict) or "deadletters" not in page:
+            raise CannotTell(str(page.get("detail", page)) if isinstance(page, dict) else str(page))
+        found["kept"] = page["kept"]
+        found["deadletters"] += [x for x in page["deadletters"] if reason.lower() in x["error"].lower()]
+        offset = page["next"]
+    return found
+
+
+def _one(where: Endpoints, number: int) -> Item:
+    for letter in _letters(where, None, "")["deadletters"]:
+        if letter["sequence"] == number:
+            return dict(letter)
+    raise CannotTell(f"no dead letter {number} among the newest; `mnemo deadletters list` lists them")
+
+
+async def _original(where: Endpoints, letter: Item) -> bytes:
+    async with bus.connect(where.nats_url, "mnemo") as connection:
+        stored = await connection.stream.get_msg(letter["stream"], letter["stream_sequence"], direct=True)
+        return stored.data or b""
+
+
+async def _ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
+    """Those that were taken; why the others were not is said, and the rest goes on."""
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        return [sequence for sequence in asked if await _ask(client, where, what, sequence)]
+
+
+async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence: int) -> bool:
+    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}" + ("/retry" if what == "retry" else "")
+    headers = {"authorization": f"Bearer {where.health_token}"}
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BUSY_SECONDS
+    try:
+        while True:
+            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers)
+            if answer.status_code != 429 or loop.time() > deadline:
+                break
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+    except httpx.HTTPError as error:
+        raise CannotTell("the health service does not answer") from error
+    if answer.status_code == 202:
+        return True
+    if answer.status_code == 401:
+        raise CannotTell(str(answer.json().get("detail", answer.text)))
+    err.print(f"letter {sequence}: {answer.json().get('detail', answer.text)}", soft_wrap=True, markup=False)
+    return False
+
+
+def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, Any]:
+    """The list, as soon as each request has an outcome."""
+
+    async def waited() -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        deadline, before = loop.time() + OUTCOME_SECONDS, len(asked)
+        while True:
+            await asyncio.sleep(1.0)  # the next judgement at the earliest
+            found = await asyncio.to_thread(look)
+            open_ = [x for x in found["deadletters"] if x["sequence"] in asked and x["retry"] in ("", "pending")]
+            if len(open_) < before:
+                deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
+            counted = len(found["deadletters"]) >= min(
+                found["kept"], MOST
+            )  # the count is of the last look at the stream
+            if (not open_ and counted) or loop.time() > deadline:
+                return found
+
+    return asyncio.run(waited())
+
+
+COMMANDS = (deadletters,)

@@ -1,0 +1,116 @@
+"""`mnemo doctor`: what is there, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+
+from archive import retention
+from cli import examine
+from cli.examine import Check
+from contracts import sources
+from contracts.sources import Root
+from local import endpoints, system
+from local.endpoints import Endpoints
+from runtime.clock import SystemClock
+from runtime.files import walk
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """One root of one assistant."""
+
+    source: str
+    title: str
+    folder: str
+    exists: bool
+    watched: bool
+    files: int = 0
+    bytes: int = 0
+    problem: str = ""
+
+
+def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) -> list[Folder]:
+    """The default folders of all known assistants, and what else is watched; `watched` None = not running."""
+    known = {os.path.realpath(root.folder): root for root in sources.defaults(environ, home)}
+    extra = {os.path.realpath(root.folder): root for root in watched or []}
+    found = []
+    for folder, root in {**known, **{f: root for f, root in extra.items() if f not in known}}.items():
+        problems: list[str] = []
+        exists = os.path.isdir(folder)
+        stats = [stat for _, stat in walk(folder, root.owns, problems)] if exists else []
+        inside = watched is None or any(Path(folder).is_relative_to(other) for other in extra or known)
+        title = sources.BY_NAME[root.source].title if root.source in sources.BY_NAME else "any assistant"
+        size = sum(stat.size for stat in stats)
+        problem = problems[0] if problems else ""
+        found.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem))
+    return found
+
+
+async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[list[Folder], list[Check]]:
+    """Everything that can be looked at, whether the system runs or not."""
+    where: Endpoints | None = None
+    health: dict[str, Any] = {}
+    found = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
+    try:
+        where = endpoints.read(data)
+        health = await _health(where.health_url)
+        found.append(_told(where, health))
+    except (endpoints.NotRunning, httpx.HTTPError, ValueError) as error:
+        remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
+        found.append(Check("health", "wrong", f"nothing answers: {error}", remedy))
+    watched = [sources.parse(root) for root in where.roots] if where and health else None
+    places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
+    found += [
+        Check("folder", "wrong", f"{p.folder}: {p.problem}", "let the user who runs the watcher read it")
+        for p in places
+        if p.problem
+    ]
+    if not any(place.files for place in places):
+        found.append(Check("folders", "note", "no transcripts of any assistant found", "name a folder with --source"))
+    found += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
+    if health:
+        found += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
+    if where and (health or system.in_use(data)):  # each by itself: what is down may be health alone
+        found += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
+    else:
+        found += examine.ports()
+    return places, found
+
+
+async def _health(url: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
+        answer = (await client.get(f"{url}/v1/autosave/health")).json()
+    if not isinstance(answer, dict) or "stages" not in answer:
+        raise ValueError("the health service is starting")
+    return answer
+
+
+def _told(where: Endpoints, health: dict[str, Any]) -> Check:
+    words = f"{health['status']}, at {where.health_url}"
+    if health["status"] == "healthy":
+        return Check("health", "ok", words)
+    return Check("health", "wrong", f"{words}: {'; '.join(health['issues'])}", "see `mnemo status` and docs/status.md")
+
+
+async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Check]:
+    try:
+        database = await asyncpg.connect(dsn, timeout=5, command_timeout=30)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return [Check("database", "wrong", f"does not answer: {error}", "see logs/postgres.log in the data folder")]
+    try:
+        found = await examine.database(database, SystemClock().now())
+        guard = await retention.guard(database, environ, home)
+    finally:
+        await database.close(timeout=5)
+    if guard:
+        remedy = "" if guard.safe else "wait until `mnemo status` shows no gap, or raise cleanupPeriodDays"
+        found.append(Check("retention", "ok" if guard.safe else "wrong", guard.words(), remedy))
+        if guard.settings_error:
+            found.append(Check("retention", "wrong", guard.settings_error, "mend Claude Code's settings.json"))
+    return found

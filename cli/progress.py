@@ -1,0 +1,153 @@
+"""What `mnemo up` shows while it works, and how `--once` knows that all is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from archive import queries
+from local.system import System
+
+POLL_SECONDS = 0.5
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """One look at the whole."""
+
+    status: str = "starting"
+    files: int = 0
+    discovered: int = 0
+    captured: int = 0
+    swept: bool = False
+    behind: int = 0
+    unreadable: int = 0
+    dead: int = 0
+    lag_embedder: int = 0
+    lag_writer: int = 0
+    messages: int = 0
+    conversations: int = 0
+    chunks: int = 0
+    eta: float | None = None
+    model: str = ""
+    issues: tuple[str, ...] = ()
+
+    @property
+    def saved(self) -> bool:
+        """Everything on disk is captured and stored, as far as the health service knows."""
+        return self.swept and not self.behind and not self.lag_writer
+
+    @property
+    def done(self) -> bool:
+        """Everything on disk went through every stage."""
+        return self.saved and not self.lag_embedder and bool(self.model)
+
+
+async def look(client: httpx.AsyncClient, url: str) -> Figures:
+    """Figures from the health API; empty ones while it does not answer."""
+    try:
+        health = (await client.get(f"{url}/v1/autosave/health")).json()
+        stats = (await client.get(f"{url}/v1/autosave/stats")).json()
+        return _figures(health, stats)
+    except (httpx.HTTPError, ValueError, KeyError):
+        return Figures()
+
+
+def _figures(health: dict[str, Any], stats: dict[str, Any]) -> Figures:
+    watcher, stages, streams = stats["watcher"], health["stages"], stats["streams"]
+    embedders = stages["embedder"]["instances"].values()
+    lag = {name: stage["lag"]["pending"] + stage["lag"]["ack_pending"] for name, stage in stages.items()}
+    return Figures(
+        status=health["status"],
+        files=int(watcher.get("files", 0)),
+        discovered=int(watcher.get("discovered_bytes", 0)),
+        captured=int(watcher.get("captured_bytes", 0)),
+        swept=watcher.get("sweeps", 0) >= 1,
+        behind=int(watcher.get("files_behind", 0)),
+        unreadable=int(watcher.get("unreadable_files", 0)),
+        dead=streams.get("DEADLETTERS", {}).get("messages", 0),
+        lag_embedder=lag["embedder"],
+        lag_writer=lag["writer"],
+        messages=streams.get("TRANSCRIPTS", {}).get("messages", 0),
+        conversations=stats.get("conversations", 0),
+        chunks=int(sum(one["gauges"].get("chunks", 0) for one in embedders)),
+        eta=stages["embedder"]["lag"]["eta_seconds"],
+        model=next((one["notes"]["model"] for one in embedders if "model" in one["notes"]), ""),
+        issues=tuple(health["issues"]),
+    )
+
+
+async def follow(system: System, console: Console, stop: asyncio.Event, *, once: bool) -> str:
+    """Shows progress until `stop`, or with `once` until all is done. Returns "" or why it cannot be done."""
+    with Progress(
+        TextColumn("[bold]{task.description:<9}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.percentage:>5.1f}%"),
+        TextColumn("{task.fields[words]}"),
+        console=console,
+        transient=True,
+    ) as bars:
+        show = _painter(bars)
+        async with httpx.AsyncClient(timeout=5) as client:
+            while not stop.is_set():
+                figures = await look(client, system.endpoints.health_url)
+                show(figures)
+                if system.fatal:
+                    return system.fatal
+                without = system.not_embedding
+                saved = figures.saved if without else figures.done
+                if once and saved and (verdict := await _verdict(system, figures)) is not None:
+                    return verdict
+                try:
+                    await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+                except TimeoutError:
+                    continue
+    return "stopped before all was done" if once else ""
+
+
+def _painter(bars: Progress) -> Callable[[Figures], None]:
+    capture = bars.add_task("captured", total=1, words="")
+    embed = bars.add_task("embedded", total=1, words="")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    base: list[int] = []
+    first: list[int] = []
+
+    def show(figures: Figures) -> None:
+        megabytes = f"{figures.captured / 1e6:.1f} of {figures.discovered / 1e6:.1f} MB"
+        first[:] = first or ([figures.captured] if figures.discovered else [])
+        pace = (figures.captured - first[0]) / max(1.0, loop.time() - began) if first else 0.0
+        missing = figures.discovered - figures.captured
+        left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
+        words = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
+        bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=words)
+        base[:] = base or ([figures.chunks] if figures.model else [])
+        speed = (figures.chunks - base[0]) / max(1.0, loop.time() - began) if base else 0.0
+        left = f", about {figures.eta:.0f} s left" if figures.eta else ""
+        words = f"{figures.chunks} chunks, {speed:.0f}/s{left}  [{figures.status}]"
+        finished = figures.messages - figures.lag_embedder
+        bars.update(embed, total=max(1, figures.messages), completed=finished, words=words)
+
+    return show
+
+
+async def _verdict(system: System, figures: Figures) -> str | None:
+    """ "" when the database agrees that all is there, a reason when it never will be, None to look again."""
+    connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
+    try:
+        row = await connection.fetchrow(queries.read("once"), figures.model)
+    finally:
+        await connection.close()
+    if figures.dead:
+        return f"{figures.dead} messages were given up: nats stream view DEADLETTERS"
+    if figures.unreadable:
+        return f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}"
+    if row["stored_bytes"] < figures.captured or (not system.not_embedding and row["texts"] != row["embedded"]):
+        return None
+    return ""

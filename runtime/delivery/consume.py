@@ -1,0 +1,99 @@
+"""The consumer loop: pull, hand to the work, settle.
+
+    hand back what a dead predecessor held ──▶ pull ──▶ settle (runtime/delivery/settle.py) ──▶ pull ──▶ … ──▶ hand back
+
+A bug in the work ends the process with nothing settled; the next one hands back what this one held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats.errors
+from nats.js.errors import APIError, NotFoundError
+
+from contracts import topology
+from contracts.events import PULLS_REFUSED
+from runtime.bus import Bus
+from runtime.delivery import pull
+from runtime.delivery.custody import Gate
+from runtime.delivery.settle import BACKOFF, Lane, Work
+from runtime.errors import Misconfigured, Transient
+from runtime.heartbeat import Beat
+from runtime.logs import Log
+from runtime.tasks import either
+
+log = Log("mnemo.consume")
+
+MISSING_SECONDS = 12.0
+"""A supervisor may be making a deleted consumer again: so long it is waited for at a start, seconds."""
+
+
+async def work(
+    bus: Bus, consumer: topology.Consumer, do: Work, beat: Beat, stop: asyncio.Event, gate: Gate | None = None
+) -> None:
+    """Feeds `do` until `stop`. `do` returns only after its effect is durable. Loops of one process share a `gate`.
+
+    Raises Misconfigured when the consumer does not exist.
+    """
+    lane = Lane(bus, consumer, do, beat, stop, gate or Gate())
+    await _found(bus, lane)
+    await lane.custody.hand_back()
+    misses = 0
+    async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
+        beat.polled(lane.name)
+        while not stop.is_set():
+            try:
+                messages = await source.take(stop)
+            except Transient as error:
+                await _missed(bus, lane, error, misses)
+                misses += 1
+                continue
+            beat.polled(lane.name)
+            misses = 0
+            if messages:
+                await lane.settle(messages)
+        await lane.custody.leave()
+
+
+async def _found(bus: Bus, lane: Lane) -> None:
+    """Returns when JetStream says that the consumer is there, or at a stop: a cluster may be electing a leader."""
+    loop = asyncio.get_running_loop()
+    patience = loop.time() + MISSING_SECONDS
+    while not lane.stop.is_set():
+        try:
+            await _exists(bus, lane.consumer)
+            return
+        except (Transient, Misconfigured) as error:
+            if isinstance(error, Misconfigured) and loop.time() > patience:
+                raise
+            lane.beat.cut_off(error)
+            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(error))
+            await either(lane.stop, within=BACKOFF[1])
+
+
+async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
+    """Looks only: a deleted durable must be noticed, never silently made anew with defaults."""
+    try:
+        await bus.stream.consumer_info(consumer.stream, consumer.name, timeout=5)
+    except NotFoundError as error:
+        raise Misconfigured(
+            f"consumer {consumer.name} of stream {consumer.stream} is missing; run `python -m runtime.provision`"
+        ) from error
+    except (nats.errors.Error, TimeoutError, APIError) as error:
+        raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error
+
+
+async def _missed(bus: Bus, lane: Lane, error: Transient, misses: int) -> None:
+    """A pull that failed. What a person must mend is told at once; a lost connection only when it stays lost."""
+    if isinstance(error, pull.Refused):
+        lane.count(PULLS_REFUSED, 1)
+        lane.beat.cut_off(f"the pull request was refused: {error}")
+        log.error("pull request refused", consumer=lane.consumer.name, stream=lane.consumer.stream, error=str(error))
+    elif misses:
+        lane.beat.cut_off(f"no contact with consumer {lane.consumer.name}: {error}")
+        try:
+            await _exists(bus, lane.consumer)
+        except (Transient, Misconfigured) as why:  # a person mends it: wait, and go on by ourselves
+            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(why))
+    await either(lane.stop, within=BACKOFF[min(misses, len(BACKOFF) - 1)])

@@ -1,0 +1,128 @@
+"""Dead letters out of their stream, for people, and requests to try them again or to drop them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Set
+
+import msgspec
+import nats.errors
+from nats.js.errors import APIError
+
+from contracts import codec, subjects, topology
+from contracts.events import DeadLetter, Retry, RetryReply, Stage
+from runtime.bus import Bus
+from runtime.logs import Log
+from services.health.http.snapshot_cache import Desk
+from services.health.judge.observer import Observer
+from services.health.judge.snapshot import Letter
+from services.health.judge.window import StreamState
+from services.health.observe.history import Stored, deleted, history
+
+log = Log("mnemo.health.letters")
+
+KEPT = 200
+"""The newest letters that are shown; all of them stay in the stream."""
+TEXT_CHARS = 2000
+RETRY_TIMEOUT = 60.0
+
+
+class Letters:
+    """Follows DEADLETTERS; reads only when the stream has changed."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self._seen = StreamState()
+
+    async def look(self, bus: Bus) -> None:
+        """Reads the newest letters that are there and not known yet; forgets those that are gone. Raises Transient."""
+        stream = topology.DEADLETTERS.name
+        state = self.observer.bus.streams.get(stream)
+        if state is None or (state.last, state.messages) == (self._seen.last, self._seen.messages):
+            return
+        known = self.observer.letters
+        if state.last < self._seen.last:  # another stream under the same name
+            known.clear()
+        holes = state.messages < state.last - state.first + 1
+        there = newest(state, await deleted(bus, stream) if holes else frozenset(), KEPT)
+        for sequence in known.keys() - there:
+            del known[sequence]
+        if missing := there - known.keys():
+            async for stored in history(bus, stream, min(missing)):  # one after the other: each may be large
+                if stored.sequence in missing:
+                    known[stored.sequence] = _letter(stored)
+        self._seen = state
+
+    async def requests(self, bus: Bus, desk: Desk) -> None:
+        """Does what is asked for, one after the other."""
+        while True:
+            what, sequence = await desk.requests.get()
+            try:
+                if letter := self.observer.letters.get(sequence):
+                    await (self._drop(bus, letter) if what == "drop" else self._retry(bus, letter))
+            finally:
+                desk.asked.discard(sequence)
+
+    async def _retry(self, bus: Bus, letter: Letter) -> None:
+        error = await _retried(bus, letter.sequence, Stage(letter.stage))
+        log.info("retry of a dead letter", sequence=letter.sequence, error=error)
+        if error and letter.sequence in self.observer.letters:
+            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
+        elif not error:
+            self.observer.letters.pop(letter.sequence, None)
+
+    async def _drop(self, bus: Bus, letter: Letter) -> None:
+        """Removes the letter; what it stands for stays in the log."""
+        try:
+            await bus.stream.delete_msg(topology.DEADLETTERS.name, letter.sequence)
+        except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
+            why = f"not dropped: {error or type(error).__name__}"
+            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=why)
+            return
+        log.info("dead letter dropped", sequence=letter.sequence, subject=letter.subject, error=letter.error[:200])
+        self.observer.letters.pop(letter.sequence, None)
+
+
+async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
+    try:
+        answer = await bus.client.request(subjects.retry(stage), codec.encode(Retry(sequence)), timeout=RETRY_TIMEOUT)
+        return msgspec.json.decode(answer.data, type=RetryReply).error
+    except nats.errors.NoRespondersError:
+        return f"no {stage} runs that could try it"
+    except (nats.errors.Error, APIError, TimeoutError, OSError, msgspec.DecodeError) as error:
+        return f"no answer of the {stage}: {error or type(error).__name__}"
+
+
+def newest(state: StreamState, gone: Set[int], most: int) -> set[int]:
+    """Sequences of the newest messages that a stream holds."""
+    there = (sequence for sequence in range(state.last, max(state.first, 1) - 1, -1) if sequence not in gone)
+    return set(itertools.islice(there, most)) if state.messages else set()
+
+
+def _letter(stored: Stored) -> Letter:
+    """For people. What is not understood is shown too: it is in the stream, and somebody must look at it."""
+    try:
+        event = codec.decode(stored.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        event, why = None, f"not understood: {error}"
+    else:
+        why = f"this is no dead letter: {type(event).__name__}"
+    if not isinstance(event, DeadLetter):
+        text = stored.payload[:TEXT_CHARS].decode("utf-8", "replace")
+        facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)
+        return Letter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
+    return Letter(
+        sequence=stored.sequence,
+        stage=stored.subject.rpartition(".")[2],  # users of the bus may write under their own stage only
+        subject=event.subject,
+        stream=event.stream,
+        stream_sequence=event.stream_sequence,
+        deliveries=event.deliveries,
+        error=event.error[:TEXT_CHARS],
+        traceback=event.traceback[-TEXT_CHARS:],
+        instance=event.instance,
+        at=stored.at,
+        size=event.payload_bytes or len(event.payload),
+        text=event.payload[:TEXT_CHARS].decode("utf-8", "replace"),
+        by_reference=event.by_reference,
+    )

@@ -1,0 +1,114 @@
+"""Looks at the database and the disks, each in its own time: one that hangs is no fault of another."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from contracts.events import Stage
+from runtime import bus
+from runtime.clock import Clock
+from runtime.errors import Misconfigured, Transient
+from runtime.logs import Log
+from services.health.judge.observer import Observer
+from services.health.observe import probe
+from services.health.observe.canary import Canary
+from services.health.observe.probe import Store
+from services.health.settings import Settings
+
+log = Log("mnemo.health.storage")
+
+RECENT = 1000
+"""Conversations that can be paged through."""
+IMPORT_DAYS, HOURLY_DAYS = 366, 3
+FIGURES_TIMEOUT = 60.0
+COMPLAINTS = 2
+"""Looks in a row: a server that has just started is still reading its store."""
+
+
+class Storage:
+    """Tasks that run until they are cancelled; what they see goes to the observer."""
+
+    def __init__(self, settings: Settings, clock: Clock, observer: Observer) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.observer = observer
+        self.folders = settings.folders()
+
+    async def alive(self) -> None:
+        """Does the database take rows?"""
+        store = Store(self.settings.postgres_dsn, "alive", probe.TIMEOUT)
+        try:
+            while True:
+                self.observer.database(await probe.database_error(store), self.clock.now())
+                await asyncio.sleep(self.settings.probe_seconds)
+        finally:
+            await store.close()
+
+    async def server(self) -> None:
+        """Does nats-server say that all of it works? A full disk shows nowhere else, and stays until a restart."""
+        complaints = 0
+        while self.settings.system_url:
+            with suppress(Transient, Misconfigured):
+                async with bus.connect(self.settings.system_url, name="health system", within=probe.TIMEOUT) as system:
+                    while True:
+                        complaint = await probe.complaint(system)
+                        complaints = complaints + 1 if complaint else 0
+                        self.observer.store_error = complaint if complaints >= COMPLAINTS else ""
+                        await asyncio.sleep(self.settings.probe_seconds)
+            await asyncio.sleep(self.settings.probe_seconds)
+
+    async def canary(self) -> None:
+        """Do the synthetic lines arrive?"""
+        settings = self.settings
+        if not (settings.canary_seconds and settings.canary_folder):
+            return
+        store = Store(settings.postgres_dsn, "canary", probe.TIMEOUT)
+        canary = Canary(Path(settings.canary_folder), settings.canary_seconds, self.observer)
+        try:
+            while True:
+                if self.observer.database_error == "":
+                    await canary.look(store, self.clock.now())
+                await asyncio.sleep(settings.probe_seconds)
+        finally:
+            await store.close()
+
+    async def disks(self) -> None:
+        """How much is free?"""
+        while self.folders:
+            for name, path in self.folders.items():
+                free = await asyncio.to_thread(probe.disk_free, path)
+                if free is None:
+                    self.observer.disks.pop(name, None)
+                else:
+                    self.observer.disks[name] = free
+            await asyncio.sleep(self.settings.probe_seconds)
+
+    async def figures(self) -> None:
+        """Counts over the database, only when something was written."""
+        store = Store(self.settings.postgres_dsn, "figures", FIGURES_TIMEOUT)
+        counted = -1
+        try:
+            while True:
+                written = self.observer.instances.done[Stage.WRITER]
+                if written != counted and self.observer.database_error == "":
+                    counted = await self._count(store, written, counted)
+                await asyncio.sleep(self.settings.figures_seconds)
+        finally:
+            await store.close()
+
+    async def _count(self, store: Store, written: int, counted: int) -> int:
+        """Each answer is shown as soon as it is there; `counted` stays what it was when one of them failed."""
+        observer = self.observer
+        try:
+            observer.ledger = await store.ask("ledger")
+            observer.coverage = await store.ask("coverage")
+            observer.figures = {**(await store.ask("figures"))[0], "counted_at": self.clock.now()}
+            observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
+            observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
+            observer.recent = await store.ask("recent", RECENT)
+        except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
+            log.warning("not counted", error=probe.words(error))
+            return counted
+        return written
