@@ -13,7 +13,8 @@ from nats.aio.msg import Msg
 
 from archive import queries
 from contracts import codec, sources, subjects, topology
-from contracts.events import Checkpoint, Event
+from contracts.events import Event
+from contracts.transcripts import Checkpoint
 from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Transient

@@ -23,7 +23,8 @@ from archive import erase, queries
 from archive.copies import Archive, Transcript, Unreachable, decoded
 from archive.restore import find
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Heartbeat, InFlight, Suspect, TranscriptChanged, TranscriptForgotten
+from contracts.events import DeadLetter, Heartbeat, InFlight, Suspect
+from contracts.transcripts import TranscriptChanged, TranscriptForgotten
 from runtime import streams
 from runtime.bus import Message
 from runtime.clock import SystemClock

@@ -11,7 +11,7 @@ import msgspec
 
 from archive.copies import Archive, Segment, Transcript, Unreachable, decoded
 from contracts import subjects
-from contracts.events import TranscriptChanged
+from contracts.transcripts import TranscriptChanged
 
 
 class Restored(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import nats.errors
 from archive import queries
 from archive.copies import Addresses
 from contracts import codec, subjects
-from contracts.events import EmbedQuery, EmbedReply
+from contracts.requests import EmbedQuery, EmbedReply
 
 
 class CannotSearch(Exception):

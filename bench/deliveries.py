@@ -26,7 +26,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from contracts import codec, subjects, topology
-from contracts.events import Event, Stage, TranscriptChanged
+from contracts.events import Event, Stage
+from contracts.transcripts import TranscriptChanged
 from local.child import Child
 from local.ports import free_port
 from local.servers import Nats, Secrets

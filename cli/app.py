@@ -19,7 +19,7 @@ import msgspec
 from rich.markup import escape
 
 from archive.search import CannotSearch, search
-from cli import archive, deadletters, progress, status
+from cli import archive, deadletters, doctor, progress, proof, status
 from cli.common import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
@@ -155,7 +155,7 @@ def _short(text: str) -> str:
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 
-for command in (*archive.COMMANDS, *status.COMMANDS, *deadletters.COMMANDS):
+for command in (*proof.COMMANDS, *archive.COMMANDS, *status.COMMANDS, *deadletters.COMMANDS, *doctor.COMMANDS):
     cli.add_command(command)
 
 

@@ -1,11 +1,11 @@
-"""`mnemo deadletters`: list, show, retry and drop what was given up, by number, stage or reason, or all of it."""
+"""`mnemo deadletters`: list, show, retry and drop dead letters, by number, stage or reason, or all of them."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import httpx
@@ -13,8 +13,9 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError
 
+from cli.api import CannotTell, get, problem, running_at
 from cli.common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
-from cli.status import CannotTell, get, running_at
+from contracts.http.archive import DeadLetterItem, DeadLetters
 from local import endpoints
 from local.endpoints import Endpoints
 from runtime import bus
@@ -28,7 +29,13 @@ PAGE = 100
 MOST = 200
 """The newest letters, which can be paged through."""
 
-Item = dict[str, Any]
+
+class Listed(msgspec.Struct):
+    """Dead letters that were chosen; `kept` counts all in the stream."""
+
+    deadletters: list[DeadLetterItem] = []
+    kept: int = 0
+
 
 stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only of one stage.")
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Only those whose error contains TEXT.")
@@ -37,7 +44,7 @@ reason_option = click.option("--reason", default="", metavar="TEXT", help="Only 
 @click.group("deadletters", invoke_without_command=True)
 @click.pass_context
 def deadletters(context: click.Context) -> None:
-    """Messages that were given up: list, show, retry or drop them."""
+    """List, show, retry or drop dead-lettered messages."""
     if context.invoked_subcommand is None:
         context.invoke(list_command)
 
@@ -74,14 +81,14 @@ def show_command(number: int, payload: bool, data: str | None, as_json: bool) ->
             sys.stdout.buffer.write(asyncio.run(_original(where, letter)))
         except (MnemoError, nats.errors.Error, APIError, TimeoutError) as error:
             _cannot_tell(
-                CannotTell(f"the log does not give {letter['stream']} {letter['stream_sequence']}: {error}"), as_json
+                CannotTell(f"the log does not give {letter.stream} {letter.stream_sequence}: {error}"), as_json
             )
     elif as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode())
     else:
         _head(letter)
-        where_it_is = f"        log: {letter['stream']} {letter['stream_sequence']}, {letter['size']:,} bytes"
-        for text in (where_it_is, letter["traceback"], letter["text"] or "(the message is only in the log: --payload)"):
+        where_it_is = f"        log: {letter.stream} {letter.stream_sequence}, {letter.size:,} bytes"
+        for text in (where_it_is, letter.traceback, letter.text or "(the message is only in the log: --payload)"):
             if text:
                 out.print(plain(text), markup=False, soft_wrap=True)
 
@@ -125,7 +132,7 @@ def _request(
         raise click.UsageError("name numbers, --stage, --reason or --all")
     try:
         where = _running(data)
-        listed = [] if numbers else [letter["sequence"] for letter in _letters(where, stage, reason)["deadletters"]]
+        listed = [] if numbers else [letter.sequence for letter in _letters(where, stage, reason).deadletters]
         asked = list(numbers) or listed
         taken = asyncio.run(_ask_all(where, what, asked))
         if numbers and not taken:
@@ -147,55 +154,52 @@ def _cannot_tell(error: CannotTell, as_json: bool) -> NoReturn:
     sys.exit(EX_UNKNOWN)
 
 
-def _show(found: dict[str, Any], limit: int, as_json: bool) -> NoReturn:
-    found["deadletters"] = found["deadletters"][:limit]
+def _show(found: Listed, limit: int, as_json: bool) -> NoReturn:
+    found.deadletters = found.deadletters[:limit]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        for letter in found["deadletters"]:
+        for letter in found.deadletters:
             _head(letter)
-        if found["kept"]:
-            err.print(f"{found['kept']} kept; `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
+        if found.kept:
+            err.print(f"{found.kept} kept; `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
         else:
             err.print("no dead letters")
-    sys.exit(EX_FALSE if found["kept"] else 0)
+    sys.exit(EX_FALSE if found.kept else 0)
 
 
-def _head(letter: Item) -> None:
-    head = f"{letter['sequence']:>6}  {letter['at']}  {letter['stage']}  {letter['subject']}"
-    lines = [head, f"        {letter['error'].splitlines()[0] if letter['error'] else '(no error)'}"]
-    if letter["retry"]:
-        lines.append(f"        last outcome: {letter['retry']}")
+def _head(letter: DeadLetterItem) -> None:
+    head = f"{letter.sequence:>6}  {letter.at}  {letter.stage}  {letter.subject}"
+    lines = [head, f"        {letter.error.splitlines()[0] if letter.error else '(no error)'}"]
+    if letter.retry:
+        lines.append(f"        last outcome: {letter.retry}")
     for line in lines:
         out.print(plain(line), markup=False, soft_wrap=True)
 
 
-def _letters(where: Endpoints, stage: str | None, reason: str) -> dict[str, Any]:
+def _letters(where: Endpoints, stage: str | None, reason: str) -> Listed:
     """All that can be paged through, filtered."""
-    found: dict[str, Any] = {"deadletters": [], "kept": 0}
+    found = Listed()
     offset: int | None = 0
     while offset is not None:
-        page = get(
-            where, "deadletters", params={"limit": PAGE, "offset": offset, **({"stage": stage} if stage else {})}
-        )
-        if not isinstance(page, dict) or "deadletters" not in page:
-            raise CannotTell(str(page.get("detail", page)) if isinstance(page, dict) else str(page))
-        found["kept"] = page["kept"]
-        found["deadletters"] += [x for x in page["deadletters"] if reason.lower() in x["error"].lower()]
-        offset = page["next"]
+        only = {"stage": stage} if stage else {}
+        page = get(where, "deadletters", DeadLetters, params={"limit": PAGE, "offset": offset, **only})
+        found.kept = page.kept
+        found.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]
+        offset = page.next
     return found
 
 
-def _one(where: Endpoints, number: int) -> Item:
-    for letter in _letters(where, None, "")["deadletters"]:
-        if letter["sequence"] == number:
-            return dict(letter)
+def _one(where: Endpoints, number: int) -> DeadLetterItem:
+    for letter in _letters(where, None, "").deadletters:
+        if letter.sequence == number:
+            return letter
     raise CannotTell(f"no dead letter {number} among the newest; `mnemo deadletters list` lists them")
 
 
-async def _original(where: Endpoints, letter: Item) -> bytes:
+async def _original(where: Endpoints, letter: DeadLetterItem) -> bytes:
     async with bus.connect(where.nats_url, "mnemo") as connection:
-        stored = await connection.stream.get_msg(letter["stream"], letter["stream_sequence"], direct=True)
+        stored = await connection.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
         return stored.data or b""
 
 
@@ -221,26 +225,24 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
     if answer.status_code == 202:
         return True
     if answer.status_code == 401:
-        raise CannotTell(str(answer.json().get("detail", answer.text)))
-    err.print(f"letter {sequence}: {answer.json().get('detail', answer.text)}", soft_wrap=True, markup=False)
+        raise CannotTell(problem(answer))
+    err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
     return False
 
 
-def _settled(look: Callable[[], dict[str, Any]], asked: list[int]) -> dict[str, Any]:
+def _settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
     """The list, as soon as each request has an outcome."""
 
-    async def waited() -> dict[str, Any]:
+    async def waited() -> Listed:
         loop = asyncio.get_running_loop()
         deadline, before = loop.time() + OUTCOME_SECONDS, len(asked)
         while True:
             await asyncio.sleep(1.0)  # the next judgement at the earliest
             found = await asyncio.to_thread(look)
-            open_ = [x for x in found["deadletters"] if x["sequence"] in asked and x["retry"] in ("", "pending")]
+            open_ = [x for x in found.deadletters if x.sequence in asked and x.retry in ("", "pending")]
             if len(open_) < before:
                 deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
-            counted = len(found["deadletters"]) >= min(
-                found["kept"], MOST
-            )  # the count is of the last look at the stream
+            counted = len(found.deadletters) >= min(found.kept, MOST)  # the count is of the last look at the stream
             if (not open_ and counted) or loop.time() > deadline:
                 return found
 

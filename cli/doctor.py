@@ -1,24 +1,31 @@
-"""`mnemo doctor`: what is there, what is wrong, and how to mend it."""
+"""`mnemo doctor`: what is there, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import asyncpg
-import httpx
+import click
 import msgspec
+from rich.markup import escape
+from rich.table import Table
 
 from archive import retention
-from cli import examine
+from cli import api, examine
+from cli.common import EX_FALSE, data_option, err, json_option, out, plain, print_json, run
 from cli.examine import Check
 from contracts import sources
+from contracts.http.health import Health
 from contracts.sources import Root
 from local import endpoints, system
 from local.endpoints import Endpoints
+from runtime import provision
 from runtime.clock import SystemClock
+from runtime.errors import Misconfigured, Transient
 from runtime.files import walk
 
 
@@ -55,13 +62,13 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
 async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[list[Folder], list[Check]]:
     """Everything that can be looked at, whether the system runs or not."""
     where: Endpoints | None = None
-    health: dict[str, Any] = {}
+    health: Health | None = None
     found = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
     try:
         where = endpoints.read(data)
-        health = await _health(where.health_url)
+        health = await asyncio.to_thread(api.health, where)
         found.append(_told(where, health))
-    except (endpoints.NotRunning, httpx.HTTPError, ValueError) as error:
+    except (endpoints.NotRunning, api.CannotTell) as error:
         remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
         found.append(Check("health", "wrong", f"nothing answers: {error}", remedy))
     watched = [sources.parse(root) for root in where.roots] if where and health else None
@@ -83,19 +90,11 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     return places, found
 
 
-async def _health(url: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
-        answer = (await client.get(f"{url}/v1/autosave/health")).json()
-    if not isinstance(answer, dict) or "stages" not in answer:
-        raise ValueError("the health service is starting")
-    return answer
-
-
-def _told(where: Endpoints, health: dict[str, Any]) -> Check:
-    words = f"{health['status']}, at {where.health_url}"
-    if health["status"] == "healthy":
+def _told(where: Endpoints, health: Health) -> Check:
+    words = f"{health.status}, at {where.health_url}"
+    if health.status == "healthy":
         return Check("health", "ok", words)
-    return Check("health", "wrong", f"{words}: {'; '.join(health['issues'])}", "see `mnemo status` and docs/status.md")
+    return Check("health", "wrong", f"{words}: {'; '.join(health.issues)}", "see `mnemo status` and docs/status.md")
 
 
 async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Check]:
@@ -114,3 +113,44 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
         if guard.settings_error:
             found.append(Check("retention", "wrong", guard.settings_error, "mend Claude Code's settings.json"))
     return found
+
+
+@click.command("doctor")
+@click.option("--repair", is_flag=True, help="Bring streams and consumers of NATS in line with the topology.")
+@data_option
+@json_option
+def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
+    """Check folders, settings, services and servers; say what is wrong and how to fix it."""
+    folder = endpoints.data_folder(data)
+    if repair:
+        _repair(folder)
+    places, found = run(checks(folder, os.environ, Path.home()))
+    if as_json:
+        print_json({"folders": places, "checks": found})
+    else:
+        table = Table(box=None, pad_edge=False)
+        for name in ("assistant", "folder", "files", "MB", ""):
+            table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
+        for place in places:
+            state = "watched" if place.watched else "not there" if not place.exists else "[yellow]not watched[/]"
+            table.add_row(place.title, place.folder, str(place.files), f"{place.bytes / 1e6:.1f}", state)
+        out.print(table)
+        for check in found:
+            mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
+            out.print(f"{mark} {check.name}: {escape(plain(check.words))}", soft_wrap=True)
+            if check.remedy:
+                out.print(f"    {check.remedy}", markup=False, soft_wrap=True)
+    sys.exit(EX_FALSE if any(check.state == "wrong" for check in found) else 0)
+
+
+def _repair(folder: Path) -> None:
+    """`python -m runtime.provision --repair` on the running system; what it leaves is said."""
+    try:
+        where = api.running_at(folder)
+        asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))
+        err.print("streams and consumers are as they should be")
+    except (api.CannotTell, Transient, Misconfigured) as error:
+        err.print(f"not repaired: {error}", soft_wrap=True, markup=False)
+
+
+COMMANDS = (doctor_command,)

@@ -12,17 +12,19 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import msgspec
-import nats
-import nats.errors
 
 from contracts import topology
 from contracts.events import Stage
+from contracts.http.health import Health
+from contracts.vitals import EmbedderVitals
 from local import ports as free_ports
 from local import system
+from runtime import provision
+from runtime.bus import connect
+from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import service_version
 from runtime.process.lifecycle import CHECK
 
@@ -152,11 +154,11 @@ def ports() -> list[Check]:
     return [Check("ports", "ok", f"{', '.join(map(str, wanted.values()))} are free")]
 
 
-def clocks(health: Mapping[str, Any], now: float) -> list[Check]:
+def clocks(health: Health, now: float) -> list[Check]:
     """Clocks of this machine, of the health service and, by its issues, of the instances."""
-    told = datetime.fromisoformat(health["timestamp"]).timestamp()
+    told = datetime.fromisoformat(health.timestamp).timestamp()
     off = told - now
-    strange = [issue for issue in health["issues"] if "its clock is" in issue]
+    strange = [issue for issue in health.issues if "its clock is" in issue]
     if abs(off) > CLOCK_SECONDS:
         strange.append(f"the health service's clock is {off:+.0f} s off this machine's")
     if strange:
@@ -164,11 +166,12 @@ def clocks(health: Mapping[str, Any], now: float) -> list[Check]:
     return [Check("clock", "ok", "agrees with the health service's")]
 
 
-def services(health: Mapping[str, Any]) -> list[Check]:
+def services(health: Health) -> list[Check]:
     """Do all instances run this version, and all embedders one model?"""
-    instances = [(name, one) for stage in health["stages"].values() for name, one in stage["instances"].items()]
-    other = sorted({f"{name} {one['version']}" for name, one in instances if one["version"] != service_version()})
-    models = {one["notes"]["model"] for _, one in instances if "model" in one["notes"]}
+    instances = [(name, one) for stage in health.stages.values() for name, one in stage.instances.items()]
+    other = sorted({f"{name} {one.version}" for name, one in instances if one.version != service_version()})
+    told = [one.vitals for _, one in instances if isinstance(one.vitals, EmbedderVitals)]
+    models = {vitals.model for vitals in told if vitals.model}
     found = []
     if other:
         words = f"not of version {service_version()}: {', '.join(other)}"
@@ -180,42 +183,20 @@ def services(health: Mapping[str, Any]) -> list[Check]:
 
 
 async def bus(url: str) -> list[Check]:
-    """NATS: does it answer, is it new enough, are streams and consumers there?"""
+    """NATS: does it answer, is it new enough, are streams and consumers as they should be?"""
     try:
-        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False)
-    except (OSError, TimeoutError, nats.errors.Error) as error:
+        async with connect(url, "mnemo doctor", within=5) as nats:
+            told = nats.client.connected_server_version
+            version_ = f"nats-server {told.major}.{told.minor}.{told.patch}"
+            if (told.major, told.minor) < OLDEST_NATS:
+                remedy = f"nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer"
+                return [Check("bus", "wrong", f"{version_} has no atomic batches", remedy)]
+            found = await provision.drifts(nats)
+    except (Transient, Misconfigured) as error:
         return [Check("bus", "wrong", f"NATS does not answer: {error}", "see logs/nats.log in the data folder")]
-    try:
-        told = client.connected_server_version
-        if (told.major, told.minor) < OLDEST_NATS:
-            words = f"nats-server {told.major}.{told.minor}.{told.patch} has no atomic batches"
-            return [Check("bus", "wrong", words, f"nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer")]
-        missing = await _missing(client)
-    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-        words = f"JetStream does not answer: {error or type(error).__name__}"
-        return [Check("bus", "wrong", words, "see logs/nats.log in the data folder")]
-    finally:
-        await client.close()
-    if missing:
-        return [Check("bus", "wrong", f"missing: {', '.join(missing)}", "run `python -m runtime.provision`")]
-    words = f"nats-server {told.major}.{told.minor}.{told.patch}, {len(topology.STREAMS)} streams"
-    return [Check("bus", "ok", words)]
-
-
-async def _missing(client: Any) -> list[str]:
-    js = client.jetstream(timeout=5)
-    found = []
-    for stream in topology.STREAMS:
-        try:
-            await js.stream_info(stream.name)
-        except nats.js.errors.NotFoundError:
-            found.append(f"stream {stream.name}")
-    for consumer in topology.CONSUMERS:
-        try:
-            await js.consumer_info(consumer.stream, consumer.name)
-        except nats.js.errors.NotFoundError:
-            found.append(f"consumer {consumer.stream}.{consumer.name}")
-    return found
+    if found:
+        return [Check("bus", "wrong", "; ".join(one.cause for one in found), "`mnemo doctor --repair` repairs it")]
+    return [Check("bus", "ok", f"{version_}, {len(topology.STREAMS)} streams")]
 
 
 async def database(connection: asyncpg.Connection, now: float) -> list[Check]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import asyncpg
 import httpx
@@ -13,6 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from archive import queries
+from cli.api import CannotTell, decoded
+from contracts import topology
+from contracts.http.health import Health, Stats, StreamFigures
+from contracts.vitals import EmbedderVitals
 from local.system import System
 
 POLL_SECONDS = 0.5
@@ -52,34 +55,35 @@ class Figures(msgspec.Struct, frozen=True):
 async def look(client: httpx.AsyncClient, url: str) -> Figures:
     """Figures from the health API; empty ones while it does not answer."""
     try:
-        health = (await client.get(f"{url}/v1/autosave/health")).json()
-        stats = (await client.get(f"{url}/v1/autosave/stats")).json()
-        return _figures(health, stats)
-    except (httpx.HTTPError, ValueError, KeyError):
+        health = decoded(await client.get(f"{url}/v1/autosave/health"), Health)
+        stats = decoded(await client.get(f"{url}/v1/autosave/stats"), Stats)
+        return _figures(health, stats) if health.stages else Figures()
+    except (httpx.HTTPError, CannotTell):
         return Figures()
 
 
-def _figures(health: dict[str, Any], stats: dict[str, Any]) -> Figures:
-    watcher, stages, streams = stats["watcher"], health["stages"], stats["streams"]
-    embedders = stages["embedder"]["instances"].values()
-    lag = {name: stage["lag"]["pending"] + stage["lag"]["ack_pending"] for name, stage in stages.items()}
+def _figures(health: Health, stats: Stats) -> Figures:
+    watcher, stages, streams = stats.watcher, health.stages, stats.streams
+    lag = {name: (stage.lag.pending or 0) + stage.lag.ack_pending for name, stage in stages.items()}
+    told = [one.vitals for one in stages["embedder"].instances.values() if isinstance(one.vitals, EmbedderVitals)]
+    none = StreamFigures(0, 0, -1)
     return Figures(
-        status=health["status"],
-        files=int(watcher.get("files", 0)),
-        discovered=int(watcher.get("discovered_bytes", 0)),
-        captured=int(watcher.get("captured_bytes", 0)),
-        swept=watcher.get("sweeps", 0) >= 1,
-        behind=int(watcher.get("files_behind", 0)),
-        unreadable=int(watcher.get("unreadable_files", 0)),
-        dead=streams.get("DEADLETTERS", {}).get("messages", 0),
+        status=health.status,
+        files=watcher.files or 0,
+        discovered=watcher.discovered_bytes or 0,
+        captured=watcher.captured_bytes or 0,
+        swept=(watcher.sweeps or 0) >= 1,
+        behind=watcher.files_behind or 0,
+        unreadable=watcher.unreadable_files or 0,
+        dead=streams.get(topology.DEADLETTERS.name, none).messages,
         lag_embedder=lag["embedder"],
         lag_writer=lag["writer"],
-        messages=streams.get("TRANSCRIPTS", {}).get("messages", 0),
-        conversations=stats.get("conversations", 0),
-        chunks=int(sum(one["gauges"].get("chunks", 0) for one in embedders)),
-        eta=stages["embedder"]["lag"]["eta_seconds"],
-        model=next((one["notes"]["model"] for one in embedders if "model" in one["notes"]), ""),
-        issues=tuple(health["issues"]),
+        messages=streams.get(topology.TRANSCRIPTS.name, none).messages,
+        conversations=stats.conversations or 0,
+        chunks=sum(one.chunks or 0 for one in told),
+        eta=stages["embedder"].lag.eta_seconds,
+        model=next((one.model for one in told if one.model), ""),
+        issues=tuple(health.issues),
     )
 
 
@@ -141,11 +145,11 @@ async def _verdict(system: System, figures: Figures) -> str | None:
     """ "" when the database agrees that all is there, a reason when it never will be, None to look again."""
     connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
     try:
-        row = await connection.fetchrow(queries.read("once"), figures.model)
+        row = await connection.fetchrow(queries.read("progress"), figures.model)
     finally:
         await connection.close()
     if figures.dead:
-        return f"{figures.dead} messages were given up: nats stream view DEADLETTERS"
+        return f"{figures.dead} messages were dead-lettered: `mnemo deadletters`"
     if figures.unreadable:
         return f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}"
     if row["stored_bytes"] < figures.captured or (not system.not_embedding and row["texts"] != row["embedded"]):

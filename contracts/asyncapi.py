@@ -11,22 +11,9 @@ from typing import Any
 import msgspec
 
 from contracts import subjects, topology
-from contracts.events import (
-    AlertDelivered,
-    DeadLetter,
-    EmbedQuery,
-    EmbedReply,
-    HealthChanged,
-    Heartbeat,
-    InFlight,
-    RecordsEmbedded,
-    RecordsReparsed,
-    Retry,
-    RetryReply,
-    Suspect,
-    TranscriptChanged,
-    TranscriptForgotten,
-)
+from contracts.events import AlertDelivered, DeadLetter, HealthChanged, Heartbeat, InFlight, Suspect
+from contracts.requests import EmbedQuery, EmbedReply, Retry, RetryReply
+from contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
 
 CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
     "transcriptsChanged": (

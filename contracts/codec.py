@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
-from contracts.events import Checkpoint, Event, RecordsEmbedded, RecordsReparsed, TranscriptChanged
+from contracts import reasons, vitals
+from contracts.events import AlertDelivered, Event, HealthChanged, Heartbeat
 from contracts.subjects import token
+from contracts.transcripts import Checkpoint, RecordsEmbedded, RecordsReparsed, TranscriptChanged
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _checkpoints = msgspec.json.Decoder(Checkpoint)
 
 CHECKPOINT_HEADER = "Mnemo-Checkpoint"
+COUNTS_OF_VERSION_1 = ("polls", "pulls_refused", "redelivered")
+"""Gauges of a heartbeat of version 1 that have fields of their own now."""
 
 
 def encode(event: msgspec.Struct) -> bytes:
@@ -23,11 +28,22 @@ def encode(event: msgspec.Struct) -> bytes:
 
 
 def decode(payload: bytes) -> Event:
-    """The event in `payload`.
+    """The event in `payload`, in the shape of its latest version.
 
     Raises msgspec.DecodeError for anything that is not a known event of a known version.
     """
-    return _decoder.decode(payload)
+    return _latest(_decoder.decode(payload))
+
+
+def _latest(event: Event) -> Event:
+    """Events of former versions say in other words what the latest says."""
+    if isinstance(event, Heartbeat) and (event.gauges or event.notes):
+        counts = {name: int(event.gauges[name]) for name in COUNTS_OF_VERSION_1 if name in event.gauges}
+        told = vitals.of_version_1(event.stage, event.gauges, event.notes)
+        return msgspec.structs.replace(event, vitals=told, gauges={}, notes={}, version=2, **counts)
+    if isinstance(event, (HealthChanged, AlertDelivered)) and event.version == 1:
+        return msgspec.structs.replace(event, reason=reasons.of_version_1(event.rule), rule="", version=2)
+    return event
 
 
 def decode_checkpoint(header: str) -> Checkpoint:
@@ -85,3 +101,12 @@ def embedded_message_id(event: RecordsEmbedded) -> str:
     for chunk in event.chunks:
         digest.update(f"\0{chunk.text_sha}:{chunk.chunk}".encode())
     return f"{event.transcript}:{digest.hexdigest()[:32]}"
+
+
+def iso(now: float) -> str:
+    """Unix time as ISO 8601 in UTC with milliseconds.
+
+    >>> iso(0.0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -107,9 +107,12 @@ HEALTH = Stream(
     max_bytes=256 * MIB,
     max_age=90 * DAY,
 )
+HEALTH_STATE = Stream("KV_HEALTH", ("$KV.HEALTH.>",), max_bytes=16 * MIB, max_msgs_per_subject=1)
+"""The key-value bucket HEALTH (https://docs.nats.io/nats-concepts/jetstream/key-value-store): what the health service
+must know over its restarts."""
 ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
 
-STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, IN_FLIGHT, SUSPECTS, HEALTH, ADVISORIES)
+STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, IN_FLIGHT, SUSPECTS, HEALTH, HEALTH_STATE, ADVISORIES)
 
 VOLATILE = (HEARTBEATS, IN_FLIGHT)
 """Streams in memory: a lone server forgets them at its restart, and they are made anew."""
@@ -207,6 +210,8 @@ GRANTS = {
             "$JS.API.DIRECT.GET.EMBEDDINGS",
             *(f"$JS.API.STREAM.CREATE.{stream.name}" for stream in VOLATILE),
             f"$JS.API.STREAM.MSG.DELETE.{DEADLETTERS.name}",  # a person drops a letter
+            *HEALTH_STATE.subjects,
+            f"$JS.API.DIRECT.GET.{HEALTH_STATE.name}.{HEALTH_STATE.subjects[0]}",
             subjects.HEALTH_CHANGED,
             subjects.ALERT_DELIVERED,
             subjects.RETRIES,

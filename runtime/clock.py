@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -27,12 +26,3 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
-
-
-def iso(now: float) -> str:
-    """Unix time as ISO 8601 in UTC with milliseconds.
-
-    >>> iso(0.0)
-    '1970-01-01T00:00:00.000Z'
-    """
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from runtime.filestat import Stat
+import msgspec
 
 SOME_ENTRIES = 64
+
+
+class Stat(msgspec.Struct, frozen=True):
+    """Bytes, and the times of the content and of the inode in ns."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int = 0
 
 
 def stat_of(found: os.stat_result) -> Stat:

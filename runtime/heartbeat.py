@@ -12,11 +12,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+import msgspec
 import nats.errors
 
 from contracts import codec, subjects
-from contracts.events import POLLS, Heartbeat, Phase, Stage
+from contracts.events import Heartbeat, Phase, Stage
+from contracts.vitals import Vitals
 from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.logs import Log
@@ -54,8 +57,11 @@ class Beat:
         self.loop_lag = 0.0
         self._lanes: dict[str, tuple[int, float]] = {}
         self._polls: dict[str, tuple[float, float]] = {}
-        self.gauges: dict[str, float] = {}
-        self.notes: dict[str, str] = {}
+        self.pulls_refused: int | None = None
+        """Counted by those who pull."""
+        self.redelivered: int | None = None
+        self.vitals: Vitals | None = None
+        """What only this stage can tell; replaced as a whole."""
 
     def polled(self, lane: str = "") -> None:
         """Contact of one of the loops with its source of work is proven, work or no work. From any thread."""
@@ -115,6 +121,12 @@ class Beat:
         """There is no way to the work: told, but no failure of the work. What is missing is seen from outside."""
         self.last_error = str(error)[:500]
 
+    def tell(self, **changes: Any) -> None:
+        """Changes some of what only this stage tells. Raises AttributeError for what its vitals do not have."""
+        if self.vitals is None:
+            raise AttributeError(f"the {self.stage} has set no vitals")
+        self.vitals = msgspec.structs.replace(self.vitals, **changes)
+
     def stuck_seconds(self) -> float:
         """Since when work is in hand without any progress; 0.0 when idle."""
         now = self.clock.monotonic()
@@ -145,8 +157,11 @@ class Beat:
             oldest_in_flight_seconds=self.stuck_seconds(),
             loop_lag_seconds=self.loop_lag,
             last_error=self.last_error,
-            gauges={**self.gauges, **({POLLS: float(len(self._polls))} if self._polls else {})},
-            notes=dict(self.notes),
+            polls=len(self._polls) or None,
+            pulls_refused=self.pulls_refused,
+            redelivered=self.redelivered,
+            vitals=self.vitals,
+            version=2,
         )
 
 

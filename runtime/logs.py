@@ -44,9 +44,13 @@ class Log:
     def error(self, event: str, **facts: Any) -> None:
         self._write(logging.ERROR, event, facts)
 
-    def _write(self, level: int, event: str, facts: dict[str, Any]) -> None:
+    def exception(self, event: str, error: BaseException, **facts: Any) -> None:
+        """An error with its traceback."""
+        self._write(logging.ERROR, event, {"error": f"{type(error).__name__}: {error}", **facts}, error)
+
+    def _write(self, level: int, event: str, facts: dict[str, Any], error: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, event, extra={"facts": {**self._bound, **facts}})
+            self._logger.log(level, event, extra={"facts": {**self._bound, **facts}}, exc_info=error)
 
 
 class JsonFormatter(logging.Formatter):

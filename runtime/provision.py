@@ -1,33 +1,39 @@
 """Creates the streams and consumers of contracts/topology.py, or verifies them; fails on drift.
 
-    python -m runtime.provision
+    python -m runtime.provision             create what is missing, name what differs
+    python -m runtime.provision --repair    also bring in line what can be without losing a message
 
 Idempotent. One change is made by itself: a consumer with `model` in its metadata that meets another model
-is made anew from the start of the log, so that every text gets a vector of the new model.
+is recreated from the start of the log, so that every text gets a vector of the new model.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+import msgspec
+from nats.errors import Error as NatsError
 
 from contracts import topology
-from runtime import bus
-from runtime.errors import Misconfigured
+from contracts.topology import Consumer, Stream
+from runtime import bus, drift
+from runtime.bus import Bus
+from runtime.drift import Drift, Repair
+from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
 from runtime.settings import Common
 
 log = Log("mnemo.provision")
 
-SIZES = ("max_bytes", "num_replicas")
-"""A person's to set."""
-FIXED = ("storage", "discard", "retention", "max_age", "max_msgs_per_subject", "allow_direct")
+MISSING = frozenset({10059, 10014})
+"""Error codes of JetStream: stream not found, consumer not found."""
+TIMEOUT = 10.0
+REPAIR = "--repair"
 
 
 class Settings(Common, frozen=True, kw_only=True):
@@ -38,127 +44,197 @@ class Settings(Common, frozen=True, kw_only=True):
     stream_replicas: int = 0
     """Copies of each stream: 3 on a cluster of three servers; 0 = as it is, 1 where a stream is new."""
     stream_max_bytes: int = 0
-    """Bound of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = as it is, 64 GiB where a stream is new."""
+    """Size limit of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = as it is, 64 GiB where a stream is new."""
 
 
-async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Brings the server to the state that the topology describes."""
+class _Error(msgspec.Struct, frozen=True):
+    err_code: int = 0
+    description: str = ""
+
+
+class _State(msgspec.Struct, frozen=True):
+    messages: int = 0
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What the JetStream API answers about a stream or a consumer."""
+
+    config: dict[str, Any] = {}
+    state: _State = _State()
+    pause_remaining: int = 0
+    """Nanoseconds."""
+    error: _Error | None = None
+
+
+async def main(settings: Settings, stop: asyncio.Event, *, repair: bool = False) -> None:
+    """Brings the server to the state that the topology describes. Raises Misconfigured for drift that it leaves."""
     async with bus.connect(settings.nats_url, name="provision") as nats:
+        left = []
         for stream in topology.STREAMS:
-            await _stream(nats.stream, _stream_config(stream, settings), _kept(settings))
+            left += await _stream(nats, stream, settings, repair=repair)
         for consumer in topology.CONSUMERS:
-            await _consumer(nats.stream, consumer, settings.model if consumer == topology.EMBEDDER else "")
+            model = settings.model if consumer == topology.EMBEDDER else ""
+            left += await _consumer(nats, consumer, model, repair=repair)
+    if left:
+        raise Misconfigured("the server differs from the topology:\n" + "\n".join(f"  {line}" for line in left))
     log.info("provisioned", streams=len(topology.STREAMS), consumers=len(topology.CONSUMERS))
 
 
-async def volatile(js: JetStreamContext) -> None:
-    """Makes the streams in memory if they are missing: a lone server forgets them at a restart."""
+async def volatile(nats: Bus) -> None:
+    """Creates the streams in memory if they are missing: a lone server forgets them at a restart.
+
+    Raises Transient, Misconfigured.
+    """
     for stream in topology.VOLATILE:
-        await _stream(js, _stream_config(stream, Settings()))
+        if await _info(nats, f"STREAM.INFO.{stream.name}") is None:
+            await _ask(nats, f"STREAM.CREATE.{stream.name}", drift.stream_config(stream))
 
 
-def _stream_config(stream: topology.Stream, settings: Settings) -> api.StreamConfig:
-    resizable = stream in (topology.TRANSCRIPTS, topology.EMBEDDINGS)
-    return api.StreamConfig(
-        name=stream.name,
-        subjects=list(stream.subjects),
-        storage=api.StorageType(stream.storage),
-        discard=api.DiscardPolicy(stream.discard),
-        retention=api.RetentionPolicy.LIMITS,
-        max_bytes=settings.stream_max_bytes if resizable and settings.stream_max_bytes else stream.max_bytes,
-        max_age=stream.max_age,
-        max_msgs_per_subject=stream.max_msgs_per_subject,
-        duplicate_window=min(stream.duplicate_window, stream.max_age or stream.duplicate_window),
-        num_replicas=settings.stream_replicas or 1,
-        allow_direct=True,
-        allow_atomic=stream.allow_atomic,
-        compression=api.StoreCompression.NONE,
+async def drifts(nats: Bus) -> list[Drift]:
+    """All that differs at the server. Raises Transient."""
+    found = []
+    for stream in topology.STREAMS:
+        info = await _info(nats, f"STREAM.INFO.{stream.name}")
+        found.append(drift.of_stream(stream, info.config if info else None))
+    for consumer in topology.CONSUMERS:
+        info = await _info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        paused = info.pause_remaining / drift.NANOSECONDS if info else 0.0
+        found.append(drift.of_consumer(consumer, info.config if info else None, paused))
+    return [one for one in found if one]
+
+
+async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool) -> list[str]:
+    """What is left to do by hand."""
+    info = await _info(nats, f"STREAM.INFO.{stream.name}")
+    wanted = drift.stream_config(stream) | _sizes(stream, settings)
+    if info is None:
+        await _ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
+        log.info("stream created", stream=stream.name)
+        return []
+    kept = {name: info.config.get(name) for name in drift.SET_BY_PEOPLE if name not in _sizes(stream, settings)}
+    wanted |= kept
+    found = drift.of_stream(stream, info.config)
+    changed = drift.differences(info.config, wanted, drift.DEFAULTS_STREAM).keys()
+    resized = any(info.config.get(name) != wanted[name] for name in drift.SET_BY_PEOPLE)
+    lost = set(info.config.get("subjects") or []) - set(stream.subjects)
+    harmless = changed <= drift.UPDATED_ALWAYS and not lost
+    if found and found.repair is Repair.RECREATE and (not repair or (info.state.messages and not _can_go(stream))):
+        return [_by_hand(stream, found, info) if repair else f"{found.cause}; {_would(found)}"]
+    if found and not (repair or harmless):
+        return [f"{found.cause}; {_would(found)}"]
+    if found and found.repair is Repair.RECREATE:
+        await _ask(nats, f"STREAM.DELETE.{stream.name}", None)
+        await _ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
+        log.warning("stream recreated", stream=stream.name, because=found.cause)
+    elif found or resized:
+        await _ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
+        log.info("stream updated", stream=stream.name, because=found.cause if found else "sizes are settings")
+    return []
+
+
+def _sizes(stream: Stream, settings: Settings) -> dict[str, int]:
+    """What somebody asks for; all other sizes stay as somebody has set them before."""
+    sizes = {"num_replicas": settings.stream_replicas} if settings.stream_replicas else {}
+    if settings.stream_max_bytes and stream in (topology.TRANSCRIPTS, topology.EMBEDDINGS):
+        sizes["max_bytes"] = settings.stream_max_bytes
+    return sizes
+
+
+def _can_go(stream: Stream) -> bool:
+    """True for a stream whose messages are lost at a restart anyway."""
+    return stream in topology.VOLATILE
+
+
+def _would(found: Drift) -> str:
+    return f"`python -m runtime.provision --repair` would {found.repair}"
+
+
+def _by_hand(stream: Stream, found: Drift, info: Info) -> str:
+    """The server cannot change it in place, and it holds messages: a person decides."""
+    name = stream.name
+    return (
+        f"{found.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
+        f"To recreate it with its messages: `nats stream backup {name} ./{name}`, `nats stream rm {name}`, "
+        f"`python -m runtime.provision`, then publish the messages of the backup again, "
+        f"or start from the files on disk: the watcher ships what the log does not hold"
     )
 
 
-def _kept(settings: Settings) -> tuple[str, ...]:
-    """What nobody has asked for stays as somebody has set it before."""
-    asked = {"max_bytes": settings.stream_max_bytes, "num_replicas": settings.stream_replicas}
-    return tuple(name for name, value in asked.items() if not value)
+async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) -> list[str]:
+    """What is left to do by hand."""
+    place = f"{consumer.stream}.{consumer.name}"
+    info = await _info(nats, f"CONSUMER.INFO.{place}")
+    before = (info.config.get("metadata") or {}).get("model", "") if info else ""
+    metadata = {"model": model or before} if model or before else None
+    create = partial(_create, nats, consumer, drift.consumer_config(consumer, metadata))
+    if info is None:
+        await create()
+        log.info("consumer created", stream=consumer.stream, consumer=consumer.name)
+        return []
+    found = drift.of_consumer(consumer, info.config, info.pause_remaining / drift.NANOSECONDS)
+    former = info.config.get("filter_subject") in topology.FORMER_FILTERS
+    if found and not (repair or former):
+        return [f"{found.cause}; {_would(found)}"]
+    if found and found.repair is Repair.RESUME:
+        await _ask(nats, f"CONSUMER.PAUSE.{place}", {})
+        log.info("consumer resumed", stream=consumer.stream, consumer=consumer.name)
+    elif (found and found.repair is Repair.RECREATE) or (model and before != model):
+        await _ask(nats, f"CONSUMER.DELETE.{place}", None)
+        await create()
+        reason = found.cause if found and found.repair is Repair.RECREATE else f"model {model} instead of {before}"
+        log.warning("consumer recreated, it reads the log again from the start", consumer=place, because=reason)
+    elif found:
+        await create()
+        log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=found.cause)
+    return []
 
 
-async def _stream(js: JetStreamContext, wanted: api.StreamConfig, kept: Sequence[str] = SIZES) -> None:
-    name = wanted.name or ""
-    try:
-        found = (await js.stream_info(name)).config
-        for key in kept:
-            setattr(wanted, key, getattr(found, key))
-    except NotFoundError:
-        try:
-            await js.add_stream(wanted)
-        except APIError as error:
-            raise Misconfigured(f"stream {name} cannot be made: {error.description}") from error
-        log.info("stream made", stream=name)
-        return
-    drift = {key: (getattr(found, key), getattr(wanted, key)) for key in FIXED if _differs(found, wanted, key)}
-    if drift:
-        raise Misconfigured(f"stream {name} differs from the topology: {_told(drift)}")
-    extra = set(found.subjects or []) - set(wanted.subjects or [])
-    if extra:
-        raise Misconfigured(f"stream {name} differs from the topology: it also takes {', '.join(sorted(extra))}")
-    changed = [key for key in ("subjects", *SIZES) if _differs(found, wanted, key)]
-    if changed:  # a newer version takes more subjects; sizes are settings
-        await js.update_stream(wanted)
-        log.info("stream updated", stream=name, changed=changed)
-
-
-async def _consumer(js: JetStreamContext, consumer: topology.Consumer, model: str) -> None:
-    wanted = api.ConsumerConfig(
-        durable_name=consumer.name,
-        name=consumer.name,
-        filter_subject=consumer.filter,
-        deliver_policy=api.DeliverPolicy.ALL,
-        ack_policy=api.AckPolicy.EXPLICIT,
-        ack_wait=consumer.ack_wait,
-        max_deliver=-1,
-        max_ack_pending=consumer.max_ack_pending,
-        metadata={"model": model} if model else None,
-    )
-    try:
-        found = (await js.consumer_info(consumer.stream, consumer.name)).config
-    except NotFoundError:
-        await js.add_consumer(consumer.stream, wanted)
-        log.info("consumer made", stream=consumer.stream, consumer=consumer.name)
-        return
-    if _differs(found, wanted, "filter_subject") and found.filter_subject in topology.FORMER_FILTERS:
-        found = await _widened(js, consumer, found, wanted)
-        log.info("consumer widened", stream=consumer.stream, consumer=consumer.name)
-    keys = ("filter_subject", "ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "deliver_policy")
-    drift = {key: (getattr(found, key), getattr(wanted, key)) for key in keys if _differs(found, wanted, key)}
-    if drift:
-        raise Misconfigured(f"consumer {consumer.name} of {consumer.stream} differs: {_told(drift)}")
-    before = (found.metadata or {}).get("model", "")
-    if model and before != model:
-        await js.delete_consumer(consumer.stream, consumer.name)
-        await js.add_consumer(consumer.stream, wanted)
-        log.warning("another model: the whole log will be embedded again", before=before, now=model)
-
-
-async def _widened(
-    js: JetStreamContext, consumer: topology.Consumer, found: api.ConsumerConfig, wanted: api.ConsumerConfig
-) -> api.ConsumerConfig:
-    """A newer version reads more subjects: the consumer keeps its position and its model."""
-    await js.add_consumer(consumer.stream, replace(wanted, metadata=found.metadata))
-    for _ in range(50):  # the answer to an update may still tell the old state
-        now = (await js.consumer_info(consumer.stream, consumer.name)).config
-        if now.filter_subject == wanted.filter_subject:
-            break
+async def _create(nats: Bus, consumer: Consumer, config: dict[str, Any]) -> None:
+    """Also updates one that is there; the answer to an update may still tell the old state."""
+    subject = f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}"
+    if consumer.filter:
+        subject += f".{consumer.filter}"
+    await _ask(nats, subject, {"stream_name": consumer.stream, "config": config})
+    for _ in range(50):
+        info = await _info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        if info and not drift.of_consumer(consumer, info.config):
+            return
         await asyncio.sleep(0.1)
-    return now
 
 
-def _differs(found: Any, wanted: Any, key: str) -> bool:
-    return bool(getattr(found, key) != getattr(wanted, key))
+async def _info(nats: Bus, api: str) -> Info | None:
+    """None if there is no such thing. Raises Transient."""
+    info = await _request(nats, api, b"")
+    if info.error is None:
+        return info
+    if info.error.err_code in MISSING:
+        return None
+    raise Transient(f"JetStream: {info.error.description}")
 
 
-def _told(drift: dict[str, tuple[Any, Any]]) -> str:
-    return "; ".join(f"{key} is {found!r}, should be {wanted!r}" for key, (found, wanted) in drift.items())
+async def _ask(nats: Bus, api: str, body: Any) -> None:
+    """A change. Raises Transient, or Misconfigured with what the server has against it."""
+    info = await _request(nats, api, b"" if body is None else msgspec.json.encode(body))
+    if info.error is not None:
+        raise Misconfigured(f"{api}: {info.error.description}")
+
+
+async def _request(nats: Bus, api: str, payload: bytes) -> Info:
+    """By hand: nats-py's types leave out what newer servers say, such as pauses."""
+    try:
+        answer = await nats.client.request(f"$JS.API.{api}", payload, timeout=TIMEOUT)
+        return msgspec.json.decode(answer.data, type=Info)
+    except (NatsError, TimeoutError, OSError, msgspec.DecodeError) as error:
+        raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error
+
+
+def _arguments(argv: Sequence[str]) -> bool:
+    """True for `--repair`. Raises SystemExit for what is not understood."""
+    unknown = [argument for argument in argv if argument not in (REPAIR, lifecycle.CHECK)]
+    if unknown:
+        sys.exit(f"unknown argument {unknown[0]}: only {REPAIR} is understood")
+    return REPAIR in argv
 
 
 if __name__ == "__main__":
-    lifecycle.run(main, Settings, None)
+    lifecycle.run(partial(main, repair=_arguments(sys.argv[1:])), Settings, None)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import topology
+from runtime import pull
 from runtime.bus import Bus
-from runtime.delivery import pull
 from runtime.errors import Transient
 
 LIGHT = 500
@@ -100,3 +101,38 @@ async def has(bus: Bus, stream: str, subject: str) -> bool:
     except FAILURES as error:
         raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
     return True
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One message; `at` is the Unix time at which the server stored it."""
+
+    sequence: int
+    at: float
+    subject: str
+    payload: bytes
+
+
+class _State(msgspec.Struct, frozen=True):
+    deleted: list[int] = []
+
+
+class _Info(msgspec.Struct, frozen=True):
+    state: _State = _State()
+
+
+async def deleted(bus: Bus, stream: str) -> frozenset[int]:
+    """Sequences between the first and the last of a stream that it does not hold any more. Raises Transient."""
+    try:
+        api = f"$JS.API.STREAM.INFO.{stream}"
+        answer = await bus.client.request(api, b'{"deleted_details":true}', timeout=5)
+        return frozenset(msgspec.json.decode(answer.data, type=_Info).state.deleted)
+    except (*FAILURES, msgspec.DecodeError) as error:
+        raise Transient(f"stream {stream} cannot be looked at: {error or type(error).__name__}") from error
+
+
+async def history(bus: Bus, stream: str, first: int = 1) -> AsyncIterator[Stored]:
+    """All messages from sequence `first` on that are there at the call, in their order. Raises Transient."""
+    async with aclosing(read(bus, stream, first=first)) as messages:
+        async for message, _ in messages:
+            at = message.metadata
+            yield Stored(at.sequence.stream, at.timestamp.timestamp(), message.subject, message.data)

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from contracts import topology
-from contracts.events import Event, Stage, TranscriptChanged
+from contracts.events import Event, Stage
+from contracts.transcripts import TranscriptChanged
 from runtime import bus
 from runtime.clock import SystemClock
 from runtime.delivery import consume

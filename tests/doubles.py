@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from contracts import codec, subjects
-from contracts.events import TranscriptChanged
+from contracts.transcripts import TranscriptChanged
 from runtime.bus import Message
 from runtime.errors import Transient
 from services.watcher.catalog import Positions

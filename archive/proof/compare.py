@@ -6,11 +6,12 @@ A segment is compared where it lies, in any order; what no segment covers shows 
 from __future__ import annotations
 
 import hashlib
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import msgspec
 
-from archive.copies import Segment
+if TYPE_CHECKING:  # types only: this module does no I/O
+    from archive.copies import Segment
 
 
 class Gap(msgspec.Struct, frozen=True, order=True):

@@ -9,7 +9,7 @@ from archive.copies import Archive, Segment, Transcript, decoded
 from archive.proof.compare import Comparison, Gap
 from archive.proof.records import Wanted, compare_records
 from contracts import subjects
-from contracts.events import RecordsReparsed, TranscriptChanged
+from contracts.transcripts import RecordsReparsed, TranscriptChanged
 
 
 class Kept:

@@ -8,7 +8,7 @@ from archive import queries
 from archive.copies import Archive
 from archive.proof.compare import Gap
 from contracts import codec
-from contracts.events import Record, RecordsReparsed, TranscriptChanged
+from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
 
 
 class Wanted:

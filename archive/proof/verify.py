@@ -19,8 +19,8 @@ from archive.proof.compare import Comparison, Gap, OnDisk
 from archive.proof.kept import compare_kept, only_logged
 from archive.proof.records import Wanted, compare_records
 from contracts import codec, projects, sources, subjects
-from contracts.events import Checkpoint, RecordsReparsed, TranscriptChanged
 from contracts.sources import Root
+from contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
 from runtime.files import walk
 
 HEAD = 64 * 1024

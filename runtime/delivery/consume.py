@@ -13,9 +13,8 @@ import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import topology
-from contracts.events import PULLS_REFUSED
+from runtime import pull
 from runtime.bus import Bus
-from runtime.delivery import pull
 from runtime.delivery.custody import Gate
 from runtime.delivery.settle import BACKOFF, Lane, Work
 from runtime.errors import Misconfigured, Transient
@@ -87,7 +86,7 @@ async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
 async def _missed(bus: Bus, lane: Lane, error: Transient, misses: int) -> None:
     """A pull that failed. What a person must mend is told at once; a lost connection only when it stays lost."""
     if isinstance(error, pull.Refused):
-        lane.count(PULLS_REFUSED, 1)
+        lane.beat.pulls_refused = (lane.beat.pulls_refused or 0) + 1
         lane.beat.cut_off(f"the pull request was refused: {error}")
         log.error("pull request refused", consumer=lane.consumer.name, stream=lane.consumer.stream, error=str(error))
     elif misses:

@@ -17,7 +17,9 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Retry, RetryReply, Stage, TranscriptForgotten
+from contracts.events import DeadLetter, Event, Stage
+from contracts.requests import Retry, RetryReply
+from contracts.transcripts import TranscriptForgotten
 from runtime.bus import Bus
 from runtime.delivery.custody import Gate
 from runtime.delivery.settle import Work

@@ -22,7 +22,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from contracts import codec, topology
-from contracts.events import REDELIVERED, Event, Suspect
+from contracts.events import Event, Suspect
 from runtime.bus import Bus
 from runtime.delivery import deadletters
 from runtime.delivery.custody import Custody, Gate
@@ -59,9 +59,6 @@ class Lane:
         self.gate = gate
         self.custody = Custody(bus, consumer, beat)
         self.name = f"{consumer.stream}.{consumer.name}"
-
-    def count(self, gauge: str, more: int) -> None:
-        self.beat.gauges[gauge] = self.beat.gauges.get(gauge, 0) + more
 
     async def settle(self, messages: Sequence[Msg]) -> None:
         """Every message leaves settled or handed back, unless the process ends."""
@@ -108,7 +105,8 @@ class Lane:
             if self.stop.is_set():
                 return
             records.append((await self.custody.suspicion(message), message))
-        self.count(REDELIVERED, sum(not record.attempts for record, _ in records))  # those with some are explained
+        again = sum(not record.attempts for record, _ in records)  # those with some are explained
+        self.beat.redelivered = (self.beat.redelivered or 0) + again
         for record, message in sorted(records, key=lambda pair: (pair[0].witnessed, pair[0].attempts)):
             if self.stop.is_set():
                 return

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts import codec, subjects, topology
-from contracts.events import (
+from contracts.events import Event
+from contracts.transcripts import (
     CHUNKABLE,
     Chunk,
-    Event,
     Record,
     RecordsEmbedded,
     RecordsReparsed,
     TranscriptChanged,
     TranscriptForgotten,
 )
+from contracts.vitals import EmbedderVitals
 from runtime import streams
 from runtime.bus import Bus, Message
 from runtime.heartbeat import Beat
@@ -44,6 +45,8 @@ class Embedder:
         self.settings = settings
         self.beat = beat
         self.lane = lane
+        self.embedded = 0
+        """Chunks since the start."""
         self._remembered: OrderedDict[str, Vectors] = OrderedDict()
         self._connections = 0
         """Lost connections after which tombstones were looked for."""
@@ -65,7 +68,8 @@ class Embedder:
         await self._hear_again(changes)
         messages = [message for change in self._kept(changes) for message in self._messages(change, vectors)]
         await self.bus.publish_all(messages)
-        self.beat.gauges["chunks"] = self.beat.gauges.get("chunks", 0) + sum(map(len, vectors.values()))
+        self.embedded += sum(map(len, vectors.values()))
+        self.beat.vitals = EmbedderVitals(model=self.model.fingerprint, chunks=self.embedded)
 
     async def _hear_again(self, changes: Sequence[Change]) -> None:
         """After a lost connection: a tombstone may have been laid while nothing could be heard. Raises Transient."""

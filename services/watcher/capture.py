@@ -15,9 +15,9 @@ from contextlib import suppress
 
 from contracts import codec
 from contracts.sources import Root
+from contracts.vitals import WatcherVitals
 from runtime.clock import Clock
-from runtime.files import stat_of, walk
-from runtime.filestat import Stat
+from runtime.files import Stat, stat_of, walk
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from services.watcher.catalog import Positions
@@ -49,6 +49,7 @@ class Capture:
         self.roots = roots
         self.positions = positions
         self.beat = beat
+        beat.vitals = WatcherVitals(host=settings.host_name)
         self.clock: Clock = beat.clock
         self.files = Files(settings.host_name, settings.segment_bytes, settings.include, settings.exclude, beat.polled)
         self.known: dict[Root, dict[str, Known]] = {root: {} for root in roots}
@@ -83,7 +84,6 @@ class Capture:
             self._stored((name, positions.sources[name], last.generation, last.end))
         self.outbox = Outbox(bus, beat, self._stored)
         self._reported = 0.0
-        self._figures: dict[str, float] = {}
         self.dirty = True
         """True if the figures may have changed since the last report. Counting 25,000 idle files again would cost
         more than seeing them."""
@@ -344,22 +344,19 @@ class Capture:
         self._reported = moment
         if self.dirty:
             known = (k for table in self.known.values() for k in table.values())
-            self._figures = figures(
-                known, self.sweeps, self.unreadable, self.published, self._ends, waiting=self.outbox.waiting_bytes
-            )
+            waiting = self.outbox.waiting_bytes
+            self.beat.tell(**figures(known, self.sweeps, self.unreadable, self.published, self._ends, waiting=waiting))
             self.dirty = False
-        self.beat.gauges = {
-            **self._figures,
-            "sweeps": self.sweeps,
-            "segments": self.outbox.sent,
-            "sweep_period_seconds": self.sweep_period,
-            "unannounced": self.unannounced,
-            "unlistable": len(self.unlistable),
-            **{name: float(value) for name, value in self.counts.items()},
-        }
-        if self.unreadable or self.unlistable:
-            worst = list(self.unreadable.items())[:3]
-            some = [f"{codec.printable(os.path.basename(name))}: {why}" for name, why in worst]
-            self.beat.notes["unreadable"] = "; ".join([*some, *self.unlistable][:3])
-        else:
-            self.beat.notes.pop("unreadable", None)
+        worst = [f"{codec.printable(os.path.basename(name))}: {why}" for name, why in list(self.unreadable.items())[:3]]
+        self.beat.tell(
+            sweeps=self.sweeps,
+            segments=self.outbox.sent,
+            sweep_period_seconds=self.sweep_period,
+            unannounced=self.unannounced,
+            unlistable_folders=len(self.unlistable),
+            unreadable="; ".join([*worst, *self.unlistable][:3]),
+            rewritten=self.counts["rewritten"],
+            damaged_lines=self.counts["damaged"],
+            unknown_lines=self.counts["unknown"],
+            lines={name: count for name, count in self.counts.items() if ":" in name},
+        )

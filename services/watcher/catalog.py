@@ -9,7 +9,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from contracts import codec, sources, subjects, topology
-from contracts.events import Checkpoint
+from contracts.transcripts import Checkpoint
 from runtime import streams
 from runtime.bus import Bus
 from runtime.logs import Log

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from runtime.filestat import Stat
+if TYPE_CHECKING:  # a type only: this module does no I/O
+    from runtime.files import Stat
 
 EDGE = 4096
 """Bytes hashed at the head of a file and before the captured offset."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import msgspec
 
 from contracts import codec, sources
-from contracts.events import Checkpoint
+from contracts.transcripts import Checkpoint
 from runtime.bus import Message
-from runtime.filestat import Stat
+from runtime.files import Stat
 from services.watcher.segments import Cursor, Place, Stamp, checkpoint
 
 

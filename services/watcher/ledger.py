@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from contracts.sources import CANARY
-from services.watcher.known import Known
+from contracts.vitals import SourceVitals
+
+if TYPE_CHECKING:  # types only: this module does no I/O
+    from services.watcher.known import Known
+
+PER_SOURCE = SourceVitals.__struct_fields__
 
 
 def figures(
@@ -17,13 +23,14 @@ def figures(
     ends: Mapping[str, tuple[int, int]],
     *,
     waiting: int,
-) -> dict[str, float]:
-    """Gauges of a heartbeat; bytes and files, in total and as `<name>.<source>`.
+) -> dict[str, Any]:
+    """Fields of `WatcherVitals` about files and bytes, in total and by source.
 
     A file counts while the last sweep saw it. `ends` are generation and end of what the log has acknowledged,
     `published` its bytes by source, also of files that are gone. `waiting` are bytes not acknowledged yet.
     """
     total: Counter[str] = Counter()
+    sources: dict[str, Counter[str]] = {}
     for one in known:
         if one.source == CANARY:
             continue
@@ -34,27 +41,50 @@ def figures(
             total["absent_files"] += 1
             total["absent_backlog_bytes"] += max(0, one.size - one.captured)
             continue
-        source = one.source or "unknown"
-        captured = min(one.captured, one.size)
-        total["files"] += 1
-        total["discovered_bytes"] += one.size
-        total["captured_bytes"] += captured
-        total[f"files.{source}"] += 1
-        total[f"discovered_bytes.{source}"] += one.size
-        total[f"captured_bytes.{source}"] += captured
-        generation, end = ends.get(one.transcript, (0, 0))
-        if generation == one.generation:
-            total[f"present_published_bytes.{source}"] += min(end, captured)
+        account = sources.setdefault(one.source or "unknown", Counter())
+        _add(account, one, ends.get(one.transcript, (0, 0)))
         if one.full in unreadable:
-            total["unreadable_bytes"] += one.size - captured
+            total["unreadable_bytes"] += one.size - captured_of(one)
         total["files_behind"] += one.captured < one.size and one.full not in unreadable
     for source, size in published.items():
-        if source == CANARY:
-            continue
-        total[f"published_bytes.{source}"] += size
-        total["published_bytes"] += size
-    total["backlog_bytes"] = total["discovered_bytes"] - total["captured_bytes"] + waiting
-    total["unreadable_files"] = len(unreadable)
-    for name in ("files", "files_behind", "discovered_bytes", "captured_bytes"):
-        total.setdefault(name, 0)
-    return {name: float(value) for name, value in total.items()}
+        if source != CANARY:
+            sources.setdefault(source, Counter())["published_bytes"] += size
+    for name in ("files", "discovered_bytes", "captured_bytes", "published_bytes"):
+        total[name] = sum(account[name] for account in sources.values())
+    return {
+        **{name: total[name] for name in TOTALS},
+        "backlog_bytes": total["discovered_bytes"] - total["captured_bytes"] + waiting,
+        "unreadable_files": len(unreadable),
+        "sources": {
+            name: SourceVitals(**{field: account[field] for field in PER_SOURCE}) for name, account in sources.items()
+        },
+    }
+
+
+TOTALS = (
+    "files",
+    "files_behind",
+    "discovered_bytes",
+    "captured_bytes",
+    "published_bytes",
+    "unreadable_bytes",
+    "ignored_files",
+    "forgotten_files",
+    "absent_files",
+    "absent_backlog_bytes",
+)
+
+
+def captured_of(one: Known) -> int:
+    """Bytes of a file that were read; a file that shrank has no more than its size."""
+    return min(one.captured, one.size)
+
+
+def _add(account: Counter[str], one: Known, acknowledged: tuple[int, int]) -> None:
+    captured = captured_of(one)
+    account["files"] += 1
+    account["discovered_bytes"] += one.size
+    account["captured_bytes"] += captured
+    generation, end = acknowledged
+    if generation == one.generation:
+        account["present_published_bytes"] += min(end, captured)

@@ -61,7 +61,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
-        beat.notes["host"] = settings.host_name
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
         watch = Watch(capture, settings, stop)
@@ -199,15 +198,9 @@ class Watch:
         return [root.folder for root in self.capture.roots if os.path.isdir(root.folder)]
 
     def _tell(self) -> None:
-        notes = self.capture.beat.notes
         working = self.settings.notify and self.folders and not self.refused and self.silent < 2
-        notes["mode"] = "notify" if working else "poll"
-        if self.refused:
-            notes["mode_reason"] = self.refused
-        elif self.silent >= 2:
-            notes["mode_reason"] = "files change and no notification comes"
-        else:
-            notes.pop("mode_reason", None)
+        silent = "files change and no notification comes" if self.silent >= 2 else ""
+        self.capture.beat.tell(mode="notify" if working else "poll", mode_reason=self.refused or silent)
 
     async def run(self) -> None:
         """Turns notifications into hints until the stop."""

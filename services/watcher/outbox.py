@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from contracts import codec, subjects
-from contracts.events import TranscriptChanged
+from contracts.transcripts import TranscriptChanged
 from runtime.bus import Message
 from runtime.errors import NoSpace, Permanent, Transient
 from runtime.heartbeat import Beat
@@ -88,7 +88,7 @@ class Outbox:
                 self.beat.failed_with(error)
                 full = isinstance(error, NoSpace)
                 log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
-                self.beat.notes["paused"] = f"{'the log is full' if full else 'the log does not take it'}: {error}"
+                self.beat.tell(paused=f"{'the log is full' if full else 'the log does not take it'}: {error}")
                 await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
                 self.beat.began(len(batch))
                 attempt += 1
@@ -99,7 +99,7 @@ class Outbox:
                     return
                 log.error("the log refuses a segment, it goes without its records", error=str(error))
                 messages = [_bare(messages[0], error)]
-        self.beat.notes.pop("paused", None)
+        self.beat.tell(paused="")
         self.sent += len(batch)
         self.beat.began(0)
         self.beat.succeeded(len(batch))

@@ -11,9 +11,9 @@ import msgspec
 
 from contracts import codec, sources
 from contracts.projects import admitted
-from runtime.clock import iso
-from runtime.files import stat_of
-from runtime.filestat import Stat
+from contracts.codec import iso
+
+from runtime.files import Stat, stat_of
 from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
 from services.watcher.formats import Identity, identify, lines
 from services.watcher.known import Files, Handle, Known, Piece

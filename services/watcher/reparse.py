@@ -21,7 +21,7 @@ import zstandard
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
-from contracts.events import Record, RecordsReparsed, TranscriptChanged
+from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus, Message
 from runtime.errors import Transient

@@ -11,7 +11,7 @@ import msgspec
 import zstandard
 
 from contracts import codec, subjects
-from contracts.events import Checkpoint, Record, TranscriptChanged
+from contracts.transcripts import Checkpoint, Record, TranscriptChanged
 from runtime.bus import Message
 from runtime.logs import Log
 from services.watcher.changes import EDGE, edge_hash

@@ -11,7 +11,8 @@ import asyncpg
 import numpy as np
 from pgvector.asyncpg import register_vector
 
-from contracts.events import Event, RecordsEmbedded
+from contracts.events import Event
+from contracts.transcripts import RecordsEmbedded
 from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
 from services.writer import queries, rows

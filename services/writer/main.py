@@ -15,7 +15,8 @@ import asyncio
 from collections.abc import Sequence
 
 from contracts import topology
-from contracts.events import Event, Phase, RecordsEmbedded, Stage
+from contracts.events import Event, Phase, Stage
+from contracts.transcripts import RecordsEmbedded
 from runtime import bus, heartbeat
 from runtime.clock import SystemClock
 from runtime.delivery import consume, retry

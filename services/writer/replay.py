@@ -20,7 +20,8 @@ import msgspec
 from pgvector.asyncpg import register_vector
 
 from contracts import codec, topology
-from contracts.events import Event, RecordsEmbedded
+from contracts.events import Event
+from contracts.transcripts import RecordsEmbedded
 from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Permanent

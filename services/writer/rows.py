@@ -10,9 +10,9 @@ import msgspec
 
 from contracts import codec
 from contracts.codec import storable as text
-from contracts.events import (
+from contracts.events import Event
+from contracts.transcripts import (
     CHUNKABLE,
-    Event,
     Record,
     RecordsEmbedded,
     RecordsReparsed,

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import zstandard
 
-from contracts.events import Record, Stage, TranscriptChanged
+from contracts.events import Stage
 from contracts.sources import Root
+from contracts.transcripts import Record, TranscriptChanged
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
 from services.watcher.capture import Capture

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import sources
-from contracts.events import OPENERS, Record
+from contracts.transcripts import OPENERS, Record
 from services.watcher.formats import FORMATS, identify, lines
 from services.watcher.formats.base import Format, State
 from services.watcher.segments import Place, Unit, parse, split

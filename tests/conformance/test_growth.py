@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from contracts.events import Record, Stage
+from contracts.events import Stage
 from contracts.sources import Root
+from contracts.transcripts import Record
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
 from services.watcher.capture import Capture

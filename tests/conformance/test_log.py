@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts import codec, subjects, topology
-from contracts.events import Checkpoint, TranscriptChanged
+from contracts.transcripts import Checkpoint, TranscriptChanged
 from runtime.bus import Bus, Message
 from services.watcher import catalog
 from services.watcher.catalog import Positions

@@ -14,7 +14,8 @@ import pytest
 from nats.js import api
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage, TranscriptChanged
+from contracts.events import DeadLetter, Event, Stage
+from contracts.transcripts import TranscriptChanged
 from local.servers import Nats
 from runtime import bus, provision
 from runtime.bus import Bus, Message

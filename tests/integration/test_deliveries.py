@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage, TranscriptChanged
+from contracts.events import DeadLetter, Event, Stage
+from contracts.transcripts import TranscriptChanged
 from local.servers import Nats
-from runtime import bus
+from runtime import bus, pull
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock
-from runtime.delivery import pull, retry, settle
+from runtime.delivery import retry, settle
 from runtime.delivery.custody import Gate
 from runtime.errors import Permanent, TooSlow, Transient
 from runtime.heartbeat import Beat

@@ -19,18 +19,9 @@ from archive.forget import forget, survey
 from archive.proof.verify import Scope, verify
 from archive.restore import find
 from contracts import codec, subjects, topology
-from contracts.events import (
-    Chunk,
-    DeadLetter,
-    Event,
-    Kind,
-    Record,
-    RecordsEmbedded,
-    Stage,
-    TranscriptChanged,
-    TranscriptForgotten,
-)
+from contracts.events import DeadLetter, Event, Stage
 from contracts.sources import Root
+from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
 from local.servers import Nats
 from runtime import streams
 from runtime.bus import Bus, Message

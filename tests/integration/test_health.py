@@ -502,7 +502,7 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
     found = await eventually(lambda: listed(2))
     assert (await one.get("deadletters?stage=writer")).json()["total"] == 1
     answer = await one.passed(0)
-    assert answer["stages"]["writer"]["rule"] == "15 dead letters"
+    assert answer["stages"]["writer"]["rule"] == "DeadLettersGrew"
     numbers = {letter["stage"]: letter["sequence"] for letter in found["deadletters"]}
     post, headers = f"{one.url}/v1/autosave/deadletters/{{}}/retry", {"authorization": "Bearer secret"}
     assert (await one.client.post(post.format(numbers["watcher"]), headers=headers)).status_code == 409
@@ -727,7 +727,7 @@ async def test_a_huge_conversation_comes_in_pages(
     lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
-    monkeypatch.setattr("services.health.http.api.CHARACTERS", 10_000)
+    monkeypatch.setattr("services.health.http.app.CHARACTERS", 10_000)
     one = await service()
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()

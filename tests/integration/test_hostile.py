@@ -13,8 +13,8 @@ from archive.copies import Archive
 from archive.proof.verify import Scope, verify
 from archive.retention import guard
 from contracts import codec
-from contracts.events import Kind
 from contracts.sources import Root
+from contracts.transcripts import Kind
 from local.servers import Nats
 from runtime.bus import Bus, Message
 from runtime.errors import Permanent
@@ -302,7 +302,7 @@ async def test_a_tombstone_and_late_rows_of_another_writer_never_leave_a_rest(
 
     from archive.copies import decoded
     from contracts import subjects
-    from contracts.events import TranscriptForgotten
+    from contracts.transcripts import TranscriptForgotten
     from services.writer.database import store
 
     write(transcripts / "s.jsonl", "s")

@@ -13,8 +13,8 @@ from archive.copies import Archive, Segment, decoded
 from archive.proof.verify import Report, Scope, verify
 from archive.restore import Damaged, InTheWay, find, restore
 from contracts import codec, subjects, topology
-from contracts.events import TranscriptChanged
 from contracts.sources import Root
+from contracts.transcripts import TranscriptChanged
 from local.servers import Nats
 from runtime.bus import Message
 from tests.conftest import answer, jsonl, prompt

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from contracts import topology
-from contracts.events import Event, Stage, TranscriptChanged
+from contracts.events import Event, Stage
+from contracts.transcripts import TranscriptChanged
 from runtime import bus
 from runtime.bus import Bus
 from runtime.clock import SystemClock

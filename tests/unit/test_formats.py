@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context
 from services.watcher.formats.claude_code import ClaudeCode

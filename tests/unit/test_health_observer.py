@@ -6,17 +6,23 @@ import msgspec
 import pytest
 
 from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Phase, Stage
+from contracts.reasons import Reason
+from contracts.vitals import SourceVitals, WatcherVitals
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
-from services.health.http import responses
-from services.health.http.snapshot_cache import QUEUE, Desk
-from services.health.judge.instances import MOST_INSTANCES, sane
+from services.health.http import responses_archive
+from services.health.judge.beats import Instance, fold
+from services.health.judge.evaluation import Judge
+from services.health.judge.held import Held
+from services.health.judge.instances import MOST_INSTANCES, is_valid
+from services.health.judge.memory import HealthState
 from services.health.judge.observer import Observer
-from services.health.judge.rules import Status, Verdict, judge
-from services.health.judge.snapshot import Held, Letter, Snapshot
-from services.health.judge.window import BusState, Canary, ConsumerState, Instance, Lag, StreamState, fold
+from services.health.judge.rules.table import judge
+from services.health.judge.rules.verdict import Status, Verdict
+from services.health.judge.snapshot import KeptLetter, Snapshot
+from services.health.judge.window import BusState, CanaryState, ConsumerState, Lag, StreamState
 from services.health.notify.alerts import Alert, Alerts
-from services.health.observe.dead_letters import newest
+from services.health.observe.dead_letters import QUEUE, DeadLetterRequests, newest
 from tests.unit.test_health_rules import NOW, beat, one, window
 
 CONSUMERS = ("TRANSCRIPTS.embedder", "TRANSCRIPTS.writer", "EMBEDDINGS.writer")
@@ -29,7 +35,7 @@ def bus(lag: int = 0, floor: int = 10, first: int = 1, created: str = "c1") -> B
 
 
 LONGEST = 5.0
-POLLING = {"polls": 1.0}
+SAVED = WatcherVitals(backlog_bytes=0)
 
 
 class World:
@@ -38,7 +44,8 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.changes: list[HealthChanged] = []
-        self.observer = Observer(NOW, 45.0, on_change=self.changes.append)
+        self.observer = Observer(NOW, 45.0)
+        self.judge = Judge(self.observer, self.changes.append)
         self.sequence = 0
         self.silent: set[Stage] = set()
         self.facts: dict[str, object] = {}
@@ -51,6 +58,7 @@ class World:
             "sequence": self.sequence,
             "sent_at": self.now,
             "processed": 1,
+            "vitals": SAVED if stage is Stage.WATCHER else None,
         }
         made = beat(**{**facts, **self.facts, **more})
         self.observer.beat(made, self.now)
@@ -66,12 +74,26 @@ class World:
                 self.beat(stage)
         self.observer.probed(state or bus(), self.now)
         self.observer.database(database, self.now)
-        return self.observer.snapshot(self.now)
+        return self.judge.snapshot(self.now)
 
     def steps(self, count: int, seconds: float = 1.0, **more: object) -> Snapshot:
         for _ in range(count):
             snapshot = self.step(seconds, **more)  # type: ignore[arg-type]
         return snapshot
+
+
+def changed(component: str, before: str, after: str, reason: Reason, at: float) -> HealthChanged:
+    return HealthChanged(component, before, after, "…", at, reason=reason)
+
+
+def kept(observer: Observer) -> HealthState:
+    """What the next process finds, after its way over the wire."""
+    return msgspec.json.decode(msgspec.json.encode(observer.state()), type=HealthState)
+
+
+def verdict_of(observer: Observer, stage: Stage) -> Verdict:
+    """What the rules say now."""
+    return judge(observer.window(stage), observer.clock.now)
 
 
 @pytest.fixture
@@ -86,9 +108,9 @@ def test_a_crash_loop_cannot_reset_the_count() -> None:
     for boot in range(5):
         folded = fold(folded, beat(boot_id=f"boot {boot}", uptime_seconds=1.0), NOW + boot)
     assert folded.failures == 5
-    assert judge(window(folded), NOW + 5).rule == "8 crash loop"
+    assert judge(window(folded), NOW + 5).reason == "RestartLoop"
     later = fold(folded, beat(boot_id="boot 4", sequence=2, uptime_seconds=30.0), NOW + 301)
-    assert judge(window(later), NOW + 320).rule == "10 failing"  # the loop is long ago, no success came since
+    assert judge(window(later), NOW + 320).reason == "FailingRepeatedly"  # the loop is long ago, no success came since
 
 
 def test_a_success_or_a_goodbye_ends_the_count() -> None:
@@ -106,29 +128,29 @@ def test_a_beat_that_comes_twice_or_late_changes_nothing() -> None:
 
 def test_who_asks_for_work_is_seen_by_whether_the_stamp_moves() -> None:
     """Neither another machine's clock, nor a silence, nor work in hand, nor a start counts as not asking."""
-    seen = one(last_poll=5.0, gauges=POLLING)
+    seen = one(last_poll=5.0, polls=1)
     for n in range(1, 8):
-        seen = fold(seen, beat(sequence=1 + n, last_poll=5.0, gauges=POLLING), NOW + 5 * n)
+        seen = fold(seen, beat(sequence=1 + n, last_poll=5.0, polls=1), NOW + 5 * n)
     assert seen.unpolled == 35.0
-    assert judge(window(seen, stage=Stage.WATCHER), NOW + 35).rule == "7 stalled"
-    silent = fold(one(last_poll=5.0, gauges=POLLING), beat(sequence=2, last_poll=5.0, gauges=POLLING), NOW + 500)
+    assert judge(window(seen, stage=Stage.WATCHER), NOW + 35).reason == "WorkStalled"
+    silent = fold(one(last_poll=5.0, polls=1), beat(sequence=2, last_poll=5.0, polls=1), NOW + 500)
     assert silent.unpolled == 10.0  # it was frozen; that is told by its silence
-    assert fold(seen, beat(sequence=20, last_poll=6.0, gauges=POLLING), NOW + 40).unpolled == 0.0
-    assert fold(seen, beat(sequence=20, last_poll=5.0, gauges=POLLING, boot_id="b2"), NOW + 40).unpolled == 0.0
-    assert fold(seen, beat(sequence=20, last_poll=5.0, gauges=POLLING, phase=Phase.DRAINING), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=6.0, polls=1), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, polls=1, boot_id="b2"), NOW + 40).unpolled == 0.0
+    assert fold(seen, beat(sequence=20, last_poll=5.0, polls=1, phase=Phase.DRAINING), NOW + 40).unpolled == 0.0
     silent = one(last_poll=5.0)  # an older version, which told it now and then
     assert fold(silent, beat(sequence=2, last_poll=5.0), NOW + 9).unpolled == 0.0
 
 
 def test_a_lost_bus_is_no_time_without_a_look_for_work(world: World) -> None:
-    world.facts = {"last_poll": 5.0, "gauges": POLLING}
+    world.facts = {"last_poll": 5.0, "polls": 1}
     world.steps(3)
     for _ in range(10):
         world.now += 10
         world.observer.probed(BusState(error="timeout"), world.now)
         world.observer.database("", world.now)
     assert world.steps(3).status is Status.HEALTHY
-    assert world.steps(40).components["watcher"].verdict.rule == "7 stalled"
+    assert world.steps(40).components["watcher"].verdict.reason == "WorkStalled"
 
 
 def test_the_number_of_instances_is_bounded_and_told(world: World) -> None:
@@ -156,11 +178,11 @@ def test_worse_shows_after_two_looks_and_better_after_three() -> None:
     assert shown == ["healthy", "healthy", "degraded", "degraded", "degraded", "healthy"]
 
 
-@pytest.mark.parametrize("rule", ["1 bus", "2 database", "3 wiring", "4 evicted"])
-def test_root_causes_show_at_once(rule: str) -> None:
+@pytest.mark.parametrize("reason", ["BusUnreachable", "DatabaseUnreachable", "TopologyDrift", "MessagesEvicted"])
+def test_root_causes_show_at_once(reason: str) -> None:
     held = Held()
     held.take(judge(window(one()), NOW), NOW)
-    assert held.take(Verdict(Status.UNHEALTHY, rule, "…"), NOW).status == "unhealthy"
+    assert held.take(Verdict(Status.UNHEALTHY, Reason(reason), "…"), NOW).status == "unhealthy"
 
 
 def test_three_hours_of_sleep_alarm_nobody(world: World) -> None:
@@ -168,7 +190,7 @@ def test_three_hours_of_sleep_alarm_nobody(world: World) -> None:
     world.observer.probed(bus(), world.now)
     world.observer.database("", world.now)
     for _ in range(10):  # nobody has beaten yet
-        assert world.observer.snapshot(world.now).status is Status.HEALTHY
+        assert world.judge.snapshot(world.now).status is Status.HEALTHY
         world.now += 1
     assert world.steps(5).status is Status.HEALTHY
     assert [change for change in world.changes if change.before != "unknown"] == []
@@ -180,7 +202,7 @@ def test_a_clock_set_back_alarms_nobody_and_hides_nobody(world: World) -> None:
     world.silent = {Stage.WATCHER}
     for _ in range(13):
         snapshot = world.steps(10, state=bus())
-    assert snapshot.components["watcher"].verdict.rule == "10 heartbeat"
+    assert snapshot.components["watcher"].verdict.reason == "HeartbeatStale"
 
 
 def test_silence_while_the_bus_was_lost_is_nobodys_fault(world: World) -> None:
@@ -189,7 +211,7 @@ def test_silence_while_the_bus_was_lost_is_nobodys_fault(world: World) -> None:
         world.now += 10
         world.observer.probed(lost, world.now)
         world.observer.database("", world.now)
-        snapshot = world.observer.snapshot(world.now)
+        snapshot = world.judge.snapshot(world.now)
     assert snapshot.status is Status.UNHEALTHY
     assert snapshot.components["bus"].verdict.status is Status.UNHEALTHY
     assert snapshot.components["watcher"].verdict.status is Status.UNKNOWN
@@ -203,7 +225,7 @@ def test_silence_while_the_bus_was_lost_is_nobodys_fault(world: World) -> None:
 def test_a_lost_database_is_named_once(world: World) -> None:
     snapshot = world.step(database="refused")
     assert snapshot.status is Status.UNHEALTHY
-    assert snapshot.components["writer"].verdict.rule == "2 database"
+    assert snapshot.components["writer"].verdict.reason == "DatabaseUnreachable"
     assert snapshot.issues == ["database: refused"]
     assert snapshot.components["embedder"].verdict.status is Status.HEALTHY
 
@@ -214,7 +236,7 @@ def test_a_look_that_hangs_is_no_good_news(world: World) -> None:
         for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
             world.beat(stage)
         world.observer.database("", world.now)
-        snapshot = world.observer.snapshot(world.now)
+        snapshot = world.judge.snapshot(world.now)
     assert snapshot.components["bus"].verdict.status is Status.UNHEALTHY
     assert "old" in snapshot.bus_error
 
@@ -234,7 +256,7 @@ def test_a_vanished_instance_is_not_replaced_by_one_that_was_there_before(world:
         fresh.beat(beat(stage=Stage.WRITER, instance=name), world.now - age, live=False)
     fresh.probed(bus(), world.now)
     fresh.database("", world.now)
-    assert judge(fresh.window(Stage.WRITER, world.now), world.now).rule == "11 vanished"
+    assert verdict_of(fresh, Stage.WRITER).reason == "InstanceVanished"
 
 
 def test_a_beat_that_comes_before_the_jump_is_noticed_is_not_moved_twice(world: World) -> None:
@@ -244,7 +266,7 @@ def test_a_beat_that_comes_before_the_jump_is_noticed_is_not_moved_twice(world: 
     world.silent = {Stage.WRITER}
     for _ in range(14):
         snapshot = world.step(10.0)
-    assert snapshot.components["writer"].verdict.rule == "10 heartbeat"
+    assert snapshot.components["writer"].verdict.reason == "HeartbeatStale"
 
 
 @pytest.mark.parametrize("name", ["HEARTBEATS", "DEADLETTERS", "HEALTH", "ADVISORIES"])
@@ -258,40 +280,36 @@ def test_a_missing_stream_is_never_healthy(world: World, name: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"gauges": {"backlog_bytes": 1.7e308}},
-        {"gauges": {"x": float("nan")}},
+        {"vitals": WatcherVitals(backlog_bytes=10**300)},
+        {"vitals": WatcherVitals(sweep_period_seconds=float("nan"))},
+        {"vitals": WatcherVitals(sources={"x": SourceVitals(files=-(10**20))})},
         {"consecutive_failures": 10**40},
         {"processed": -1},
         {"uptime_seconds": float("inf")},
         {"instance": "x" * 201},
         {"instance": ""},
-        {"notes": {str(n): "" for n in range(501)}},
+        {"vitals": WatcherVitals(lines={f"damaged:{n}": 1 for n in range(501)})},
+        {"vitals": WatcherVitals(sources={str(n): SourceVitals() for n in range(501)})},
     ],
 )
 def test_what_cannot_be_counted_with_is_no_heartbeat(more: dict[str, object]) -> None:
-    assert sane(beat())
-    assert not sane(beat(**more))
-
-
-def test_what_a_full_system_leaves_to_the_next_health_service_is_read() -> None:
-    full = {f"failures.writer.w{number}": 1.0 for number in range(3 * 2 * MOST_INSTANCES)}
-    assert sane(beat(stage=Stage.HEALTH, gauges=full))
-    assert not sane(beat(stage=Stage.WRITER, gauges=full))
+    assert is_valid(beat())
+    assert not is_valid(beat(**more))
 
 
 def test_the_canary_is_not_blamed_for_sleep_or_a_lost_bus_and_a_restart_keeps_its_status(world: World) -> None:
-    sent = Canary(
+    sent = CanaryState(
         30.0, sent=5, arrived=4, last_sent_at=world.now, last_arrived_at=world.now - 30, waiting_since=world.now
     )
     world.observer.canary = sent
     world.now += 3 * 3600
     assert world.steps(3).components["canary"].verdict.status is Status.HEALTHY
-    assert world.observer.canary.waiting_since > world.now - 60
-    fresh = Observer(world.now, 45.0)
-    fresh.canary = Canary(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
-    fresh.restore([HealthChanged("canary", "healthy", "unhealthy", "22 canary", "lost: …", world.now)])
-    fresh.probed(bus(), world.now)
-    fresh.database("", world.now)
+    assert world.observer.canary.waiting_since > world.observer.clock.now - 60
+    fresh = Judge(Observer(world.now, 45.0))
+    fresh.observer.canary = CanaryState(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
+    fresh.restore([changed("canary", "healthy", "unhealthy", Reason.CANARY, world.now)])
+    fresh.observer.probed(bus(), world.now)
+    fresh.observer.database("", world.now)
     for _ in range(5):
         assert fresh.snapshot(world.now).components["canary"].verdict.status is Status.UNHEALTHY
 
@@ -312,22 +330,22 @@ def test_what_was_given_up_is_history_when_it_is_dealt_with(world: World, how: s
     facts = ("x", "TRANSCRIPTS", 5, 6, "error", "", "writer-0", world.now, 10, "{}")
     world.facts = {"consecutive_failures": 5}
     world.steps(3)
-    world.observer.letters[1] = Letter(1, "writer", *facts)
-    assert world.steps(3).components["writer"].verdict.rule == "10 failing"
+    world.observer.dead_letters[1] = KeptLetter(1, "writer", *facts)
+    assert world.steps(3).components["writer"].verdict.reason == "FailingRepeatedly"
     if how == "in time":
         world.steps(130, 5.0)
     else:
-        world.observer.letters.clear()
+        world.observer.dead_letters.clear()
     assert world.steps(4).components["writer"].verdict.status is Status.HEALTHY
-    assert world.step().components["watcher"].verdict.rule == "10 failing"  # nothing of it was given up
-    carried, notes = world.observer.carried()
-    assert carried["forgiven.writer.writer-0"] == 5.0
+    assert world.step().components["watcher"].verdict.reason == "FailingRepeatedly"  # nothing of it was given up
+    state = kept(world.observer)
+    assert state.forgiven == {"writer.writer-0": 5}
     fresh = Observer(world.now, 45.0)  # and stay history over a restart
     fresh.beat(world.beat(Stage.WRITER), world.now)
-    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), world.now, live=False)
+    fresh.inherit(state)
     assert fresh.instances.of[Stage.WRITER]["writer-0"].failures == 0
     world.facts = {"consecutive_failures": 6}
-    assert world.steps(3).components["writer"].verdict.rule == "20 failing"
+    assert world.steps(3).components["writer"].verdict.reason == "Failing"
     assert world.steps(1).windows[Stage.WRITER].failures == 1
 
 
@@ -346,11 +364,11 @@ def test_a_restart_is_no_progress(world: World) -> None:
         world.silent = {Stage.WRITER}
         world.beat(**facts)  # type: ignore[arg-type]
         snapshot = world.step(1.0, bus(lag=50))
-    assert snapshot.components["writer"].verdict.rule == "7 stalled"
+    assert snapshot.components["writer"].verdict.reason == "WorkStalled"
 
 
 def test_the_backlog_of_a_watcher_that_is_gone_is_not_waiting_for_the_next(world: World) -> None:
-    world.facts = {"gauges": {"backlog_bytes": 80e6}}
+    world.facts = {"vitals": WatcherVitals(backlog_bytes=80_000_000)}
     world.beat(Stage.WATCHER, instance="old")
     world.facts = {}
     world.steps(5)
@@ -362,11 +380,12 @@ def test_the_backlog_of_a_watcher_that_is_gone_is_not_waiting_for_the_next(world
 def test_a_watcher_of_another_machine_takes_nobodys_place(world: World) -> None:
     for host, takes in (("laptop-b", False), ("laptop-a", True)):
         other = World()
-        other.beat(Stage.WATCHER, notes={"host": "laptop-a"})
+        other.beat(Stage.WATCHER, vitals=WatcherVitals(host="laptop-a", backlog_bytes=0))
         other.silent = {Stage.WATCHER}
         for number in range(140):
             other.step()
-            other.beat(Stage.WATCHER, instance="new", boot_id="n", uptime_seconds=float(number), notes={"host": host})
+            told = WatcherVitals(host=host, backlog_bytes=0)
+            other.beat(Stage.WATCHER, instance="new", boot_id="n", uptime_seconds=float(number), vitals=told)
         healthy = other.step().components["watcher"].verdict.status is Status.HEALTHY
         assert healthy is takes, host
 
@@ -375,12 +394,11 @@ def test_a_goodbye_is_remembered_over_a_restart(world: World) -> None:
     world.silent = {Stage.EMBEDDER}
     world.beat(Stage.EMBEDDER, phase=Phase.STOPPED)
     assert world.steps(200, 5.0).status is Status.HEALTHY  # scaled to zero, nothing waits
-    carried, notes = world.observer.carried()
     fresh = Observer(world.now, 45.0)  # the stream has dropped the goodbye
-    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), world.now, live=False)
+    fresh.inherit(kept(world.observer))
     fresh.probed(bus(), world.now)
     fresh.database("", world.now)
-    assert judge(fresh.window(Stage.EMBEDDER, world.now), world.now).status is Status.HEALTHY
+    assert verdict_of(fresh, Stage.EMBEDDER).status is Status.HEALTHY
     fresh.beat(beat(stage=Stage.EMBEDDER, instance="e"), world.now)
     assert Stage.EMBEDDER not in fresh.instances.goodbyes
 
@@ -392,19 +410,18 @@ def test_messages_that_a_person_wanted_gone_are_no_eviction(world: World) -> Non
     lost = World()
     lost.step(state=bus(lag=50, floor=10))
     lost.step(state=bus(lag=30, floor=30, first=31))
-    carried, notes = lost.observer.carried()
     fresh = Observer(lost.now, 45.0)  # a real one outlives a restart
-    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried, notes=notes), lost.now, live=False)
+    fresh.inherit(kept(lost.observer))
     fresh.probed(bus(), lost.now)
     fresh.database("", lost.now)
-    assert judge(fresh.window(Stage.WRITER, lost.now), lost.now).rule == "4 evicted"
+    assert verdict_of(fresh, Stage.WRITER).reason == "MessagesEvicted"
 
 
 def test_after_an_outage_of_the_database_nobody_is_told_twice(world: World) -> None:
     alerts = Alerts("degraded", 300.0)
     world.facts = {"consecutive_failures": 20, "processed": 0}
     world.silent = {Stage.WATCHER, Stage.EMBEDDER}
-    world.observer.canary = Canary(30.0, 5, 4, 0, world.now, world.now - 30, 1.0, world.now)
+    world.observer.canary = CanaryState(30.0, 5, 4, 0, world.now, world.now - 30, 1.0, world.now)
     sent = [alert for _ in range(12) for alert in alerts.due(world.step(5.0, bus(lag=3), "refused"))]
     for _ in range(10):  # it answers; the writer's next try comes a little later
         sent += alerts.due(world.step(1.0, bus(lag=3)))
@@ -419,17 +436,17 @@ def test_after_an_outage_of_the_database_nobody_is_told_twice(world: World) -> N
 
 
 def test_a_canary_on_its_first_way_is_unknown_and_says_nothing_of_the_rest(world: World) -> None:
-    world.observer.canary = Canary(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
+    world.observer.canary = CanaryState(30.0, sent=1, last_sent_at=world.now, waiting_since=world.now)
     snapshot = world.steps(3)
     assert snapshot.components["canary"].verdict.status is Status.UNKNOWN
     assert snapshot.status is Status.HEALTHY
-    assert any("first line is under way" in issue for issue in snapshot.issues)
+    assert any("first line is on its way" in issue for issue in snapshot.issues)
 
 
 def test_a_line_that_waits_its_turn_is_not_lost_and_has_time_to_arrive(world: World) -> None:
     """An import of 300 s before it; then it must come, or it is lost."""
     began = world.now
-    world.observer.canary = Canary(30.0, 5, 4, 0, began, began - 30, 1.0, began)
+    world.observer.canary = CanaryState(30.0, 5, 4, 0, began, began - 30, 1.0, began)
     name = "TRANSCRIPTS.embedder"
     lag = {name: ConsumerState(Lag(900), 0, 1, "c1")}
 
@@ -446,7 +463,7 @@ def test_a_line_that_waits_its_turn_is_not_lost_and_has_time_to_arrive(world: Wo
     assert {step(began + 2) for _ in range(60)} == {"healthy"}  # its own message is in hand
     assert {step(0.0) for _ in range(15)} == {"healthy"}
     assert [step(0.0) for _ in range(12)][-1] == "unhealthy"
-    world.observer.canary = Canary(30.0, 5, 4, 0, world.now - 100, began, 1.0, world.now - 100)
+    world.observer.canary = CanaryState(30.0, 5, 4, 0, world.now - 100, began, 1.0, world.now - 100)
     assert [step(world.now - 200) for _ in range(5)][-1] == "healthy"
     world.silent = {Stage.EMBEDDER}  # it is not its turn that it waits for
     assert [step(world.now - 200) for _ in range(30)][-1] == "unhealthy"
@@ -457,9 +474,11 @@ def test_the_start_of_nats_is_the_start_of_the_grace() -> None:
     for second in range(60):
         fresh.probed(BusState(error="refused"), NOW + second)
         fresh.database("", NOW + second)
-        fresh.snapshot(NOW + second)
+        Judge(fresh).snapshot(NOW + second)
     fresh.probed(bus(), NOW + 60)
-    assert judge(fresh.window(Stage.WRITER, NOW + 72), NOW + 72).status is Status.UNKNOWN
+    fresh.clock.tick(NOW + 66)
+    fresh.clock.tick(NOW + 72)
+    assert verdict_of(fresh, Stage.WRITER).status is Status.UNKNOWN
 
 
 def test_a_pause_of_the_machine_is_no_silence(world: World) -> None:
@@ -472,7 +491,7 @@ def test_a_pause_of_the_machine_is_no_silence(world: World) -> None:
 
 def test_a_dead_stage_is_told_at_once_though_it_was_told_well_a_minute_ago(world: World) -> None:
     alerts = Alerts("degraded", 300.0)
-    alerts.restore([AlertDelivered("writer", "healthy", "13 crashed", world.now - 10)])
+    alerts.restore([AlertDelivered("writer", "healthy", world.now - 10, reason=Reason.INSTANCE_CRASHED)])
     world.facts = {"processed": 0, "consecutive_failures": 9}
     sent = [alert for _ in range(3) for alert in alerts.due(world.step())]
     assert ("writer", "unhealthy") in [(alert.component, alert.status) for alert in sent]
@@ -490,12 +509,12 @@ def test_unknown_is_no_recovery_to_be_told(world: World) -> None:
 def test_eviction_and_a_recreated_consumer_are_noticed(world: World) -> None:
     world.step(state=bus(lag=50, floor=10))
     snapshot = world.step(state=bus(lag=30, floor=30, first=31))
-    assert snapshot.components["writer"].verdict.rule == "4 evicted"
+    assert snapshot.components["writer"].verdict.reason == "MessagesEvicted"
     assert snapshot.components["writer"].verdict.cause.startswith("20 messages left")
     other = World()
     other.steps(3)
     snapshot = other.steps(2, state=bus(lag=90, floor=0, created="c2"))
-    assert snapshot.components["embedder"].verdict.rule == "14 recreated"
+    assert snapshot.components["embedder"].verdict.reason == "ConsumerRecreated"
 
 
 def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: World) -> None:
@@ -509,9 +528,9 @@ def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: Worl
         world.beat(Stage.EMBEDDER, **new)
         world.observer.probed(bus(), world.now)
         world.observer.database("", world.now)
-        snapshot = world.observer.snapshot(world.now)
+        snapshot = world.judge.snapshot(world.now)
         if number == 100:
-            assert snapshot.components["embedder"].verdict.rule == "11 vanished"
+            assert snapshot.components["embedder"].verdict.reason == "InstanceVanished"
     assert snapshot.components["embedder"].verdict.status is Status.HEALTHY
     assert list(snapshot.windows[Stage.EMBEDDER].alive) == ["embedder-1"]
 
@@ -519,28 +538,28 @@ def test_a_vanished_instance_is_forgiven_when_another_took_its_place(world: Worl
 def test_a_restarted_health_service_knows_what_it_knew(world: World) -> None:
     world.observer.beat(beat(stage=Stage.WRITER, instance="writer-0", boot_id="b9", uptime_seconds=1.0), world.now)
     world.observer.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
-    carried, _ = world.observer.carried()
-    assert carried == {"failures.writer.writer-0": 8.0}
+    state = kept(world.observer)
+    assert state.failures == {"writer.writer-0": 8}
     world.steps(3)
-    fresh = Observer(world.now, 45.0)
+    fresh = Judge(Observer(world.now, 45.0))
     fresh.restore(world.changes)
-    # the stream has dropped the beats of the first boot; ours still tells of it
-    fresh.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
-    fresh.beat(beat(stage=Stage.HEALTH, instance="health", gauges=carried), world.now, live=False)
-    assert fresh.instances.of[Stage.WRITER]["writer-0"].failures == 8
-    later = Observer(world.now, 45.0)  # nobody watched in between: what was shown then says nothing
+    # the stream has dropped the heartbeats of the first boot; the state still tells of it
+    fresh.observer.beat(beat(7, stage=Stage.WRITER, instance="writer-0", boot_id="b9", sequence=2), world.now)
+    fresh.observer.inherit(msgspec.structs.replace(state, at=world.now))
+    assert fresh.observer.instances.of[Stage.WRITER]["writer-0"].failures == 8
+    later = Judge(Observer(world.now, 45.0))  # nobody watched in between: what was shown then says nothing
     later.restore(world.changes, shown=False)
     assert len(later.changes) == len(world.changes)
-    assert {held.shown.rule for held in later.held.values()} == {"0 start"}
-    for name, held in world.observer.held.items():
+    assert {held.shown.reason for held in later.held.values()} == {"Starting"}
+    for name, held in world.judge.held.items():
         assert (fresh.held[name].shown.status, fresh.held[name].since) == (held.shown.status, held.since), name
 
 
 def test_dead_letters_are_of_their_stage_and_of_concern_for_ten_minutes(world: World) -> None:
     facts = ("x", "TRANSCRIPTS", 5, 6, "error", "", "embedder-0", world.now, 10, "{}")
-    world.observer.letters[1] = Letter(1, "embedder", *facts)
+    world.observer.dead_letters[1] = KeptLetter(1, "embedder", *facts)
     snapshot = world.steps(2)
-    assert snapshot.components["embedder"].verdict.rule == "15 dead letters"
+    assert snapshot.components["embedder"].verdict.reason == "DeadLettersGrew"
     assert snapshot.components["writer"].verdict.status is Status.HEALTHY
     assert world.steps(130, 5.0).components["embedder"].verdict.status is Status.HEALTHY
 
@@ -591,7 +610,7 @@ def test_graver_is_told_at_once_and_the_least_status_counts(world: World) -> Non
 
 def told(*alerts: Alert) -> list[AlertDelivered]:
     """As the stream holds what people got."""
-    return [AlertDelivered(one.component, one.status, one.rule, one.at, one.fault_since) for one in alerts]
+    return [AlertDelivered(one.component, one.status, one.at, one.fault_since, one.reason) for one in alerts]
 
 
 def test_a_restart_tells_nothing_again_and_forgets_nothing_untold(world: World) -> None:
@@ -613,20 +632,20 @@ def test_what_this_process_has_told_is_newer_than_what_the_stream_tells(world: W
     lost = BusState(error="gone")
     sent = [alert for _ in range(3) for alert in alerts.due(world.step(state=lost))]
     assert [alert.component for alert in sent] == ["bus"]
-    alerts.restore([AlertDelivered("bus", "healthy", "1 bus", world.now - 900)])
+    alerts.restore([AlertDelivered("bus", "healthy", world.now - 900, reason=Reason.BUS_UNREACHABLE)])
     late = [alert for _ in range(310) for alert in alerts.due(world.step())]
     assert [(alert.component, alert.resolved) for alert in late] == [("bus", True)]
 
 
 def test_changes_of_the_past_come_before_those_of_this_process(world: World) -> None:
     """The bus was away when it began: it has judged and told before it could read what was."""
-    fresh = Observer(world.now, 45.0)
-    fresh.probed(BusState(error="gone"), world.now)
-    fresh.database("", world.now)
+    fresh = Judge(Observer(world.now, 45.0))
+    fresh.observer.probed(BusState(error="gone"), world.now)
+    fresh.observer.database("", world.now)
     fresh.snapshot(world.now)
     mine = list(fresh.changes)
     assert mine
-    past = [HealthChanged("bus", "unhealthy", "healthy", "1 bus", "reachable", world.now - 60)]
+    past = [changed("bus", "unhealthy", "healthy", Reason.BUS_UNREACHABLE, world.now - 60)]
     fresh.restore(past)
     assert list(fresh.changes) == past + mine
     assert fresh.held["bus"].shown.status is Status.UNHEALTHY
@@ -634,16 +653,16 @@ def test_changes_of_the_past_come_before_those_of_this_process(world: World) -> 
 
 def test_a_retry_is_under_way_at_once_and_once(world: World) -> None:
     facts = ("x", "TRANSCRIPTS", 5, 6, "error", "", "embedder-0", world.now, 10, "{}")
-    world.observer.letters[1] = Letter(1, "embedder", *facts, retry="it failed again")
-    snapshot, desk = world.step(), Desk()
+    world.observer.dead_letters[1] = KeptLetter(1, "embedder", *facts, retry="it failed again")
+    snapshot, asked = world.step(), DeadLetterRequests()
 
     def shown() -> str:
-        return responses.deadletters(snapshot, None, 20, 0, desk.asked).deadletters[0].retry
+        return responses_archive.deadletters(snapshot, None, 20, 0, asked.pending).deadletters[0].retry
 
     assert shown() == "it failed again"
-    assert [desk.ask(1) for _ in range(3)] == [True] * 3
-    assert (desk.requests.qsize(), shown()) == (1, "pending")
-    assert [desk.ask(number) for number in range(2, QUEUE + 2)] == [True] * (QUEUE - 1) + [False]
+    assert [asked.ask(1) for _ in range(3)] == [True] * 3
+    assert (asked.queue.qsize(), shown()) == (1, "pending")
+    assert [asked.ask(number) for number in range(2, QUEUE + 2)] == [True] * (QUEUE - 1) + [False]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_the_loop_that_is_longest_without_contact_counts() -> None:
     beat.polled("b")
     assert (beat.last_poll, beat.unpolled_seconds()) == (1540.0, 7.0)
     beat.phase = Phase.RUNNING
-    assert (beat.event().last_poll, beat.event().gauges["polls"]) == (1540.0, 2.0)
+    assert (beat.event().last_poll, beat.event().polls) == (1540.0, 2)
 
 
 def holder(folder: Path) -> tuple[subprocess.Popen[str], str]:

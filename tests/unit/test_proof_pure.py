@@ -20,7 +20,8 @@ from archive.proof.kept import Kept
 from archive.retention import DEFAULT_DAYS, Guard, cleanup_days
 from contracts import sources
 from contracts.sources import Root
-from services.health.judge.ledger import ledger
+from contracts.vitals import SourceVitals, WatcherVitals
+from services.health.http.ledger import accounts, balanced
 from services.watcher.shrink import TooLarge, shrink
 
 values = st.recursive(
@@ -109,25 +110,26 @@ def test_the_difference_of_two_texts_holds_all_of_it(one: bytes, other: bytes) -
 
 
 def test_the_ledger_names_each_gap_by_source() -> None:
-    gauges = {
-        "files.codex": 2, "discovered_bytes.codex": 100, "captured_bytes.codex": 90,
-        "present_published_bytes.codex": 80, "published_bytes.codex": 180,
-        "published_bytes": 180, "absent_files": 1, "discovered_bytes": 100,
-    }  # fmt: skip
-    found = ledger(gauges, [{"source": "codex", "stored_bytes": 170, "texts": 9, "embedded": 7},
-                            {"source": "pi", "stored_bytes": 5, "texts": 0, "embedded": 0}])  # fmt: skip
+    codex = SourceVitals(
+        files=2, discovered_bytes=100, captured_bytes=90, present_published_bytes=80, published_bytes=180
+    )
+    rows = [
+        {"source": "codex", "stored_bytes": 170, "texts": 9, "embedded": 7},
+        {"source": "pi", "stored_bytes": 5, "texts": 0, "embedded": 0},
+    ]
+    total, sources_ = accounts(WatcherVitals(sources={"codex": codex}), rows)
     gaps = {"uncaptured_bytes": 10, "unpublished_bytes": 10, "unstored_bytes": 10, "unembedded_texts": 2}
-    assert (found["balanced"], found["sources"]["codex"]["gaps"], found["absent_files"]) == (False, gaps, 1)
-    assert found["total"]["stored_bytes"] == 175
-    assert found["sources"]["pi"]["gaps"]["unstored_bytes"] == 0
-    assert ledger({}, [])["balanced"]
+    assert (balanced(sources_), sources_["codex"].gaps) == (False, gaps)
+    assert total.stored_bytes == 175
+    assert sources_["pi"].gaps["unstored_bytes"] == 0
+    assert balanced(accounts(WatcherVitals(), [])[1])
 
 
 def test_a_gap_of_one_source_is_not_hidden_by_another() -> None:
-    gauges = {"published_bytes.codex": 10, "published_bytes.pi": 10}
+    told = WatcherVitals(sources={name: SourceVitals(published_bytes=10) for name in ("codex", "pi")})
     stored = {"codex": 0, "pi": 20}
     rows = [{"source": name, "stored_bytes": size, "texts": 0, "embedded": 0} for name, size in stored.items()]
-    assert not ledger(gauges, rows)["balanced"]
+    assert not balanced(accounts(told, rows)[1])
 
 
 def test_roots_are_distinct_and_named_sources_win() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from contracts import codec
-from contracts.events import Kind, Record, RecordsEmbedded, TranscriptChanged
+from contracts.transcripts import Kind, Record, RecordsEmbedded, TranscriptChanged
 from services.embedder.embed import embeddable as to_embed
 from services.writer import rows
 

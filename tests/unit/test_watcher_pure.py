@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import codec
-from contracts.events import Checkpoint, TranscriptChanged
 from contracts.sources import Root
-from runtime.filestat import Stat
+from contracts.transcripts import Checkpoint, TranscriptChanged
+from runtime.files import Stat
 from services.watcher.changes import Verdict, judge
 from services.watcher.known import Files, Known
 from services.watcher.reading import step

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contracts import subjects
-from services.health.http import schemas
-from services.health.http.responses import iso
+from contracts.http import archive
+from contracts.http import health as http
+from contracts.reasons import Reason
+from contracts.vitals import EmbedderVitals, WatcherVitals
+from contracts.codec import iso
+
 
 AT = "2026-08-01T10:00:00.000Z"
-METRICS = schemas.DaemonMetrics(4120, 3, 0, None, 86400.0)
-LAG = schemas.StageLag("messages", 120, 24, 14.2, 35.0, "draining", 4.1)
-INSTANCE = schemas.InstanceState(
+METRICS = http.DaemonMetrics(4120, 3, 0, None, 86400.0)
+LAG = http.StageLag("messages", 120, 24, 14.2, 35.0, "draining", 4.1)
+INSTANCE = http.InstanceState(
     "running",
     2.1,
     0,
@@ -24,19 +28,18 @@ INSTANCE = schemas.InstanceState(
     7200.0,
     4711,
     "0.1.0",
-    {"chunks": 5120.0},
-    {"model": "MiniLM"},
+    EmbedderVitals(model="all-MiniLM-L6-v2:384:0f3a", chunks=5120),
 )
-STAGE = schemas.StageHealth(
-    "healthy", "21 healthy", "catching up, about 35 s left", AT, 0, 2.1, 1, 0, {"embedder-0": INSTANCE}, LAG
+STAGE = http.StageHealth(
+    "healthy", Reason.HEALTHY, "catching up, about 35 s left", AT, 0, 2.1, 1, 0, {"embedder-0": INSTANCE}, LAG
 )
-FINE = schemas.Reachable("reachable", "")
-CANARY = schemas.CanaryHealth(True, "healthy", "from disk to vector in 1.2 s", AT, 1.2, 2880, 2880, 0)
-READY = schemas.Ready(True, "ok", "ok")
-HEALTH = schemas.Health(
+FINE = http.Reachable("reachable", "")
+CANARY = http.CanaryHealth(True, "healthy", "from disk to vector in 1.2 s", AT, 1.2, 2880, 2880, 0)
+READY = http.Ready(True, "ok", "ok")
+HEALTH = http.Health(
     "healthy",
     AT,
-    schemas.Daemon(2.1, 12.0, METRICS),
+    http.Daemon(2.1, 12.0, METRICS),
     [],
     "all stages are healthy",
     AT,
@@ -45,19 +48,19 @@ HEALTH = schemas.Health(
     CANARY,
     {"embedder": STAGE},
 )
-UNHEALTHY = schemas.Health(
+UNHEALTHY = http.Health(
     "unhealthy",
     AT,
-    schemas.Daemon(2.1, 12.0, METRICS),
+    http.Daemon(2.1, 12.0, METRICS),
     ["database: no answer in time (TimeoutError)"],
     "writer: the database does not take rows: no answer in time (TimeoutError)",
     AT,
     FINE,
-    schemas.Reachable("unreachable", "no answer in time (TimeoutError)"),
+    http.Reachable("unreachable", "no answer in time (TimeoutError)"),
     CANARY,
     {"embedder": STAGE},
 )
-STATS = schemas.Stats(
+STATS = http.Stats(
     AT,
     AT,
     232,
@@ -68,46 +71,60 @@ STATS = schemas.Stats(
     6995,
     8499,
     AT,
-    [schemas.Coverage("all-MiniLM-L6-v2:384:0f3a", "all-MiniLM-L6-v2", 6995, 6995)],
-    {"files": 232.0, "captured_bytes": 73400320.0},
-    {"TRANSCRIPTS": schemas.StreamFigures(545, 31_000_000, 68_719_476_736)},
+    [http.Coverage("all-MiniLM-L6-v2:384:0f3a", "all-MiniLM-L6-v2", 6995, 6995)],
+    WatcherVitals(files=232, captured_bytes=73_400_320),
+    {"TRANSCRIPTS": http.StreamFigures(545, 31_000_000, 68_719_476_736)},
 )
-ACCOUNT = schemas.Account(232, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 6995, 6995, {})
-LEDGER = schemas.Ledger(AT, True, ACCOUNT, {"claude-code": ACCOUNT}, 0, 0, 0, 0, 0)
+ACCOUNT = http.Account(232, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 6995, 6995, {})
+LEDGER = http.Ledger(AT, True, ACCOUNT, {"claude-code": ACCOUNT}, 0, 0, 0, 0, 0)
 CONVERSATION_ROW = ("7d0f…", "claude-code", "3f2a…-9c1d", "3f2a…", "/home/dana/src/tidepool", "prompt")
-RECENT = schemas.Recent(
-    [schemas.Conversation(*CONVERSATION_ROW, "why does the build wait?", "It waits for …", ["Bash"], AT, AT)],
+RECENT = archive.Recent(
+    [archive.Conversation(*CONVERSATION_ROW, "why does the build wait?", "It waits for …", ["Bash"], AT, AT)],
     1,
     0,
     1204,
     1,
 )
-CONVERSATION = schemas.FullConversation(
+CONVERSATION = archive.FullConversation(
     *CONVERSATION_ROW,
     "why does the build wait?",
     "It waits for …",
     ["Bash"],
     AT,
     AT,
-    [schemas.ConversationRecord("prompt", "user", "why does the build wait?", "", "", AT)],
+    [archive.ConversationRecord("prompt", "user", "why does the build wait?", "", "", AT)],
     False,
     0,
     1,
     None,
 )
-TIMELINE = schemas.Timeline(
+CHANGE = http.Change(
+    "writer", "healthy", "unhealthy", Reason.DATABASE_UNREACHABLE, "the database does not take rows", AT, 3600.0, 0
+)
+TIMELINE = archive.Timeline(
     7,
-    [schemas.Bucket(AT, 12, 40, 181_000)],
-    [schemas.Bucket("2026-08-01", 120, 400, 1_810_000)],
-    [schemas.Change("writer", "healthy", "unhealthy", "2 database", "the database does not take rows", AT, 3600.0, 0)],
+    [archive.Bucket(AT, 12, 40, 181_000)],
+    [archive.Bucket("2026-08-01", 120, 400, 1_810_000)],
+    [
+        http.Change(
+            "writer",
+            "healthy",
+            "unhealthy",
+            Reason.DATABASE_UNREACHABLE,
+            "the database does not take rows",
+            AT,
+            3600.0,
+            0,
+        )
+    ],
     1,
     0,
     1,
     None,
 )
-DEADLETTERS = schemas.DeadLetters(
+DEADLETTERS = archive.DeadLetters(
     [
-        schemas.DeadLetterItem(
+        archive.DeadLetterItem(
             7,
             "writer",
             subjects.changed("claude-code", "3f2a"),
@@ -132,12 +149,12 @@ DEADLETTERS = schemas.DeadLetters(
 )
 
 
-def starting(now: float) -> schemas.Health:
+def starting(now: float) -> http.Health:
     """Health before the first judgement: nothing is known, and that is not healthy."""
-    unknown = schemas.Reachable("unknown", "not asked yet")
-    daemon = schemas.Daemon(None, None, schemas.DaemonMetrics(0, 0, 0, None, 0.0))
+    unknown = http.Reachable("unknown", "not asked yet")
+    daemon = http.Daemon(None, None, http.DaemonMetrics(0, 0, 0, None, 0.0))
     at = iso(now)
-    canary = schemas.CanaryHealth(False, "unknown", "not asked yet", at, None, 0, 0, 0)
-    return schemas.Health(
+    canary = http.CanaryHealth(False, "unknown", "not asked yet", at, None, 0, 0, 0)
+    return http.Health(
         "unknown", at, daemon, ["starting: nothing is known yet"], "starting", at, unknown, unknown, canary, {}
     )

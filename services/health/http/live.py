@@ -1,28 +1,30 @@
-"""The dashboard's event: everything it draws that is no content, in one message. Pure."""
+"""What the dashboard is told whenever it is new. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Any
 
 import msgspec
 
+from contracts import topology
+from contracts.http.health import Live
 from services.health.http import responses
+from services.health.http.responses_archive import outcome
 from services.health.judge.snapshot import Snapshot
 
 CHANGES = 30
 
 
-def body(snapshot: Snapshot, asked: Set[int] = frozenset()) -> bytes:
-    """JSON: `health`, `ledger`, `stats`, `changes`, `deadletters`, `counted` (changes when there is more to show)."""
+def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> bytes:
+    """JSON of a `Live`; `pending` are dead letters with a retry or drop under way."""
     stats = responses.stats(snapshot)
-    told: dict[str, Any] = {
-        "health": responses.health(snapshot),
-        "ledger": responses.ledger(snapshot),
-        "stats": {name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
-        "changes": [responses.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
-        "deadletters": snapshot.bus.messages("DEADLETTERS"),
-        "retries": [[one.sequence, responses.outcome(one, asked)] for one in snapshot.letters],
-        "counted": stats.counted_at,
-    }
-    return msgspec.json.encode(told)
+    live = Live(
+        health=responses.health(snapshot),
+        ledger=responses.ledger(snapshot),
+        stats={name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
+        changes=[responses.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
+        deadletters=snapshot.bus.messages(topology.DEADLETTERS.name),
+        retries=[(one.sequence, outcome(one, pending)) for one in snapshot.dead_letters],
+        counted=stats.counted_at,
+    )
+    return msgspec.json.encode(live)

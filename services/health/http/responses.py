@@ -1,37 +1,54 @@
-"""Snapshot to the bodies of the API. Pure."""
+"""Snapshot to the bodies of the API: the state of the system. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
+from contracts import vitals
 from contracts.events import HealthChanged, Stage
+from contracts.http.health import (
+    CanaryHealth,
+    Change,
+    Coverage,
+    Daemon,
+    DaemonMetrics,
+    Health,
+    InstanceState,
+    Ledger,
+    Reachable,
+    Ready,
+    StageHealth,
+    StageLag,
+    Stats,
+    StreamFigures,
+)
 from contracts.sources import CANARY
-from services.health.http import schemas
-from services.health.judge import ledger as ledgers
-from services.health.judge.rules import AGE_DEGRADED, Status
-from services.health.judge.snapshot import Letter, Snapshot
+from contracts.vitals import WatcherVitals
+from contracts.codec import iso
+
+from services.health.http.ledger import accounts, balanced
+from services.health.judge.beats import CRASHES_SECONDS, Instance
+from services.health.judge.rules.impaired import AGE_DEGRADED
+from services.health.judge.rules.verdict import Status
+from services.health.judge.snapshot import Snapshot
 from services.health.judge.trends import eta, trend
-from services.health.judge.window import Instance, StageWindow, throughput
+from services.health.judge.window import StageWindow, throughput
 
 COUNTS = ("transcripts", "segments", "stored_bytes", "records", "conversations", "texts", "chunks")
-IMPORTED = ("conversations", "segments", "bytes")
-T = TypeVar("T")
 
 
-def health(snapshot: Snapshot) -> schemas.Health:
+def health(snapshot: Snapshot) -> Health:
     """The health answer: the old system's shape for the watcher, and everything else beside it."""
-    now = snapshot.at
     watcher = snapshot.windows[Stage.WATCHER]
     progress = watcher.last_progress()
     canary = snapshot.components["canary"]
-    return schemas.Health(
+    return Health(
         status=snapshot.status,
-        timestamp=iso(now),
-        daemon=schemas.Daemon(
-            heartbeat_age_seconds=_rounded(watcher.age(now)),
-            last_import_age_seconds=_rounded(max(0.0, now - progress)) if progress else None,
+        timestamp=iso(snapshot.at),
+        daemon=Daemon(
+            heartbeat_age_seconds=_rounded(watcher.age(snapshot.now)),
+            last_import_age_seconds=_rounded(max(0.0, snapshot.at - progress)) if progress else None,
             metrics=_metrics(watcher),
         ),
         issues=snapshot.issues,
@@ -39,7 +56,7 @@ def health(snapshot: Snapshot) -> schemas.Health:
         since=iso(snapshot.since),
         bus=_reachable(snapshot.bus_error),
         database=_reachable(snapshot.database_error),
-        canary=schemas.CanaryHealth(
+        canary=CanaryHealth(
             enabled=bool(snapshot.canary.period),
             status=canary.verdict.status,
             cause=canary.verdict.cause,
@@ -58,149 +75,74 @@ def http_status(snapshot: Snapshot) -> int:
     return 200 if snapshot.status in (Status.HEALTHY, Status.DEGRADED) else 503
 
 
-def ready(snapshot: Snapshot) -> schemas.Ready:
+def ready(snapshot: Snapshot) -> Ready:
     """Bus and database at the last look."""
     good = not snapshot.bus_error and not snapshot.database_error
-    return schemas.Ready(good, snapshot.bus_error or "ok", snapshot.database_error or "ok")
+    return Ready(good, snapshot.bus_error or "ok", snapshot.database_error or "ok")
 
 
-def stats(snapshot: Snapshot) -> schemas.Stats:
+def stats(snapshot: Snapshot) -> Stats:
     """Counts, coverage by model, and the bytes from disk to database."""
     figures = snapshot.figures
-    return schemas.Stats(
+    return Stats(
         timestamp=iso(snapshot.at),
         counted_at=iso(figures["counted_at"]) if figures else None,
         newest=when(figures.get("newest")),
-        coverage=[schemas.Coverage(**row) for row in snapshot.coverage],
-        watcher=gauges(snapshot),
+        coverage=[Coverage(**row) for row in snapshot.coverage],
+        watcher=watchers(snapshot),
         streams={
-            name: schemas.StreamFigures(state.messages, state.bytes, state.max_bytes)
+            name: StreamFigures(state.messages, state.bytes, state.max_bytes)
             for name, state in snapshot.bus.streams.items()
         },
         **{name: figures.get(name) for name in COUNTS},
     )
 
 
-def ledger(snapshot: Snapshot) -> schemas.Ledger:
+def ledger(snapshot: Snapshot) -> Ledger:
     """Continuous loss accounting, per source and in total."""
-    found = ledgers.ledger(gauges(snapshot), snapshot.ledger)
-    total, sources, balanced = found.pop("total"), found.pop("sources"), found.pop("balanced")
-    age = snapshot.windows[Stage.WATCHER].age(snapshot.at)
-    known = bool(snapshot.figures) and age is not None and age < AGE_DEGRADED
-    return schemas.Ledger(
+    told = watchers(snapshot)
+    total, sources = accounts(told, snapshot.ledger)
+    age = snapshot.windows[Stage.WATCHER].age(snapshot.now)
+    known = bool(snapshot.figures) and told.files is not None and age is not None and age < AGE_DEGRADED
+    return Ledger(
         timestamp=iso(snapshot.at),
-        balanced=balanced if known else None,
-        total=schemas.Account(**total),
-        sources={name: schemas.Account(**account) for name, account in sources.items()},
-        **found,
-    )
-
-
-def recent(snapshot: Snapshot, limit: int, offset: int) -> schemas.Recent:
-    """One page of the newest conversations."""
-    page, following = paged(snapshot.recent, limit, offset)
-    found = [schemas.Conversation(**dated(row)) for row in page]
-    return schemas.Recent(found, len(found), offset, len(snapshot.recent), following)
-
-
-def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: int) -> schemas.FullConversation:
-    """One exchange with one page of its records."""
-    facts = dated(whole)
-    cut = facts.pop("cut")
-    total = records[0]["total"] if records else 0
-    end = offset + len(records)
-    following = end if records and end < total else None
-    listed = [schemas.ConversationRecord(**{n: v for n, v in dated(row).items() if n != "total"}) for row in records]
-    return schemas.FullConversation(
-        **facts,
-        records=listed,
-        truncated=bool(cut) or following is not None,
-        offset=offset,
+        balanced=balanced(sources) if known else None,
         total=total,
-        next=following,
+        sources=sources,
+        absent_files=told.absent_files,
+        absent_backlog_bytes=told.absent_backlog_bytes,
+        unreadable_files=told.unreadable_files,
+        ignored_files=told.ignored_files,
+        forgotten_files=told.forgotten_files,
     )
 
 
-def timeline(snapshot: Snapshot, days: int, limit: int, offset: int) -> schemas.Timeline:
-    """Imports of the last `days` per hour (of the last two days) and per day; one page of the status changes."""
-    first = snapshot.at - days * 86400
-    daily = [row for row in snapshot.daily if row["start"].timestamp() > first - 86400]
-    hourly = [row for row in snapshot.hourly if row["start"].timestamp() > snapshot.at - min(days, 2) * 86400 - 3600]
-    changes = [change for change in reversed(snapshot.changes) if change.at >= first]
-    page, following = paged(changes, limit, offset)
-    return schemas.Timeline(
-        days=days,
-        hourly=[schemas.Bucket(iso(r["start"].timestamp()), *(r[name] for name in IMPORTED)) for r in hourly],
-        daily=[schemas.Bucket(r["start"].strftime("%Y-%m-%d"), *(r[name] for name in IMPORTED)) for r in daily],
-        changes=[change_of(change) for change in page],
-        count=len(page),
-        offset=offset,
-        total=len(changes),
-        next=following,
-    )
+def watchers(snapshot: Snapshot) -> WatcherVitals:
+    """What the watchers tell, added up; without the canary's lines."""
+    alive = snapshot.windows[Stage.WATCHER].alive.values()
+    return vitals.total((one.watcher for one in alive), without=CANARY)
 
 
-def change_of(change: HealthChanged) -> schemas.Change:
+def change_of(change: HealthChanged) -> Change:
     """A status change for people."""
-    return schemas.Change(
-        change.component,
-        change.before,
-        change.after,
-        change.rule,
-        change.cause,
-        iso(change.at),
-        round(change.seconds, 3),
-        change.consecutive_failures,
+    return Change(
+        component=change.component,
+        before=change.before,
+        after=change.after,
+        reason=change.reason,
+        cause=change.cause,
+        at=iso(change.at),
+        seconds=round(change.seconds, 3),
+        consecutive_failures=change.consecutive_failures,
     )
 
 
-def deadletters(
-    snapshot: Snapshot, stage: str | None, limit: int, offset: int, asked: Set[int] = frozenset()
-) -> schemas.DeadLetters:
-    """One page of the dead letters, newest first; `asked` are those with a retry under way."""
-    wanted = [letter for letter in snapshot.letters if stage in (None, letter.stage)]
-    page, following = paged(wanted, limit, offset)
-    return schemas.DeadLetters(
-        [_letter(letter, asked) for letter in page],
-        snapshot.bus.messages("DEADLETTERS"),
-        len(page),
-        offset,
-        len(wanted),
-        following,
-    )
-
-
-def paged(rows: Sequence[T], limit: int, offset: int) -> tuple[Sequence[T], int | None]:
-    """One page, and the offset of the next one, if there is one."""
-    return rows[offset : offset + limit], offset + limit if offset + limit < len(rows) else None
-
-
-def gauges(snapshot: Snapshot) -> dict[str, float]:
-    """The watchers' gauges, added up; without the canary's."""
-    found: dict[str, float] = {}
-    for one in snapshot.windows[Stage.WATCHER].alive.values():
-        for name, value in one.beat.gauges.items():
-            if not name.endswith(f".{CANARY}"):
-                found[name] = found.get(name, 0) + value
-    return found
-
-
-def outcome(letter: Letter, asked: Set[int]) -> str:
-    """What became of a retry."""
-    return "pending" if letter.sequence in asked else letter.retry
-
-
-def _letter(letter: Letter, asked: Set[int]) -> schemas.DeadLetterItem:
-    told = {name: getattr(letter, name) for name in letter.__struct_fields__}
-    return schemas.DeadLetterItem(**{**told, "at": iso(letter.at), "retry": outcome(letter, asked)})
-
-
-def _stage(snapshot: Snapshot, stage: Stage) -> schemas.StageHealth:
-    window, now = snapshot.windows[stage], snapshot.at
+def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
+    window, now = snapshot.windows[stage], snapshot.now
     component = snapshot.components[stage]
-    return schemas.StageHealth(
+    return StageHealth(
         status=component.verdict.status,
-        rule=component.verdict.rule,
+        reason=component.verdict.reason,
         cause=component.verdict.cause,
         since=iso(component.since),
         consecutive_failures=window.failures,
@@ -208,9 +150,9 @@ def _stage(snapshot: Snapshot, stage: Stage) -> schemas.StageHealth:
         desired=window.desired or len(window.alive),
         dead_letters=window.dead_letters,
         instances={name: _instance(one, now) for name, one in sorted(window.alive.items())},
-        lag=schemas.StageLag(
+        lag=StageLag(
             unit="bytes" if stage is Stage.WATCHER else "messages",
-            pending=window.lag.pending,
+            pending=window.lag.pending if window.lag.known else None,
             ack_pending=window.lag.ack_pending,
             age_seconds=round(window.lag_age(now), 3),
             eta_seconds=_rounded(eta(window)),
@@ -220,13 +162,13 @@ def _stage(snapshot: Snapshot, stage: Stage) -> schemas.StageHealth:
     )
 
 
-def _instance(one: Instance, now: float) -> schemas.InstanceState:
+def _instance(one: Instance, now: float) -> InstanceState:
     beat = one.beat
-    return schemas.InstanceState(
+    return InstanceState(
         phase=beat.phase,
         heartbeat_age_seconds=round(one.age(now), 3),
         consecutive_failures=one.failures,
-        crashes=one.crashed_within(now, 300.0),
+        crashes=one.crashed_within(now, CRASHES_SECONDS),
         processed=beat.processed,
         failed=beat.failed,
         in_flight=beat.in_flight,
@@ -237,14 +179,13 @@ def _instance(one: Instance, now: float) -> schemas.InstanceState:
         uptime_seconds=round(beat.uptime_seconds, 1),
         pid=beat.pid,
         version=beat.service_version,
-        gauges=beat.gauges,
-        notes=beat.notes,
+        vitals=beat.vitals,
     )
 
 
-def _metrics(window: StageWindow) -> schemas.DaemonMetrics:
+def _metrics(window: StageWindow) -> DaemonMetrics:
     beats = [one.beat for one in window.alive.values()]
-    return schemas.DaemonMetrics(
+    return DaemonMetrics(
         total_imported=sum(beat.total_imported for beat in beats),
         last_import_count=sum(beat.last_import_count for beat in beats),
         consecutive_failures=window.failures,
@@ -253,17 +194,12 @@ def _metrics(window: StageWindow) -> schemas.DaemonMetrics:
     )
 
 
-def _reachable(error: str) -> schemas.Reachable:
-    return schemas.Reachable("unreachable" if error else "reachable", error)
+def _reachable(error: str) -> Reachable:
+    return Reachable("unreachable" if error else "reachable", error)
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def iso(at: float) -> str:
-    """Unix time as ISO 8601 in UTC with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def when(at: datetime | None) -> str | None:

@@ -1,13 +1,14 @@
-"""The instances of all stages, folded from their beats; what of it outlives this process. Pure but for its state."""
+"""The instances of all stages, folded from their heartbeats. Pure but for its state."""
 
 from __future__ import annotations
 
 import msgspec
 
+from contracts import vitals
 from contracts.events import Heartbeat, Phase, Stage
-from services.health.judge import rules
-from services.health.judge.snapshot import STAGES
-from services.health.judge.window import Instance, fold
+from services.health.judge.beats import Instance, fold
+from services.health.judge.rules.failing import AGE_UNHEALTHY, SILENT_SECONDS
+from services.health.judge.rules.impaired import VANISHED_SECONDS
 
 KEEP_SECONDS = 15 * 60.0
 """A vanished instance is remembered so long."""
@@ -16,13 +17,8 @@ STOPPED_SECONDS = 600.0
 MOST_INSTANCES = 256
 """Most instances of a stage that are followed: lists, labels and the time of a judgement are bounded by it."""
 MOST = 2**53
-NAME_CHARS, NOTES = 200, 500
-OWN_NOTES = 3 * 2 * MOST_INSTANCES + NOTES
-"""Of the health service itself, which tells two numbers of each instance of three stages."""
+NAME_CHARS = 200
 MOST_FAILURES = 10**9
-CARRIED, FORGIVEN, LEFT = "failures", "forgiven", "goodbye"
-"""Gauges of the health service's own heartbeat, so that its successor knows them: `failures.<stage>.<instance>`, those
-of them that are history (`forgiven.<stage>.<instance>`), and the time of `goodbye.<stage>`."""
 
 
 class Instances:
@@ -62,7 +58,7 @@ class Instances:
         if len(known) < MOST_INSTANCES:
             return True
         name = min(known, key=lambda name: (known[name].beat.phase is not Phase.STOPPED, known[name].at))
-        if known[name].beat.phase is Phase.STOPPED or known[name].age(at) > rules.AGE_UNHEALTHY:
+        if known[name].beat.phase is Phase.STOPPED or known[name].age(at) > AGE_UNHEALTHY:
             del known[name]
             return True
         self.crowded[stage] = at
@@ -74,51 +70,20 @@ class Instances:
             if not one.beat.in_flight:
                 self.of[stage][name] = msgspec.structs.replace(one, carried=0, forgiven=one.beat.consecutive_failures)
 
-    # --- over restarts of the health service --------------------------------------------------------------------
-
-    def carried(self) -> dict[str, float]:
-        """What a successor must know, as gauges."""
-        known = [(f"{stage}.{name}", one) for stage in STAGES for name, one in self.of[stage].items()]
-        failures = {f"{CARRIED}.{name}": float(one.failures) for name, one in known if one.failures}
-        forgiven = {f"{FORGIVEN}.{name}": float(one.forgiven) for name, one in known if one.forgiven}
-        left = {f"{LEFT}.{stage}": at for stage, at in self.goodbyes.items() if stage in STAGES}
-        return {**failures, **forgiven, **left}
-
-    def inherit(self, name: str, value: float, at: float) -> None:
-        """One gauge of an earlier process, told at `at`: the stream may hold no beat that tells it."""
-        kind, _, whose = name.partition(".")
-        stage, _, instance = whose.partition(".")
-        if stage not in STAGES:
-            return
-        known = self.of[Stage(stage)]
+    def remember(self, name: str, failures: int, forgiven: int, at: float) -> None:
+        """What an earlier process of this service knew at `at` of `<stage>.<instance>`: the stream may hold no
+        heartbeat that tells it."""
+        stage, _, instance = name.partition(".")
+        known = self.of[Stage(stage)] if stage in set(Stage) else {}
         one = known.get(instance)
-        if kind == LEFT and not known:
-            self.goodbyes[Stage(stage)] = min(value, at)
-        if one is None or one.at > at or not 0 <= value <= MOST_FAILURES:
+        if one is None or one.at > at:
             return
-        if kind == CARRIED and one.failures < value:
-            carried = int(value) - one.beat.consecutive_failures + one.forgiven
-            known[instance] = msgspec.structs.replace(one, carried=carried)
-        elif kind == FORGIVEN and value <= one.beat.consecutive_failures:
-            known[instance] = msgspec.structs.replace(one, carried=0, forgiven=int(value))
-
-    # --- time in which nobody could be heard --------------------------------------------------------------------
-
-    def unheard(self, gap: float, now: float) -> None:
-        """The bus was lost for `gap` seconds: nobody is to blame for the silence."""
-        for known in self.of.values():
-            for name, one in known.items():
-                known[name] = msgspec.structs.replace(one, at=min(now, one.at + gap))
-
-    def shift(self, gap: float) -> None:
-        """The clock jumped, or this process did not run: all that was seen is moved."""
-        self.goodbyes = {stage: at + gap for stage, at in self.goodbyes.items()}
-        for known in self.of.values():
-            for name, one in known.items():
-                crashes = tuple(crash + gap for crash in one.crashes)
-                times = {"at": one.at + gap, "first_at": one.first_at + gap, "refused_at": one.refused_at + gap}
-                times["redelivered_at"] = one.redelivered_at + gap
-                known[name] = msgspec.structs.replace(one, **times, crashes=crashes)
+        if 0 < forgiven <= one.beat.consecutive_failures:
+            one = msgspec.structs.replace(one, carried=0, forgiven=forgiven)
+        if one.failures < failures <= MOST_FAILURES:
+            carried = failures - one.beat.consecutive_failures + one.forgiven
+            one = msgspec.structs.replace(one, carried=carried)
+        known[instance] = one
 
     # --- who counts ---------------------------------------------------------------------------------------------
 
@@ -127,9 +92,9 @@ class Instances:
         self._forget(stage, now)
         known = self.of[stage]
         alive = {name: one for name, one in known.items() if one.beat.phase is not Phase.STOPPED}
-        heard = [one for one in alive.values() if one.age(now) < rules.SILENT_SECONDS]
+        heard = [one for one in alive.values() if one.age(now) < SILENT_SECONDS]
         fresh = sorted((_place(one), one.first_at) for one in heard)
-        gone = sorted((one.at, name) for name, one in alive.items() if one.age(now) > rules.AGE_UNHEALTHY)
+        gone = sorted((one.at, name) for name, one in alive.items() if one.age(now) > AGE_UNHEALTHY)
         replaced = set()
         for at, name in reversed(gone):
             newer = [entry for entry in fresh if entry[0] == _place(alive[name]) and entry[1] > at]
@@ -149,18 +114,20 @@ class Instances:
                 if not stopped:
                     _without_goodbyes(known, one.at)
 
-    def backlog(self, now: float) -> int:
-        """Bytes that the watchers know of and have not shipped. What one that is gone had to do is not known, while
-        others beat."""
+    def backlog(self, now: float) -> int | None:
+        """Bytes that the watchers know of and have not shipped; None while none of them tells it. What one that is gone
+        had to do is not known, while others beat."""
         alive = [one for one in self.known(Stage.WATCHER, now).values() if one.beat.phase is not Phase.STOPPED]
-        heard = [one for one in alive if one.age(now) < rules.VANISHED_SECONDS]
-        gauges = [one.beat.gauges for one in heard or alive]
-        return max(0, int(sum(g.get("backlog_bytes", 0) - g.get("unreadable_bytes", 0) for g in gauges)))
+        heard = [one for one in alive if one.age(now) < VANISHED_SECONDS]
+        told = [one.watcher for one in heard or alive if one.watcher.backlog_bytes is not None]
+        if not told:
+            return None
+        return max(0, sum((one.backlog_bytes or 0) - (one.unreadable_bytes or 0) for one in told))
 
 
 def _place(one: Instance) -> str:
     """Where nobody but its like can stand in for it: a watcher reads the disk of its machine."""
-    return one.beat.notes.get("host", "") if one.beat.stage is Stage.WATCHER else ""
+    return one.watcher.host or ""
 
 
 def _without_goodbyes(known: dict[str, Instance], before: float) -> None:
@@ -170,16 +137,17 @@ def _without_goodbyes(known: dict[str, Instance], before: float) -> None:
             del known[name]
 
 
-def sane(beat: Heartbeat) -> bool:
+def is_valid(beat: Heartbeat) -> bool:
     """Numbers that can be counted with and names that can be shown: what is not is no heartbeat."""
     counts = (beat.sequence, beat.pid, beat.processed, beat.failed, beat.consecutive_failures, beat.in_flight)
+    more = (beat.last_import_count, beat.total_imported, beat.polls or 0, beat.pulls_refused or 0)
     times = (beat.sent_at, beat.uptime_seconds, beat.last_progress_at, beat.last_poll, beat.interval_seconds)
-    rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, *beat.gauges.values())
-    notes = OWN_NOTES if beat.stage is Stage.HEALTH else NOTES
+    rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, beat.redelivered or 0)
+    told = beat.vitals
     return (
-        all(0 <= count < MOST for count in (*counts, beat.last_import_count, beat.total_imported))
+        all(0 <= count < MOST for count in (*counts, *more))
         and all(0 <= time < MOST for time in times)
         and all(abs(value) < MOST for value in rest)
         and 0 < len(beat.instance) <= NAME_CHARS
-        and len(beat.gauges) + len(beat.notes) <= notes
+        and (told is None or (vitals.bounded(told) and all(abs(value) < MOST for value in vitals.numbers(told))))
     )

@@ -1,4 +1,4 @@
-"""A finished look at the whole system, from which the handlers answer; how a status is held against flicker. Pure."""
+"""A finished judgement of the whole system, from which the handlers answer. Pure."""
 
 from __future__ import annotations
 
@@ -7,52 +7,11 @@ from typing import Any
 import msgspec
 
 from contracts.events import HealthChanged, Stage
-from services.health.judge.rules import SEVERITY, Status, Verdict
-from services.health.judge.window import BusState, Canary, StageWindow
+from services.health.judge.rules.verdict import Status, Verdict
+from services.health.judge.window import BusState, CanaryState, StageWindow
 
 STAGES = (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER)
-WORSE_AFTER = 2
-BETTER_AFTER = 3
-AT_ONCE = ("1 bus", "2 database", "3 wiring", "4 evicted")
 NOT_ASKED = "not asked yet"
-START = Verdict(Status.UNKNOWN, "0 start", "nothing known yet")
-
-
-class Held:
-    """A status with hysteresis: worse after 2 equal evaluations (at once for the first rules), better after 3.
-
-    What was restored counts as one evaluation of an unknown age: something worse shows at once.
-    """
-
-    def __init__(self) -> None:
-        self.shown = START
-        self._restored = False
-        self.since = 0.0
-        self._next: Status | None = None
-        self._count = 0
-
-    def restore(self, verdict: Verdict, since: float) -> None:
-        """What an earlier process of this service had shown."""
-        self.shown, self.since, self._restored = verdict, since, True
-
-    def take(self, verdict: Verdict, now: float) -> Verdict:
-        """The verdict to show after `verdict` was found."""
-        shown, restored = self.shown, self._restored
-        self._restored = False
-        if shown.status is verdict.status:
-            self._next, self._count = None, 0
-            self.since = self.since or now
-            self.shown = verdict
-            return verdict
-        self._count = self._count + 1 if self._next is verdict.status else 1
-        self._next = verdict.status
-        worse = SEVERITY[verdict.status] > SEVERITY[shown.status]
-        settled = shown.status is Status.UNKNOWN and shown.rule in ("0 start", "5 absent") and not worse
-        at_once = settled or (worse and (restored or verdict.rule in AT_ONCE))
-        needed = 1 if at_once else WORSE_AFTER if worse else BETTER_AFTER
-        if self._count >= needed:
-            self.shown, self.since, self._next, self._count = verdict, now, None, 0
-        return self.shown
 
 
 class Component(msgspec.Struct, frozen=True):
@@ -62,7 +21,7 @@ class Component(msgspec.Struct, frozen=True):
     since: float
 
 
-class Letter(msgspec.Struct, frozen=True):
+class KeptLetter(msgspec.Struct, frozen=True):
     """One dead letter, for people. `text` is the beginning of its payload."""
 
     sequence: int
@@ -84,9 +43,11 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything that the API may say, as of `at` (Unix time)."""
+    """Everything that the API may say, as of `at` (Unix time, as all times in it that are for people)."""
 
     at: float
+    now: float
+    """The same moment by the observed clock, in which windows and canary are told."""
     status: Status
     cause: str
     since: float
@@ -97,7 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     bus: BusState
     bus_error: str
     database_error: str
-    canary: Canary
+    canary: CanaryState
     figures: dict[str, Any]
     coverage: list[dict[str, Any]]
     recent: list[dict[str, Any]]
@@ -106,7 +67,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Imports by hour, of a few days."""
     daily: list[dict[str, Any]]
     """Imports by day, of a year."""
-    letters: list[Letter]
+    dead_letters: list[KeptLetter]
     changes: list[HealthChanged]
     disks: dict[str, int]
     issues: list[str]

@@ -8,7 +8,7 @@ from contracts.events import Stage
 from services.health.judge.window import StageWindow, rate, throughput
 
 BEHIND_SECONDS = 60.0
-FLOORS = 10
+MINUTES = 10
 """Minutes over which the lag must have become less, if its oldest work is old."""
 
 
@@ -32,7 +32,7 @@ def trend(w: StageWindow) -> str:
 
 
 def stalled_seconds(w: StageWindow, now: float) -> float:
-    """For how long work has waited at every sample while nothing was finished; what rule 7 looks at."""
+    """For how long work has waited at every sample while nothing was finished; what `WorkStalled` looks at."""
     if not w.samples or not w.samples[-1].lag.total:
         return 0.0
     last = w.samples[-1]
@@ -45,7 +45,7 @@ def stalled_seconds(w: StageWindow, now: float) -> float:
 
 
 def growing(w: StageWindow, now: float) -> bool:
-    """Work waited at every sample of a minute, and more of it at each third; what rule 16 looks at."""
+    """Work waited at every sample of a minute, and more of it at each third; what `BacklogGrowing` looks at."""
     recent = w.recent(now, BEHIND_SECONDS)
     if not recent or not all(sample.lag.total for sample in recent):
         return False
@@ -57,13 +57,13 @@ def growing(w: StageWindow, now: float) -> bool:
 def not_less(w: StageWindow) -> bool:
     """Ten minutes ago no more waited than now, each time at the least of a minute: a batch is no decrease. Two minutes
     of decrease are one: it is catching up."""
-    if len(w.floors) < FLOORS or not 0 < w.floors[0] <= w.floors[-1]:
+    if len(w.minute_minima) < MINUTES or not 0 < w.minute_minima[0] <= w.minute_minima[-1]:
         return False
-    return not w.floors[-1] < w.floors[-2] < w.floors[-3]
+    return not w.minute_minima[-1] < w.minute_minima[-2] < w.minute_minima[-3]
 
 
 def saturated_seconds(w: StageWindow, now: float) -> float:
-    """For how long all that may be in hand was in hand at every sample; what rule 17 looks at."""
+    """For how long all that may be in hand was in hand at every sample; what `Saturated` looks at."""
     since = now
     for sample in reversed(w.samples):
         if not sample.saturated:

@@ -1,7 +1,6 @@
-"""What the rules look at: beats folded per instance, samples of lag, the state of bus and database. Pure.
+"""What the rules look at: folded heartbeats, samples of lag, the state of bus and database. Pure.
 
-All times are those of the health service's own clock: a beat counts from the moment it was received (for beats
-read from the stream, from when the server stored them), so that the clocks of other machines do not matter.
+All times are those of the observed clock (`clock.py`).
 """
 
 from __future__ import annotations
@@ -10,106 +9,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts.events import POLLS, PULLS_REFUSED, REDELIVERED, Heartbeat, Phase, Stage
+from contracts.events import Phase, Stage
+from services.health.judge.beats import Instance
 
-SETTLED_SECONDS = 60.0
-"""A process that has run so long without a failure is no crash loop."""
-CRASHES_SECONDS = 300.0
-"""Crashes are remembered so long."""
 SAMPLES_SECONDS = 120.0
-BEATS_APART = 2
-"""A silence between two beats counts for no more intervals than this as time without a look for work."""
 BUSY_SECONDS = 10.0
-
-
-class Instance(msgspec.Struct, frozen=True):
-    """One instance: its last beat, and what is known over its restarts."""
-
-    beat: Heartbeat
-    at: float
-    """When the beat was received."""
-    first_at: float
-    """When it began, or its first beat was received: the earlier one."""
-    carried: int = 0
-    """Failures of earlier boots since the last success."""
-    crashes: tuple[float, ...] = ()
-    """When it began anew without a goodbye."""
-    unpolled: float = 0.0
-    """Seconds, up to its last beat, in which it ran, had nothing in hand, and proved no contact with its work."""
-    forgiven: int = 0
-    """Failures of this boot that are history: what failed was given up, and the dead letters are dealt with."""
-    clock_off: float = 0.0
-    """Seconds by which its clock is ahead of ours, as far as the last live beat tells."""
-    refused_at: float = float("-inf")
-    """When it last told of a pull request that the server refused."""
-    redelivered_at: float = float("-inf")
-    """When it last told of messages that came again though nothing had failed, begun anew or ended."""
-
-    @property
-    def failures(self) -> int:
-        """Since the last success, over restarts."""
-        return self.carried + self.beat.consecutive_failures - self.forgiven
-
-    def age(self, now: float) -> float:
-        """Seconds since its last beat came."""
-        return max(0.0, now - self.at)
-
-    def crashed_within(self, now: float, seconds: float) -> int:
-        """How often it crashed in the last `seconds`."""
-        return sum(now - at <= seconds for at in self.crashes)
-
-
-def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
-    """The instance after one more beat, received at `at`. A new boot without a success in between adds one failure,
-    unless the old one had said goodbye: so a crash loop cannot reset the count."""
-    if before is None:
-        began = at - max(0.0, min(beat.uptime_seconds, 1e9))
-        return Instance(beat, at, began, clock_off=beat.sent_at - at)
-    crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
-    if beat.boot_id == before.beat.boot_id:
-        if beat.sequence <= before.beat.sequence:
-            return before
-        carried = before.carried
-    elif before.beat.phase is Phase.STOPPED:
-        carried = before.failures
-    else:
-        carried = before.failures + 1
-        crashes = (*crashes, at)
-    rested = beat.uptime_seconds >= SETTLED_SECONDS and not beat.in_flight
-    settled = beat.consecutive_failures == 0 and (beat.processed > 0 or rested)
-    unbroken = beat.boot_id == before.beat.boot_id and beat.processed == before.beat.processed
-    forgiven = before.forgiven if unbroken else 0
-    return Instance(
-        beat=beat,
-        at=at,
-        first_at=before.first_at,
-        carried=0 if settled else carried,
-        crashes=crashes,
-        unpolled=_unpolled(before, beat, at),
-        forgiven=forgiven if beat.consecutive_failures >= forgiven else 0,
-        clock_off=beat.sent_at - at,
-        refused_at=at if _grew(before, beat, PULLS_REFUSED) else before.refused_at,
-        redelivered_at=at if _grew(before, beat, REDELIVERED) and not _failed(before, beat) else before.redelivered_at,
-    )
-
-
-def _failed(before: Instance, beat: Heartbeat) -> bool:
-    """True if something failed since the beat before."""
-    return beat.failed > (before.beat.failed if before.beat.boot_id == beat.boot_id else 0)
-
-
-def _grew(before: Instance, beat: Heartbeat, gauge: str) -> bool:
-    """What a new boot tells in its first beat counts too."""
-    same = before.beat.boot_id == beat.boot_id
-    return beat.gauges.get(gauge, 0.0) > (before.beat.gauges.get(gauge, 0.0) if same else 0.0)
-
-
-def _unpolled(before: Instance, beat: Heartbeat, at: float) -> float:
-    """By whether the stamp changes, not by what it says: clocks of other machines do not matter."""
-    same = beat.boot_id == before.beat.boot_id and beat.last_poll == before.beat.last_poll
-    if not same or POLLS not in beat.gauges or beat.phase is not Phase.RUNNING:
-        return 0.0
-    return before.unpolled + max(0.0, min(at - before.at, BEATS_APART * beat.interval_seconds))
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -117,6 +21,8 @@ class Lag(msgspec.Struct, frozen=True):
 
     pending: int = 0
     ack_pending: int = 0
+    known: bool = True
+    """False while no living watcher has told its backlog."""
 
     @property
     def total(self) -> int:
@@ -172,7 +78,7 @@ class Sample(msgspec.Struct, frozen=True):
     """All that one of the consumers may have in hand is in hand."""
 
 
-class Storage(msgspec.Struct, frozen=True):
+class StorageState(msgspec.Struct, frozen=True):
     """Where a stage writes to: the bound of its stream, the disk below it. 0 = not known."""
 
     stream: str = ""
@@ -188,8 +94,8 @@ class Storage(msgspec.Struct, frozen=True):
         return self.stream_bytes / self.stream_max_bytes if self.stream_max_bytes > 0 else 0.0
 
 
-class Canary(msgspec.Struct, frozen=True):
-    """What became of the synthetic lines. Times in Unix seconds; 0 = never."""
+class CanaryState(msgspec.Struct, frozen=True):
+    """What became of the synthetic lines. Times by the observed clock; 0 = never."""
 
     period: float = 0.0
     """Seconds between two lines; 0 = the canary is off."""
@@ -215,10 +121,10 @@ class StageWindow(msgspec.Struct, frozen=True):
     grace: float
     bus_error: str = ""
     database_error: str = ""
-    wiring_error: str = ""
+    topology_error: str = ""
     evicted: str = ""
     recreated: str = ""
-    floors: Sequence[int] = ()
+    minute_minima: Sequence[int] = ()
     """The least lag of each of the last minutes, the newest last."""
     goodbye_at: float = 0.0
     """When the last instance said goodbye, as an earlier process of this service has heard it; 0 = not known."""
@@ -232,7 +138,7 @@ class StageWindow(msgspec.Struct, frozen=True):
     """`max_ack_pending` of the stage's consumers together; 0 = no such limit."""
     importing: bool = False
     """The watcher has a backlog: that others lag behind is the plan."""
-    storage: Storage = Storage()
+    storage: StorageState = StorageState()
 
     @property
     def alive(self) -> dict[str, Instance]:
@@ -267,8 +173,13 @@ class StageWindow(msgspec.Struct, frozen=True):
         return max(said, default=self.goodbye_at)
 
     def last_progress(self) -> float:
-        """Unix time at which work last finished, as the instances tell it; 0 = never."""
+        """Unix time at which work last finished, as the instances tell it by their own clocks; 0 = never."""
         return max((one.beat.last_progress_at for one in self.instances.values()), default=0.0)
+
+    def idle(self, now: float) -> float | None:
+        """Seconds since work last finished; None if it never did."""
+        known = [one.idle + one.age(now) for one in self.instances.values() if one.idle is not None]
+        return min(known, default=None)
 
     def recent(self, now: float, seconds: float) -> list[Sample]:
         """Samples of the last `seconds` and the one before them; [] if they do not reach back so far."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import msgspec
 
 from contracts.events import AlertDelivered
-from services.health.judge.rules import SEVERITY, Status
+from services.health.judge.issues import CONSEQUENCES
+from services.health.judge.rules.verdict import SEVERITY, Status
 from services.health.judge.snapshot import Snapshot
 
 
@@ -25,7 +26,7 @@ class Alert(msgspec.Struct, frozen=True):
     component: str
     status: str
     before: str
-    rule: str
+    reason: str
     cause: str
     at: float
     resolved: bool
@@ -37,7 +38,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 class _Told(msgspec.Struct):
     status: str
-    rule: str
+    reason: str
     at: float
     fault_since: float
 
@@ -54,21 +55,21 @@ class Alerts:
         """What earlier processes of this service have told already, in its order. What this one has told is newer."""
         told = {one.component: one for one in delivered if one.status in set(Status)}
         for name, one in told.items():
-            self._told.setdefault(name, _Told(one.status, one.rule, one.at, one.fault_since))
+            self._told.setdefault(name, _Told(one.status, one.reason, one.at, one.fault_since))
 
     def due(self, snapshot: Snapshot) -> list[Alert]:
         """Alerts that are to be sent now."""
         found = []
         for name, component in snapshot.components.items():
             verdict = component.verdict
-            fault = self._is_fault(verdict.status, verdict.rule, name)
+            fault = self._is_fault(verdict.status, verdict.reason, name)
             if fault and name in snapshot.settling:
                 continue
             if not fault and verdict.status is not Status.HEALTHY:
                 continue  # unknown, or a consequence, or below what is told: no news of recovery
             status = verdict.status if fault else Status.HEALTHY
             told = self._told.get(name) or _Told(Status.HEALTHY, "", float("-inf"), 0.0)
-            same = told.status == status and (not fault or told.rule == verdict.rule)
+            same = told.status == status and (not fault or told.reason == verdict.reason)
             worse = SEVERITY[Status(status)] > SEVERITY[Status(told.status)]
             graver = worse and (status is Status.UNHEALTHY or told.status != Status.HEALTHY)
             if same or (0 <= snapshot.at - told.at < self.interval and not graver):
@@ -81,7 +82,7 @@ class Alerts:
                     component=name,
                     status=status,
                     before=told.status,
-                    rule=verdict.rule,
+                    reason=verdict.reason,
                     cause=verdict.cause,
                     at=snapshot.at,
                     resolved=not fault,
@@ -89,9 +90,9 @@ class Alerts:
                     fault_since=began if fault else 0.0,
                 )
             )
-            self._told[name] = _Told(status, verdict.rule, snapshot.at, began if fault else 0.0)
+            self._told[name] = _Told(status, verdict.reason, snapshot.at, began if fault else 0.0)
         return found
 
-    def _is_fault(self, status: Status, rule: str, component: str) -> bool:
-        consequence = component not in ("bus", "database") and rule in ("1 bus", "2 database")
+    def _is_fault(self, status: Status, reason: str, component: str) -> bool:
+        consequence = component not in ("bus", "database") and reason in CONSEQUENCES
         return status is not Status.UNKNOWN and SEVERITY[status] >= self.least and not consequence

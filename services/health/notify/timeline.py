@@ -17,9 +17,9 @@ from contracts.events import AlertDelivered, HealthChanged
 from runtime.bus import Bus, Message
 from runtime.errors import Permanent, Transient
 from runtime.logs import Log
-from services.health.judge.observer import CHANGES
+from runtime.streams import history
+from services.health.judge.evaluation import CHANGES
 from services.health.notify.alerts import Alert
-from services.health.observe.history import history
 
 log = Log("mnemo.health.timeline")
 
@@ -39,7 +39,7 @@ class Timeline:
 
     def delivered(self, alert: Alert) -> None:
         """A receiver has taken an alert."""
-        event = AlertDelivered(alert.component, alert.status, alert.rule, alert.at, alert.fault_since)
+        event = AlertDelivered(alert.component, alert.status, alert.at, alert.fault_since, alert.reason)
         if event not in self._alerts:  # another receiver may have got it too
             self._alerts.append(event)
         self._news.set()

@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from contracts.codec import iso
+
 from runtime.logs import Log
-from services.health.http.responses import iso
 from services.health.notify.alerts import Alert
 from services.health.notify.targets import Target
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from services.health.http.responses import iso
+from contracts.codec import iso
+
 from services.health.judge.observer import Observer
-from services.health.observe.probe import FAILURES, Store
+from services.health.observe.store import FAILURES, Store
 
 LOST_PERIODS = 6
 """A line that has not arrived after so many periods is given up, and the next one is sent."""
@@ -28,7 +29,7 @@ FILES = 3
 """Files kept on disk, of one day each."""
 
 
-class Canary:
+class CanaryProbe:
     """`look` as often as the database is looked at."""
 
     def __init__(self, folder: Path, period: float, observer: Observer) -> None:
@@ -38,8 +39,9 @@ class Canary:
         self._sha = b""
         self._writing: asyncio.Task[None] | None = None
 
-    async def look(self, store: Store, now: float) -> None:
-        """Asks for the line that is under way; sends the next one when it is due."""
+    async def look(self, store: Store, wall: float) -> None:
+        """Asks for the line that is under way; sends the next one when it is due. `wall` = Unix time."""
+        now = self.observer.clock.observed(wall)
         state = msgspec.structs.replace(self.observer.canary, period=self.period, error="")
         try:
             if state.waiting_since and (await store.ask("canary", self._sha))[0]["arrived"]:
@@ -49,9 +51,11 @@ class Canary:
                 )
             patience = LOST_PERIODS if state.waiting_since else 1
             overdue = now - state.last_sent_at >= self.period * patience
-            overdue = overdue and not (state.waiting_since and self.observer.ahead)  # it waits its turn, in an import
+            overdue = overdue and not (
+                state.waiting_since and self.observer.queued_before_canary
+            )  # it waits its turn, in an import
             if overdue:
-                await self._sent(now)
+                await self._sent(wall)
                 lost = state.lost + bool(state.waiting_since)
                 waiting = state.waiting_since or now  # it stays lost until a later one arrives
                 state = msgspec.structs.replace(
@@ -62,30 +66,30 @@ class Canary:
                 state = msgspec.structs.replace(state, error=f"the line cannot be written: {error}")
         self.observer.canary = state
 
-    async def _sent(self, now: float) -> None:
+    async def _sent(self, wall: float) -> None:
         """Writes a line. Raises OSError with the file's name, also when the disk hangs: the thread is left to itself,
         and no other line is written before it ends."""
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(asyncio.to_thread(self._send, now))
+            self._writing = asyncio.create_task(asyncio.to_thread(self._send, wall))
         done, _ = await asyncio.wait((self._writing,), timeout=WRITE_SECONDS)
         if not done:
             raise OSError(errno.ETIMEDOUT, f"no end of it within {WRITE_SECONDS:.0f} s", str(self.folder))
         await self._writing
 
-    def _send(self, now: float) -> None:
+    def _send(self, wall: float) -> None:
         """One line, as Claude Code would write it. Raises OSError."""
-        text = f"canary {uuid.uuid4().hex} of {iso(now)}"
+        text = f"canary {uuid.uuid4().hex} of {iso(wall)}"
         line = {
             "type": "user",
             "uuid": str(uuid.uuid4()),
-            "timestamp": iso(now),
+            "timestamp": iso(wall),
             "cwd": "/canary",
             "isSidechain": False,
             "message": {"role": "user", "content": text},
         }
         self._sha = hashlib.sha256(text.encode()).digest()
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"canary-{iso(now)[:10]}.jsonl"
+        file = self.folder / f"canary-{iso(wall)[:10]}.jsonl"
         fresh = not file.exists()
         with file.open("ab") as handle:
             handle.write(json.dumps(line).encode() + b"\n")

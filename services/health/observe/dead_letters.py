@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Set
 
@@ -10,24 +11,45 @@ import nats.errors
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Retry, RetryReply, Stage
+from contracts.events import DeadLetter, Stage
+from contracts.requests import Retry, RetryReply
 from runtime.bus import Bus
 from runtime.logs import Log
-from services.health.http.snapshot_cache import Desk
+from runtime.streams import Stored, deleted, history
 from services.health.judge.observer import Observer
-from services.health.judge.snapshot import Letter
+from services.health.judge.snapshot import KeptLetter
 from services.health.judge.window import StreamState
-from services.health.observe.history import Stored, deleted, history
 
 log = Log("mnemo.health.letters")
 
 KEPT = 200
 """The newest letters that are shown; all of them stay in the stream."""
+QUEUE = 256
+"""Requests that may be pending at once."""
 TEXT_CHARS = 2000
 RETRY_TIMEOUT = 60.0
 
 
-class Letters:
+class DeadLetterRequests:
+    """What people want done with dead letters: tried again (`retry`) or removed (`drop`)."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[str, int]] = asyncio.Queue(QUEUE)
+        self.pending: set[int] = set()
+        """Dead letters with a request that has no outcome yet."""
+
+    def ask(self, sequence: int, what: str = "retry") -> bool:
+        """Asks for one thing at a time, once however often it is called; False when too many are pending."""
+        if sequence in self.pending:
+            return True
+        if self.queue.full():
+            return False
+        self.pending.add(sequence)
+        self.queue.put_nowait((what, sequence))
+        return True
+
+
+class DeadLetterReader:
     """Follows DEADLETTERS; reads only when the stream has changed."""
 
     def __init__(self, observer: Observer) -> None:
@@ -40,7 +62,7 @@ class Letters:
         state = self.observer.bus.streams.get(stream)
         if state is None or (state.last, state.messages) == (self._seen.last, self._seen.messages):
             return
-        known = self.observer.letters
+        known = self.observer.dead_letters
         if state.last < self._seen.last:  # another stream under the same name
             known.clear()
         holes = state.messages < state.last - state.first + 1
@@ -53,34 +75,34 @@ class Letters:
                     known[stored.sequence] = _letter(stored)
         self._seen = state
 
-    async def requests(self, bus: Bus, desk: Desk) -> None:
+    async def requests(self, bus: Bus, asked: DeadLetterRequests) -> None:
         """Does what is asked for, one after the other."""
         while True:
-            what, sequence = await desk.requests.get()
+            what, sequence = await asked.queue.get()
             try:
-                if letter := self.observer.letters.get(sequence):
+                if letter := self.observer.dead_letters.get(sequence):
                     await (self._drop(bus, letter) if what == "drop" else self._retry(bus, letter))
             finally:
-                desk.asked.discard(sequence)
+                asked.pending.discard(sequence)
 
-    async def _retry(self, bus: Bus, letter: Letter) -> None:
+    async def _retry(self, bus: Bus, letter: KeptLetter) -> None:
         error = await _retried(bus, letter.sequence, Stage(letter.stage))
         log.info("retry of a dead letter", sequence=letter.sequence, error=error)
-        if error and letter.sequence in self.observer.letters:
-            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
+        if error and letter.sequence in self.observer.dead_letters:
+            self.observer.dead_letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
         elif not error:
-            self.observer.letters.pop(letter.sequence, None)
+            self.observer.dead_letters.pop(letter.sequence, None)
 
-    async def _drop(self, bus: Bus, letter: Letter) -> None:
+    async def _drop(self, bus: Bus, letter: KeptLetter) -> None:
         """Removes the letter; what it stands for stays in the log."""
         try:
             await bus.stream.delete_msg(topology.DEADLETTERS.name, letter.sequence)
         except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
             why = f"not dropped: {error or type(error).__name__}"
-            self.observer.letters[letter.sequence] = msgspec.structs.replace(letter, retry=why)
+            self.observer.dead_letters[letter.sequence] = msgspec.structs.replace(letter, retry=why)
             return
         log.info("dead letter dropped", sequence=letter.sequence, subject=letter.subject, error=letter.error[:200])
-        self.observer.letters.pop(letter.sequence, None)
+        self.observer.dead_letters.pop(letter.sequence, None)
 
 
 async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
@@ -99,7 +121,7 @@ def newest(state: StreamState, gone: Set[int], most: int) -> set[int]:
     return set(itertools.islice(there, most)) if state.messages else set()
 
 
-def _letter(stored: Stored) -> Letter:
+def _letter(stored: Stored) -> KeptLetter:
     """For people. What is not understood is shown too: it is in the stream, and somebody must look at it."""
     try:
         event = codec.decode(stored.payload)
@@ -110,8 +132,8 @@ def _letter(stored: Stored) -> Letter:
     if not isinstance(event, DeadLetter):
         text = stored.payload[:TEXT_CHARS].decode("utf-8", "replace")
         facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)
-        return Letter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
-    return Letter(
+        return KeptLetter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
+    return KeptLetter(
         sequence=stored.sequence,
         stage=stored.subject.rpartition(".")[2],  # users of the bus may write under their own stage only
         subject=event.subject,

@@ -13,8 +13,9 @@ from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
 from services.health.judge.observer import Observer
 from services.health.observe import probe
-from services.health.observe.canary import Canary
-from services.health.observe.probe import Store
+from services.health.observe import store as store_module
+from services.health.observe.canary import CanaryProbe
+from services.health.observe.store import Store
 from services.health.settings import Settings
 
 log = Log("mnemo.health.storage")
@@ -27,7 +28,7 @@ COMPLAINTS = 2
 """Looks in a row: a server that has just started is still reading its store."""
 
 
-class Storage:
+class Polling:
     """Tasks that run until they are cancelled; what they see goes to the observer."""
 
     def __init__(self, settings: Settings, clock: Clock, observer: Observer) -> None:
@@ -41,7 +42,7 @@ class Storage:
         store = Store(self.settings.postgres_dsn, "alive", probe.TIMEOUT)
         try:
             while True:
-                self.observer.database(await probe.database_error(store), self.clock.now())
+                self.observer.database(await store_module.database_error(store), self.clock.now())
                 await asyncio.sleep(self.settings.probe_seconds)
         finally:
             await store.close()
@@ -65,7 +66,7 @@ class Storage:
         if not (settings.canary_seconds and settings.canary_folder):
             return
         store = Store(settings.postgres_dsn, "canary", probe.TIMEOUT)
-        canary = Canary(Path(settings.canary_folder), settings.canary_seconds, self.observer)
+        canary = CanaryProbe(Path(settings.canary_folder), settings.canary_seconds, self.observer)
         try:
             while True:
                 if self.observer.database_error == "":
@@ -78,7 +79,7 @@ class Storage:
         """How much is free?"""
         while self.folders:
             for name, path in self.folders.items():
-                free = await asyncio.to_thread(probe.disk_free, path)
+                free = await asyncio.to_thread(store_module.disk_free, path)
                 if free is None:
                     self.observer.disks.pop(name, None)
                 else:
@@ -109,6 +110,6 @@ class Storage:
             observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
             observer.recent = await store.ask("recent", RECENT)
         except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
-            log.warning("not counted", error=probe.words(error))
+            log.warning("not counted", error=store_module.words(error))
             return counted
         return written

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from contracts import codec
-from contracts.events import OPENERS, Kind, Record
+from contracts.transcripts import OPENERS, Kind, Record
 
 Object = dict[str, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats import claude_user as user
 from services.watcher.formats.base import (
     Context,

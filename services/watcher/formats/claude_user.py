@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import Item, Object, blocks_of, dict_of, joined, text_of
 
 WRAPPERS = re.compile(r"<(ide_opened_file|ide_selection|ide_diagnostics|system-reminder)>.*?</\1>", re.DOTALL)

@@ -7,7 +7,7 @@ stands in both, in either order; the first of the two is taken. A forked file be
 
 from __future__ import annotations
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import (
     Context,
     Format,

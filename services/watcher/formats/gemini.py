@@ -11,7 +11,7 @@ import hashlib
 
 import msgspec
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import (
     Context,
     Format,

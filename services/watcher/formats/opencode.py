@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import (
     Context,
     Format,

@@ -5,7 +5,7 @@ Branches that were left are kept: what was said was said. The order of the file 
 
 from __future__ import annotations
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import (
     Context,
     Format,

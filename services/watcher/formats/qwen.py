@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.events import Kind
+from contracts.transcripts import Kind
 from services.watcher.formats.base import (
     Context,
     Format,

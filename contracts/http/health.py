@@ -1,10 +1,10 @@
-"""The bodies of the API, as types: they make the OpenAPI document and nothing else leaves the service."""
+"""Bodies of the API about the state of the system: health, counts, ledger. Ages in seconds, times ISO 8601 in UTC."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+
+from contracts.vitals import Vitals, WatcherVitals
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -51,7 +51,8 @@ class StageLag(msgspec.Struct, frozen=True):
     """Work that waits, in `unit`; `trend`: growing, draining, steady; `eta_seconds`: null when it does not shrink."""
 
     unit: str
-    pending: int
+    pending: int | None
+    """Null while no watcher has told its backlog."""
     ack_pending: int
     age_seconds: float
     eta_seconds: float | None
@@ -79,15 +80,15 @@ class InstanceState(msgspec.Struct, frozen=True):
     uptime_seconds: float
     pid: int
     version: str
-    gauges: dict[str, float]
-    notes: dict[str, str]
+    vitals: Vitals | None
+    """What only its stage tells; null when it tells nothing."""
 
 
 class StageHealth(msgspec.Struct, frozen=True):
-    """One stage: its status, the rule that gave it (docs/status.md), and why."""
+    """One stage: its status, the code of the rule that gave it (docs/status.md), and the cause."""
 
     status: str
-    rule: str
+    reason: str
     cause: str
     since: str
     consecutive_failures: int
@@ -165,7 +166,8 @@ class Stats(msgspec.Struct, frozen=True):
     chunks: int | None
     newest: str | None
     coverage: list[Coverage]
-    watcher: dict[str, float]
+    watcher: WatcherVitals
+    """The sum over all watchers."""
     streams: dict[str, StreamFigures]
 
 
@@ -191,68 +193,12 @@ class Ledger(msgspec.Struct, frozen=True):
     """Null while it cannot be told: no watcher was heard lately, or nothing is counted yet."""
     total: Account
     sources: dict[str, Account]
-    absent_files: int
-    absent_backlog_bytes: int
-    unreadable_files: int
-    ignored_files: int
-    forgotten_files: int
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """One exchange, its texts shortened to 2,000 characters, its tools to the first 100."""
-
-    exchange_id: str
-    source: str
-    transcript_id: str
-    session_id: str
-    project: str | None
-    kind: str
-    prompt: str
-    answer: str
-    tools: list[str]
-    started_at: str | None
-    ended_at: str | None
-
-
-class Recent(msgspec.Struct, frozen=True):
-    """The newest conversations; `total` are those that can be paged through, `next` the offset of the next page."""
-
-    conversations: list[Conversation]
-    count: int
-    offset: int
-    total: int
-    next: int | None
-
-
-class ConversationRecord(msgspec.Struct, frozen=True):
-    """One content block of an exchange, in the order of the transcript."""
-
-    kind: str
-    role: str
-    text: str
-    tool: str
-    tool_input: str
-    occurred_at: str | None
-
-
-class FullConversation(Conversation, frozen=True):
-    """The same with its whole texts and one page of its records: `total` counts all, `next` is the offset of the
-    next page. `truncated`: there are more of them, or prompt or answer are longer than 2 million characters."""
-
-    records: list[ConversationRecord]
-    truncated: bool
-    offset: int
-    total: int
-    next: int | None
-
-
-class Bucket(msgspec.Struct, frozen=True):
-    """What came in an hour or a day (UTC): exchanges by when they were asked, bytes by when they were saved."""
-
-    start: str
-    conversations: int
-    segments: int
-    bytes: int
+    absent_files: int | None
+    """This and the following are null while no watcher tells them."""
+    absent_backlog_bytes: int | None
+    unreadable_files: int | None
+    ignored_files: int | None
+    forgotten_files: int | None
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -261,70 +207,25 @@ class Change(msgspec.Struct, frozen=True):
     component: str
     before: str
     after: str
-    rule: str
+    reason: str
     cause: str
     at: str
     seconds: float
     consecutive_failures: int
 
 
-class Timeline(msgspec.Struct, frozen=True):
-    """Imports per hour and day, and status changes (newest first) of the last `days`."""
+class Live(msgspec.Struct, frozen=True):
+    """One server-sent event for the dashboard: everything without content."""
 
-    days: int
-    hourly: list[Bucket]
-    daily: list[Bucket]
+    health: Health
+    ledger: Ledger
+    stats: dict[str, int | None]
+    """`conversations`, `texts`, `chunks`, `transcripts`."""
     changes: list[Change]
-    count: int
-    offset: int
-    total: int
-    next: int | None
-
-
-class DeadLetterItem(msgspec.Struct, frozen=True):
-    """One message that was given up. `retry`: empty, `pending`, or why it failed again."""
-
-    sequence: int
-    stage: str
-    subject: str
-    stream: str
-    stream_sequence: int
-    deliveries: int
-    error: str
-    traceback: str
-    instance: str
-    at: str
-    size: int
-    text: str
-    by_reference: bool
-    retry: str
-
-
-class DeadLetters(msgspec.Struct, frozen=True):
-    """Newest first. `kept` counts all in the stream, `total` those that can be paged through here."""
-
-    deadletters: list[DeadLetterItem]
-    kept: int
-    count: int
-    offset: int
-    total: int
-    next: int | None
-
-
-class RetryAccepted(msgspec.Struct, frozen=True):
-    """The retry was handed to a worker of the stage; the list of dead letters tells what becomes of it."""
-
-    sequence: int
-    retry: str
-
-
-class DropAccepted(msgspec.Struct, frozen=True):
-    """The dead letter is being removed; what it stands for stays in the log."""
-
-    sequence: int
-    drop: str
-
-
-def builtins(value: msgspec.Struct) -> Any:
-    """As plain dictionaries and lists, for examples."""
-    return msgspec.to_builtins(value)
+    """The newest first, a screenful."""
+    deadletters: int
+    """Messages in their stream."""
+    retries: list[tuple[int, str]]
+    """Sequence of each listed dead letter, and what became of its retry."""
+    counted: str | None
+    """Changes when there is more to show."""

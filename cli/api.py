@@ -1,0 +1,67 @@
+"""The health API, asked by the commands: answers are the types that the server encodes (contracts/http)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from contracts.http.health import Health, Problem
+from local import endpoints
+from local.endpoints import Endpoints
+
+T = TypeVar("T")
+
+TIMEOUT = 5.0
+
+
+class CannotTell(Exception):
+    """The text says why."""
+
+
+def running_at(folder: Path) -> Endpoints:
+    """Where the system of a data folder answers. Raises CannotTell."""
+    try:
+        return endpoints.read(folder)
+    except endpoints.NotRunning as error:
+        raise CannotTell(str(error)) from error
+
+
+def get(where: Endpoints, path: str, kind: type[T], **more: Any) -> T:
+    """One answer of the API. Raises CannotTell, with the reason of a refusal."""
+    headers = {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
+    url = f"{where.health_url}/v1/autosave/{path}"
+    try:
+        answer = httpx.get(url, timeout=TIMEOUT, headers=headers, trust_env=False, **more)
+        return decoded(answer, kind)
+    except httpx.HTTPError as error:
+        raise CannotTell("the health service does not answer (yet)") from error
+
+
+def decoded(answer: httpx.Response, kind: type[T]) -> T:
+    """The body of an answer. Raises CannotTell."""
+    if answer.headers.get("content-type", "").startswith("application/problem+json"):
+        raise CannotTell(problem(answer))
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.DecodeError as error:
+        raise CannotTell(f"the health service answers something else: {error}; is it of another version?") from error
+
+
+def problem(answer: httpx.Response) -> str:
+    """Why a request was refused."""
+    try:
+        told = msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.DecodeError:
+        return f"HTTP {answer.status_code}"
+    return told.detail or told.title
+
+
+def health(where: Endpoints) -> Health:
+    """The status of everything. Raises CannotTell, also while nothing is judged yet."""
+    found = get(where, "health", Health)
+    if not found.stages:
+        raise CannotTell("the health service is starting")
+    return found

@@ -1,0 +1,120 @@
+"""`mnemo verify` and `mnemo restore`: the proof, and what it is good for."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+import msgspec
+
+from archive import copies, restore
+from archive.proof import verify
+from cli.common import EX_FALSE, bars, data_option, err, json_option, out, print_json, run
+from local import endpoints
+
+MOST_GAPS = 50
+"""Gaps that are named for people; --json names all."""
+
+
+@click.command("verify")
+@click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER to verify; default: all watched.")
+@click.option("--all", "everything", is_flag=True, help="Also transcripts whose file is gone.")
+@data_option
+@json_option
+def verify_command(given: tuple[str, ...], everything: bool, data: str | None, as_json: bool) -> None:
+    """Read every file again and compare it with the archive, byte for byte.
+
+    Exit code 0 only if each file equals its copy in the database and in the log.
+    """
+    report = run(_verify(endpoints.data_folder(data), given, everything))
+    if as_json:
+        print_json({"equal": report.equal, **msgspec.to_builtins(report)})
+    else:
+        for gap in report.gaps[:MOST_GAPS]:
+            where = f"bytes {gap.start} to {gap.end}" if gap.end > gap.start else f"at byte {gap.start}"
+            out.print(f"✗ {gap.file}\n    {gap.copy}: {where}: {gap.kind}", markup=False, soft_wrap=True)
+        if len(report.gaps) > MOST_GAPS:
+            out.print(f"… and {len(report.gaps) - MOST_GAPS} more (--json names all)")
+        _print_summary(report)
+    if not report.equal:
+        err.print("the log is the truth: `mnemo replay` rebuilds a damaged database; a running import needs more time")
+    sys.exit(0 if report.equal else EX_FALSE)
+
+
+async def _verify(data: Path, given: tuple[str, ...], everything: bool) -> verify.Report:
+    where = endpoints.read(data)
+    async with copies.opened(where) as opened:
+        roots = verify.roots_of(given, where.roots, await opened.transcripts())
+        scope = verify.Scope(roots, everything and not given, where.include, where.exclude)
+        with bars() as shown:
+            task = shown.add_task("verifying", total=1, words="")
+
+            def show(step: str, done: int, total: int) -> None:
+                shown.update(task, description=step, completed=done, total=max(1, total))
+
+            return await verify.verify(opened, scope, show)
+
+
+def _print_summary(report: verify.Report) -> None:
+    megabytes = report.bytes / 1e6
+    speed = megabytes / max(report.seconds, 1e-9)
+    verdict = "[green]all equal[/]" if report.equal else f"[red]{len(report.gaps)} gaps[/]"
+    out.print(f"{report.files} files, {megabytes:.1f} MB in {report.seconds:.1f} s ({speed:.0f} MB/s): {verdict}")
+    if report.archived_only:
+        out.print(f"{report.archived_only} transcripts whose file is gone: compared between database and log")
+    if report.ignored or report.forgotten:
+        out.print(f"{report.ignored} files are no transcripts, empty or excluded; {report.forgotten} were forgotten")
+    if report.damaged:
+        kinds: Counter[str] = Counter()
+        for one in report.damaged:
+            kinds[one.kind] += one.lines
+        words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        files = len({one.file for one in report.damaged})
+        out.print(f"damaged lines in {files} files, archived as they are: {words} (--json names the files)")
+    if report.unknown:
+        words = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
+        out.print(f"lines of unknown types, archived as they are: {words}", markup=False)
+    left = report.texts_without_vector
+    out.print(f"{report.texts} texts, " + (f"{left} wait for their vectors" if left else "all with vectors"))
+
+
+@click.command("restore")
+@click.argument("session")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the main transcript to this file.")
+@click.option("--generation", type=int, help="An earlier generation; default: the newest.")
+@click.option("--force", is_flag=True, help="Overwrite a file that has other bytes.")
+@data_option
+@json_option
+def restore_command(
+    session: str, output: Path | None, generation: int | None, force: bool, data: str | None, as_json: bool
+) -> None:
+    """Write a transcript back, byte-identical, to where the assistant can resume it.
+
+    SESSION is a session id, or its beginning, a transcript id, or a path.
+    """
+    try:
+        done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
+    except (restore.Damaged, restore.InTheWay, OSError) as error:
+        err.print(f"not restored: {error}", soft_wrap=True, markup=False)
+        sys.exit(EX_FALSE)
+    if as_json:
+        print_json(done)
+    for one in done:
+        if not as_json:
+            what = "is there already" if one.same else f"written from the {one.copy}"
+            out.print(f"{one.file}: {one.bytes} bytes, {what}", markup=False, soft_wrap=True)
+    sys.exit(0)
+
+
+async def _restore(
+    data: Path, session: str, output: Path | None, generation: int | None, force: bool
+) -> list[restore.Restored]:
+    async with copies.opened(endpoints.read(data)) as opened:
+        rows = await restore.find(opened, session)
+        pairs = restore.targets(rows, output)
+        return [await restore.restore(opened, row, file, generation, force=force) for row, file in pairs]
+
+
+COMMANDS = (verify_command, restore_command)

@@ -1,0 +1,130 @@
+"""The status as people see it: stages, issues, ledger, what Claude Code is about to delete."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import asyncpg
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from archive import retention
+from cli.api import CannotTell, get
+from cli.common import out, plain
+from contracts.http.health import Health, Ledger, StageHealth
+from contracts.vitals import WatcherVitals
+from local.endpoints import Endpoints
+
+COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
+MARKS = {"healthy": "●", "degraded": "▲", "unhealthy": "✖"}
+WIDE = 110
+"""Columns of a terminal that has room for a table."""
+
+
+def overall(answer: Health) -> Text:
+    status = answer.status
+    return Text(f"overall {MARKS.get(status, '?')} {status}", style=f"bold {COLOURS.get(status, 'magenta')}")
+
+
+def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
+    lines: list[str] = [f"  ! {escape(plain(issue))}" for issue in answer.issues]
+    if answer.canary.enabled:
+        lines.append(f"canary  {answer.canary.status}: {escape(plain(answer.canary.cause))}")
+    if "watcher" in answer.stages:
+        lines += _mode_lines(answer.stages["watcher"])
+    stages = [_table(answer.stages)] if out.width >= WIDE else _stage_lines(answer.stages)
+    return [*stages, *(Text.from_markup(line) for line in lines + _ledger_lines(where))]
+
+
+def _mode_lines(watcher: StageHealth) -> list[str]:
+    """How each watcher learns of changes."""
+    found = []
+    for name, one in watcher.instances.items():
+        told = one.vitals
+        if isinstance(told, WatcherVitals) and told.mode:
+            reason = f" ({told.mode_reason})" if told.mode_reason else ""
+            every = f", a sweep every {told.sweep_period_seconds:.0f} s" if told.sweep_period_seconds else ""
+            found.append(escape(plain(f"watch   {name}: {told.mode}{reason}{every}")))
+    return found
+
+
+def _ledger_lines(where: Endpoints) -> list[str]:
+    """The ledger in words: each equality, or its gap."""
+    try:
+        ledger = get(where, "ledger", Ledger)
+    except CannotTell:
+        return ["[yellow]ledger  not known yet[/]"]
+    total = ledger.total
+    told = [
+        (f"on disk {total.disk_bytes:,} bytes in {total.files:,} files", "captured", "uncaptured_bytes"),
+        ("captured", "in the log", "unpublished_bytes"),
+        (f"in the log {total.log_bytes:,} bytes", "stored", "unstored_bytes"),
+        (f"texts {total.texts:,}", "embedded", "unembedded_texts"),
+    ]
+    lines = [
+        f"ledger  {left} = {right}"
+        if not total.gaps.get(gap)
+        else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} missing yet[/]"
+        for left, right, gap in told
+    ]
+    if ledger.absent_backlog_bytes:
+        lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of absent files were never read[/]")
+    return lines
+
+
+async def guard_lines(where: Endpoints) -> list[str]:
+    """The retention guard in words; nothing where there is no Claude Code."""
+    try:
+        database = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return []
+    try:
+        found = await retention.guard(database, os.environ, Path.home())
+    finally:
+        await database.close(timeout=5)
+    if found is None:
+        return []
+    words = escape(f"Claude Code deletes after {found.cleanup_days:.0f} days: {found.words()}")
+    return [f"guard   {words}" if found.safe else f"[bold red]guard   {words}[/]"]
+
+
+def _cells(stage: StageHealth) -> dict[str, str]:
+    """The numbers of a stage."""
+    lag, age = stage.lag, stage.heartbeat_age_seconds
+    return {
+        "lag": "unknown" if lag.pending is None else f"{lag.pending + lag.ack_pending:,} {lag.unit}",
+        "oldest": f"{lag.age_seconds:.0f} s",
+        "rate": f"{lag.rate:.1f}/s",
+        "failures": str(stage.consecutive_failures),
+        "heartbeat": "never" if age is None else f"{age:.0f} s ago",
+        "instances": str(len(stage.instances)),
+    }
+
+
+def _marked(status: str) -> str:
+    return f"[{COLOURS.get(status, 'magenta')}]{MARKS.get(status, '?')} {status}[/]"
+
+
+def _table(stages: dict[str, StageHealth]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    right = ("lag", "oldest", "rate", "failures", "heartbeat", "instances")
+    for name in ("stage", "status", "cause", *right):
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "cause")
+    for name, stage in stages.items():
+        cells = _cells(stage)
+        cause = escape(plain(stage.cause))
+        table.add_row(name, _marked(stage.status), cause, *(cells[column] for column in right))
+    return table
+
+
+def _stage_lines(stages: dict[str, StageHealth]) -> list[RenderableType]:
+    """The same where a table has no room: two lines a stage."""
+    found: list[RenderableType] = []
+    for name, stage in stages.items():
+        found.append(Text.from_markup(f"{name:<9}{_marked(stage.status)}  {escape(plain(stage.cause))}"))
+        numbers = " · ".join(f"{word} {value}" for word, value in _cells(stage).items())
+        found.append(Text(f"{'':<9}{numbers}", style="dim"))
+    return found

@@ -1,0 +1,1 @@
+"""The bodies of the health API, as types: the server encodes what the commands decode."""

@@ -1,0 +1,180 @@
+"""Facts about transcripts: segments and their records, tombstones, vectors. Immutable and order-free."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What a record is. Those before `THINKING` are human or assistant words and are embedded."""
+
+    PROMPT = "prompt"  # typed by the human, opens an exchange
+    COMMAND = "command"  # slash command that reaches the model, opens an exchange
+    PLAN = "plan"  # accepted plan, opens an exchange
+    QUEUED = "queued"  # typed while the assistant worked; becomes a steer, a prompt or nothing
+    STEER = "steer"  # queued words that were given to the running turn
+    COMMENT = "comment"  # typed when a tool call was approved or rejected
+    REPLY = "reply"  # answers to questions that the assistant asked
+    LOCAL_COMMAND = "local_command"  # typed, handled by the assistant's program, no model call
+    ANSWER = "answer"  # text of the assistant
+    THINKING = "thinking"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    SUMMARY = "summary"  # compaction summary, machine text in a user record
+    INJECTED = "injected"  # isMeta: caveats, expanded commands and skills
+    NOTIFICATION = "notification"
+    LOCAL_OUTPUT = "local_output"
+    INTERRUPT = "interrupt"
+    ERROR = "error"  # model "<synthetic>": API errors and the like
+    SUBAGENT_PROMPT = "subagent_prompt"
+    SUBAGENT_ANSWER = "subagent_answer"
+    SUBAGENT_CALL = "subagent_call"
+
+
+OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})
+"""Kinds that begin an exchange."""
+
+CHUNKABLE = OPENERS | {Kind.QUEUED, Kind.STEER, Kind.COMMENT, Kind.REPLY, Kind.LOCAL_COMMAND, Kind.ANSWER}
+"""Kinds whose text is embedded: all words of the human and all text of the assistant."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One content block of one line of a transcript, or one part of a very long block.
+
+    (id, block, part) is unique in a generation. `id` is the assistant's own uuid, else a hash of
+    the line: never an offset, so that a rewritten or copied file gives the same ids.
+    """
+
+    id: str
+    kind: Kind
+    offset: int
+    """Byte offset of the object within the generation: the order of the file.
+    In documents that are one JSON object, the number of the message."""
+    block: int = 0
+    part: int = 0
+    """Texts over `TEXT_PART_CHARS` travel as parts 0, 1, …; their plain concatenation is the text."""
+    role: str = ""
+    text: str = ""
+    tool: str = ""
+    tool_input: str = ""
+    """The input of a tool call as JSON, shortened for display; whole in the segment's bytes."""
+    timestamp: str = ""
+    """ISO 8601 as the assistant wrote it, from the outer record; "" when it wrote none."""
+    exchange_id: str = ""
+    """Id of the record that opened the running exchange; "" before the first one."""
+    cwd: str = ""
+    revision: int = 0
+    """Counts how often the assistant wrote the record again with other content; the last one holds."""
+
+
+class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptChanged"):
+    """A segment: the bytes [start, end) of one generation of one transcript.
+
+    Segments of a generation are contiguous from 0; their concatenation is the file, byte for byte.
+    Records that are too large for one event travel ahead, in events without bytes (start == end, part > 0).
+    """
+
+    transcript: str
+    source: str
+    host: str
+    root: str
+    path: str
+    """Path below the root, with '/'."""
+    session_id: str
+    generation: int
+    start: int
+    end: int
+    data: bytes
+    """The bytes [start, end), zstd-compressed (base64 on the wire)."""
+    sha256: str
+    """Hex SHA-256 of the whole file from 0 up to `end`."""
+    captured_at: str
+    """ISO 8601, UTC, when the bytes were read."""
+    records: list[Record] = []
+    counts: dict[str, int] = {}
+    """Lines of this segment by record type; damaged ones under `damaged:<how>`, unknown ones under `unknown:<type>`."""
+    subagent: bool = False
+    part: int = 0
+    """Number of an event that carries records only; 0 = the segment itself."""
+    parser: int = 1
+    """Version of the parser that made the records."""
+    version: Literal[1] = 1
+
+
+class RecordsReparsed(msgspec.Struct, frozen=True, tag_field="type", tag="RecordsReparsed"):
+    """Records of archived bytes by a newer parser. Those of older parsers before `end` no longer hold."""
+
+    transcript: str
+    source: str
+    generation: int
+    end: int
+    """All bytes before this offset were parsed anew."""
+    parser: int
+    part: int
+    """Number of this event within the one parse, from 0."""
+    records: list[Record] = []
+    version: Literal[1] = 1
+
+
+class TranscriptForgotten(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptForgotten"):
+    """A tombstone: the transcript was removed at a person's wish and is not captured again."""
+
+    transcript: str
+    source: str
+    session_id: str
+    forgotten_at: str
+    """ISO 8601, UTC."""
+    version: Literal[1] = 1
+
+
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the watcher stands in one transcript after a segment; header `Mnemo-Checkpoint`.
+
+    It rides on the segment itself, so the position and the bytes are stored by one write and
+    a new watcher on a new machine reads its positions from the log.
+    """
+
+    transcript: str
+    generation: int
+    end: int
+    line_start: int
+    """Offset of the line that a fragment belongs to; equals `end` after a complete line."""
+    sha256: str
+    head: str
+    """Hex SHA-256 of the first min(end, 4096) bytes."""
+    tail: str
+    """Hex SHA-256 of the last min(end, 4096) bytes before `end`."""
+    mtime_ns: int
+    ctime_ns: int = 0
+    unproven: bool = False
+    """True if the content must be compared once more when the file has rested."""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One vector: characters [begin, stop) of one record's text."""
+
+    record_id: str
+    text_sha: str
+    """Hex SHA-256 of the record's whole text: equal texts share their vectors."""
+    chunk: int
+    begin: int
+    stop: int
+    vector: bytes
+    """`dimensions` little-endian float32 values (base64 on the wire)."""
+
+
+class RecordsEmbedded(msgspec.Struct, frozen=True, tag_field="type", tag="RecordsEmbedded"):
+    """Vectors for texts of one segment, all by one model."""
+
+    transcript: str
+    source: str
+    model: str
+    """Fingerprint of the model: name and hash of what turns text into numbers."""
+    model_name: str
+    dimensions: int
+    chunks: list[Chunk]
+    part: int = 0
+    version: Literal[1] = 1

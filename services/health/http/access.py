@@ -1,0 +1,76 @@
+"""Who may ask: names that are served, and the token for everything that shows content or changes something."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.exceptions import NotAuthorizedException
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from contracts.http.health import Problem
+from services.health.http.problems import PROBLEM, SECURITY, AnyRequest
+from services.health.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Access:
+    """What a request may do."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._open = settings.open
+        self._token = settings.token.encode()
+        self._hint = "send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`"
+        if not settings.token:
+            self._hint = "the service has no token, set MNEMO_HEALTH_TOKEN"
+
+    def to_content(self, request: AnyRequest) -> None:
+        """Reading what people wrote. Raises NotAuthorizedException."""
+        if not self._open and not self._has_token(request):
+            raise NotAuthorizedException(f"this shows content: {self._hint}")
+
+    def to_change(self, request: AnyRequest, what: str) -> None:
+        """Changing something, which needs the token on loopback too. Raises NotAuthorizedException."""
+        if not self._has_token(request):
+            raise NotAuthorizedException(f"a {what} needs the token: {self._hint}")
+
+    def _has_token(self, request: AnyRequest) -> bool:
+        sent = bearer(request.headers.get("authorization", ""))
+        return bool(self._token) and hmac.compare_digest(sent.encode(), self._token)
+
+
+def bearer(header: str) -> str:
+    """The token of an `Authorization` header; "" without one. The scheme's case does not matter (RFC 9110, 11.1)."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def guards(settings: Settings) -> list[Callable[[ASGIApp], ASGIApp]]:
+    """Middleware that refuses other names than those of the settings."""
+    hosts = {*(host.lower() for host in settings.allowed_hosts), *LOOPBACK}
+    anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
+    return [] if anywhere else [only_for(hosts)]
+
+
+def only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
+    """Refuses requests under other names: a page that had its name rebound to this address reads nothing."""
+    problem = Problem(400, "Bad Request", "this name is not served; see MNEMO_HEALTH_ALLOWED_HOSTS")
+    body = msgspec.json.encode(problem)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+            host = dict(scope.get("headers", [])).get(b"host", b"").decode("latin-1")
+            if scope["type"] != ScopeType.HTTP or re.sub(r":\d*$", "", host).lower() in hosts:
+                await app(scope, receive, send)
+                return
+            refusal = ASGIResponse(body=body, status_code=400, media_type=PROBLEM, headers=SECURITY)
+            await refusal(scope, receive, send)
+
+        return checked
+
+    return around

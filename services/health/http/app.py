@@ -1,0 +1,51 @@
+"""The HTTP API. Handlers answer from the finished snapshot and wait for nothing; one exception is named as such.
+
+A new route is a method of the controller for its noun (`status`, `archive`, `dead_letters`, `dashboard`), its body a
+type in contracts/http.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import Litestar
+from litestar.datastructures import ResponseHeader
+from litestar.di import Provide
+
+from services.health.http import openapi, problems
+from services.health.http.access import Access, guards
+from services.health.http.archive import ConversationReader, Conversations
+from services.health.http.dashboard import Dashboard
+from services.health.http.dead_letters import DeadLetterRoutes
+from services.health.http.snapshot_cache import SnapshotCache
+from services.health.http.status import Status
+from services.health.notify.webhooks import Sender
+from services.health.observe.dead_letters import DeadLetterRequests
+from services.health.observe.store import Store
+from services.health.settings import Settings
+
+
+def build(
+    settings: Settings, cache: SnapshotCache, requests: DeadLetterRequests, pages: Store, senders: Sequence[Sender]
+) -> Litestar:
+    """The application. `pages` is the database for whole conversations."""
+    shared = {
+        "cache": cache,
+        "requests": requests,
+        "access": Access(settings),
+        "reader": ConversationReader(pages),
+        "senders": senders,
+    }
+    return Litestar(
+        [Status, Conversations, DeadLetterRoutes, Dashboard],
+        dependencies={name: _provided(value) for name, value in shared.items()},
+        middleware=guards(settings),
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in problems.SECURITY.items()],
+        plugins=[problems.plugin()],
+        openapi_config=openapi.config(),
+        logging_config=None,
+    )
+
+
+def _provided(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)

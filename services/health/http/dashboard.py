@@ -1,0 +1,92 @@
+"""Routes of the dashboard: its page, its modules, its events; and the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import cache as once
+from importlib.resources import files
+from typing import Annotated
+
+from litestar import Controller, MediaType, Response, get
+from litestar.exceptions import NotFoundException, TooManyRequestsException
+from litestar.params import PathParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from runtime.heartbeat import service_version
+from services.health.http import live, metrics
+from services.health.http.openapi import BUSY, STARTING, text
+from services.health.http.problems import NO_STORE
+from services.health.http.snapshot_cache import SnapshotCache
+from services.health.notify.webhooks import Sender
+from services.health.observe.dead_letters import DeadLetterRequests
+
+EVENTS = "/v1/autosave/events"
+STREAMS = 32
+"""Streams of server-sent events that may be open at once."""
+KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+NO_CACHE = {"Cache-Control": "no-cache"}
+
+Name = Annotated[str, PathParameter(description="Name of a file.")]
+
+
+class Dashboard(Controller):
+    """Open: without the token it shows no content."""
+
+    path = "/"
+
+    @get(
+        EVENTS,
+        media_type="text/event-stream",
+        responses={200: text("Server-sent events", "text/event-stream"), **BUSY, **STARTING},
+    )
+    async def events(self, cache: SnapshotCache, requests: DeadLetterRequests) -> ServerSentEvent:
+        """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
+        cache.current()
+        if cache.streams >= STREAMS:
+            detail = f"{STREAMS} streams of events are open already; close another dashboard"
+            raise TooManyRequestsException(detail, headers={"Retry-After": "5"})
+        headers = {**NO_STORE, "X-Accel-Buffering": "no"}
+        return ServerSentEvent(_stream(cache, requests), headers=headers)
+
+    @get(
+        ["/metrics", "/v1/autosave/metrics"],
+        media_type=MediaType.TEXT,
+        responses={200: text("Prometheus text format; docs/metrics.md", "text/plain"), **STARTING},
+    )
+    async def prometheus(self, cache: SnapshotCache, senders: Sequence[Sender]) -> Response[bytes]:
+        """Metrics for Prometheus."""
+        figures = metrics.webhook_figures(senders)
+        body = await asyncio.to_thread(metrics.render, cache.current(), figures, service_version())
+        return Response(body, media_type=metrics.CONTENT_TYPE, headers=NO_STORE)
+
+    @get("/autosave", sync_to_thread=False, include_in_schema=False)
+    def page(self) -> Response[bytes]:
+        """The dashboard."""
+        return Response(_static()["index.html"], media_type=MediaType.HTML, headers=NO_CACHE)
+
+    @get("/autosave/{name:str}", sync_to_thread=False, include_in_schema=False)
+    def asset(self, name: Name) -> Response[bytes]:
+        """Its modules, style and icon."""
+        kind = KINDS.get(name[name.rfind(".") :])
+        if kind is None or name not in _static():
+            raise NotFoundException(f"no {name[:100]!r} here")
+        return Response(_static()[name], media_type=kind, headers=NO_CACHE)
+
+
+async def _stream(cache: SnapshotCache, requests: DeadLetterRequests) -> AsyncIterator[ServerSentEventMessage]:
+    cache.streams += 1
+    try:
+        while True:
+            data = cache.answer("live", lambda snapshot: live.body(snapshot, requests.pending)).decode()
+            yield ServerSentEventMessage(data=data, event="live", retry=2000)
+            await cache.news()
+    finally:
+        cache.streams -= 1
+
+
+@once
+def _static() -> dict[str, bytes]:
+    """All files of the dashboard, read once."""
+    folder = files("services.health") / "static"
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}

@@ -1,0 +1,123 @@
+"""Routes about dead letters: list, retry, drop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, Response, delete, get, post
+from litestar.exceptions import HTTPException, NotFoundException, TooManyRequestsException
+from litestar.params import PathParameter, QueryParameter
+
+from contracts.events import Stage
+from contracts.http.archive import DeadLetters, DropAccepted, RetryAccepted
+from services.health.http import examples, responses_archive
+from services.health.http.access import Access
+from services.health.http.archive import LIMIT, Limit, Offset
+from services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
+from services.health.http.problems import AnyRequest, json_answer
+from services.health.http.snapshot_cache import SnapshotCache
+from services.health.observe.dead_letters import DeadLetterRequests
+
+Sequence = Annotated[int, PathParameter(description="`sequence` of a dead letter.")]
+OnlyStage = Annotated[Stage | None, QueryParameter(description="Only those of one stage.")]
+
+
+class DeadLetterRoutes(Controller):
+    """Reading needs the token like all content; a retry and a drop need it on loopback too."""
+
+    path = "/v1/autosave/deadletters"
+
+    @get(
+        "/",
+        sync_to_thread=False,
+        security=SECURED,
+        responses={200: spec(DeadLetters, examples.DEADLETTERS, "A page"), **BAD, **CLOSED, **STARTING},
+    )
+    def listed(
+        self,
+        request: AnyRequest,
+        cache: SnapshotCache,
+        access: Access,
+        requests: DeadLetterRequests,
+        stage: OnlyStage = None,
+        limit: Limit = LIMIT,
+        offset: Offset = 0,
+    ) -> Response[bytes]:
+        """Dead-lettered messages, newest first; the newest 200 can be paged through."""
+        access.to_content(request)
+        page = responses_archive.deadletters(cache.current(), stage, limit, offset, requests.pending)
+        return json_answer(msgspec.json.encode(page))
+
+    @post(
+        "/{sequence:int}/retry",
+        sync_to_thread=False,
+        status_code=202,
+        security=SECURED,
+        responses={
+            202: spec(RetryAccepted, RetryAccepted(7, "pending"), "Handed to a worker of the stage"),
+            409: problem(409, "Conflict"),
+            **MISSING,
+            **BUSY,
+            **BAD,
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    def retry(
+        self,
+        request: AnyRequest,
+        cache: SnapshotCache,
+        access: Access,
+        requests: DeadLetterRequests,
+        sequence: Sequence,
+    ) -> Response[bytes]:
+        """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
+        access.to_change(request, "retry")
+        stage = _stage_of(cache, sequence)
+        if stage not in (Stage.EMBEDDER, Stage.WRITER):
+            raise HTTPException(f"the {stage} takes no retries", status_code=409)
+        _hand_on(requests, sequence, "retry")
+        return json_answer(msgspec.json.encode(RetryAccepted(sequence, "pending")), 202)
+
+    @delete(
+        "/{sequence:int}",
+        sync_to_thread=False,
+        status_code=202,
+        security=SECURED,
+        responses={
+            202: spec(DropAccepted, DropAccepted(7, "pending"), "Being removed"),
+            **MISSING,
+            **BUSY,
+            **BAD,
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    def drop(
+        self,
+        request: AnyRequest,
+        cache: SnapshotCache,
+        access: Access,
+        requests: DeadLetterRequests,
+        sequence: Sequence,
+    ) -> Response[bytes]:
+        """Drop a dead letter. What it stands for stays in the log. Needs the token, on loopback too."""
+        access.to_change(request, "drop")
+        _stage_of(cache, sequence)
+        _hand_on(requests, sequence, "drop")
+        return json_answer(msgspec.json.encode(DropAccepted(sequence, "pending")), 202)
+
+
+def _stage_of(cache: SnapshotCache, sequence: int) -> str:
+    """Raises NotFoundException."""
+    letter = next((one for one in cache.current().dead_letters if one.sequence == sequence), None)
+    if letter is None:
+        raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
+    return letter.stage
+
+
+def _hand_on(requests: DeadLetterRequests, sequence: int, what: str) -> None:
+    """Raises TooManyRequestsException."""
+    if not requests.ask(sequence, what):
+        raise TooManyRequestsException("too many requests are pending", headers={"Retry-After": "5"})

@@ -1,0 +1,36 @@
+"""Metrics of statuses, and what the older auto-save daemon called its metrics. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import Metric
+
+from contracts.events import Stage
+from services.health.http.metrics.families import counters, gauge, gauges
+from services.health.judge.rules.verdict import Status
+from services.health.judge.snapshot import Snapshot
+
+
+def statuses(snapshot: Snapshot) -> Iterator[Metric]:
+    shown = {name: component.verdict for name, component in snapshot.components.items()}
+    rows = [((name, status), float(v.status is status)) for name, v in shown.items() for status in Status]
+    rows += [(("overall", status), float(snapshot.status is status)) for status in Status]
+    yield gauges("status", "1 for the status that the component has.", ("component", "status"), rows)
+    reasons = [((name, v.reason), 1.0) for name, v in shown.items()]
+    help_ = "1 for the code of the rule that gave the status; docs/status.md."
+    yield gauges("status_reason", help_, ("component", "reason"), reasons)
+    since = [((name,), component.since) for name, component in snapshot.components.items()]
+    since.append((("overall",), snapshot.since))
+    yield gauges("status_since_timestamp_seconds", "Unix time since when it has its status.", ("component",), since)
+
+
+def former_names(snapshot: Snapshot) -> Iterator[Metric]:
+    """What the older auto-save daemon called its metrics."""
+    watcher = snapshot.windows[Stage.WATCHER]
+    age = watcher.age(snapshot.now)
+    words = "Seconds since the last heartbeat of the watcher; +Inf without one."
+    yield gauge("daemon_heartbeat_age_seconds", words, float("inf") if age is None else age)
+    words = "Conversations in the archive; falls only when a person forgets one."
+    counted = snapshot.figures.get("conversations")  # absent until counted: 0 would be a reset of the counter
+    yield counters("conversations_imported", words, (), [] if counted is None else [((), float(counted))])

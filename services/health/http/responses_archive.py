@@ -1,0 +1,100 @@
+"""Snapshot and rows to the bodies of the API: what is archived. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any, TypeVar
+
+from contracts import topology
+from contracts.http.archive import (
+    Bucket,
+    Conversation,
+    ConversationRecord,
+    DeadLetterItem,
+    DeadLetters,
+    FullConversation,
+    Recent,
+    Timeline,
+)
+from contracts.codec import iso
+
+from services.health.http.responses import change_of, dated
+from services.health.judge.snapshot import KeptLetter, Snapshot
+
+IMPORTED = ("conversations", "segments", "bytes")
+T = TypeVar("T")
+
+
+def recent(snapshot: Snapshot, limit: int, offset: int) -> Recent:
+    """One page of the newest conversations."""
+    page, following = paged(snapshot.recent, limit, offset)
+    found = [Conversation(**dated(row)) for row in page]
+    return Recent(found, len(found), offset, len(snapshot.recent), following)
+
+
+def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: int) -> FullConversation:
+    """One exchange with one page of its records."""
+    facts = dated(whole)
+    cut = facts.pop("cut")
+    total = records[0]["total"] if records else 0
+    end = offset + len(records)
+    following = end if records and end < total else None
+    listed = [ConversationRecord(**{n: v for n, v in dated(row).items() if n != "total"}) for row in records]
+    return FullConversation(
+        **facts,
+        records=listed,
+        truncated=bool(cut) or following is not None,
+        offset=offset,
+        total=total,
+        next=following,
+    )
+
+
+def timeline(snapshot: Snapshot, days: int, limit: int, offset: int) -> Timeline:
+    """Imports of the last `days` per hour (of the last two days) and per day; one page of the status changes."""
+    first = snapshot.at - days * 86400
+    daily = [row for row in snapshot.daily if row["start"].timestamp() > first - 86400]
+    hourly = [row for row in snapshot.hourly if row["start"].timestamp() > snapshot.at - min(days, 2) * 86400 - 3600]
+    changes = [change for change in reversed(snapshot.changes) if change.at >= first]
+    page, following = paged(changes, limit, offset)
+    return Timeline(
+        days=days,
+        hourly=[Bucket(iso(r["start"].timestamp()), *(r[name] for name in IMPORTED)) for r in hourly],
+        daily=[Bucket(r["start"].strftime("%Y-%m-%d"), *(r[name] for name in IMPORTED)) for r in daily],
+        changes=[change_of(change) for change in page],
+        count=len(page),
+        offset=offset,
+        total=len(changes),
+        next=following,
+    )
+
+
+def deadletters(
+    snapshot: Snapshot, stage: str | None, limit: int, offset: int, asked: Set[int] = frozenset()
+) -> DeadLetters:
+    """One page of the dead letters, newest first; `asked` are those with a retry under way."""
+    wanted = [letter for letter in snapshot.dead_letters if stage in (None, letter.stage)]
+    page, following = paged(wanted, limit, offset)
+    return DeadLetters(
+        [_letter(letter, asked) for letter in page],
+        snapshot.bus.messages(topology.DEADLETTERS.name),
+        len(page),
+        offset,
+        len(wanted),
+        following,
+    )
+
+
+def paged(rows: Sequence[T], limit: int, offset: int) -> tuple[Sequence[T], int | None]:
+    """One page, and the offset of the next one, if there is one."""
+    return rows[offset : offset + limit], offset + limit if offset + limit < len(rows) else None
+
+
+def outcome(letter: KeptLetter, asked: Set[int]) -> str:
+    """What became of a retry."""
+    return "pending" if letter.sequence in asked else letter.retry
+
+
+def _letter(letter: KeptLetter, asked: Set[int]) -> DeadLetterItem:
+    told = {name: getattr(letter, name) for name in letter.__struct_fields__}
+    return DeadLetterItem(**{**told, "at": iso(letter.at), "retry": outcome(letter, asked)})

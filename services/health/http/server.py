@@ -1,0 +1,55 @@
+"""Serves the API until its body ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import uvicorn
+
+from services.health.http import app
+from services.health.http.dashboard import EVENTS
+from services.health.http.problems import head_as_get
+from services.health.http.snapshot_cache import SnapshotCache
+from services.health.notify.webhooks import Sender
+from services.health.observe.dead_letters import DeadLetterRequests
+from services.health.observe.store import Store
+from services.health.settings import Settings
+
+PAGES_TIMEOUT = 3.0
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, cache: SnapshotCache, requests: DeadLetterRequests, senders: Sequence[Sender]
+) -> AsyncIterator[None]:
+    """Listens on the address of the settings while the body runs."""
+    pages = Store(settings.postgres_dsn, "pages", PAGES_TIMEOUT)
+    server = _Server(
+        uvicorn.Config(
+            head_as_get(app.build(settings, cache, requests, pages, senders), EVENTS),
+            host=settings.bind,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    task = asyncio.create_task(server.serve(), name="http")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        await pages.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the lifecycle has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

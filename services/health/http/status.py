@@ -1,0 +1,86 @@
+"""Routes about the state of the system: liveness, readiness, health, counts, ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from litestar import Controller, Response, get
+
+from contracts.http.health import Alive, Health, Ledger, Ready, Stats
+from services.health.http import examples, responses
+from services.health.http.openapi import STARTING, spec
+from services.health.http.problems import AnyRequest, accepts, json_answer
+from services.health.http.snapshot_cache import SnapshotCache
+from services.health.judge.snapshot import NOT_ASKED
+
+HEALTH_JSON = "application/health+json"
+
+
+class Status(Controller):
+    """Open to everybody who reaches the port: nothing here shows content, names of files or paths."""
+
+    path = "/"
+
+    @get("/livez", sync_to_thread=False, responses={200: spec(Alive, Alive(), "Alive")})
+    def livez(self) -> Response[bytes]:
+        """The event loop runs."""
+        return json_answer(b'{"status":"alive"}')
+
+    @get(
+        "/readyz",
+        sync_to_thread=False,
+        responses={
+            200: spec(Ready, examples.READY, "NATS and the database were reachable at the last look"),
+            503: spec(Ready, Ready(False, "timeout", "ok"), "One was not, or is not known yet"),
+        },
+    )
+    def readyz(self, cache: SnapshotCache) -> Response[bytes]:
+        """NATS and the database were reachable at the last look."""
+        if cache.snapshot is None:
+            return json_answer(msgspec.json.encode(Ready(False, NOT_ASKED, NOT_ASKED)), 503)
+        body = cache.answer("readyz", responses.ready)
+        return json_answer(body, 200 if responses.ready(cache.snapshot).ready else 503)
+
+    @get(
+        "/v1/autosave/health",
+        sync_to_thread=False,
+        responses={
+            200: spec(Health, examples.HEALTH, "Healthy or degraded"),
+            503: spec(Health, examples.UNHEALTHY, "Unhealthy or unknown"),
+        },
+    )
+    def health(self, request: AnyRequest, cache: SnapshotCache) -> Response[bytes]:
+        """Status of all stages; 200 when healthy or degraded, 503 otherwise. As `application/health+json` to those who
+        accept it."""
+        accepted = accepts(request.headers.get("accept", ""), HEALTH_JSON)
+        kind = HEALTH_JSON if accepted else "application/json"
+        if cache.snapshot is None:
+            answer = json_answer(msgspec.json.encode(examples.starting(_now())), 503, kind)
+        else:
+            body = cache.answer("health", responses.health)
+            answer = json_answer(body, responses.http_status(cache.snapshot), kind)
+        answer.headers["Vary"] = "Accept"
+        return answer
+
+    @get(
+        "/v1/autosave/stats",
+        sync_to_thread=False,
+        responses={200: spec(Stats, examples.STATS, "Counts"), **STARTING},
+    )
+    def stats(self, cache: SnapshotCache) -> Response[bytes]:
+        """Counts, coverage by model, streams."""
+        return json_answer(cache.answer("stats", responses.stats))
+
+    @get(
+        "/v1/autosave/ledger",
+        sync_to_thread=False,
+        responses={200: spec(Ledger, examples.LEDGER, "The ledger"), **STARTING},
+    )
+    def ledger(self, cache: SnapshotCache) -> Response[bytes]:
+        """On disk = captured = published = stored; texts = embedded: each step with its gap."""
+        return json_answer(cache.answer("ledger", responses.ledger))
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()  # noqa: TID251 - a stamp of an answer without a snapshot

@@ -1,0 +1,1 @@
+"""The rules that give a component its status; docs/status.md has the table."""

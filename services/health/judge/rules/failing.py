@@ -1,0 +1,143 @@
+"""Rules of the statuses unhealthy and unknown: work does not get done. Pure; root causes first."""
+
+from __future__ import annotations
+
+from contracts.events import Phase, Stage
+from contracts.reasons import Reason
+from services.health.judge.beats import CRASHES_SECONDS
+from services.health.judge.rules.verdict import Verdict, unhealthy, unknown
+from services.health.judge.rules.words import backlog, last_error, no_contact, paused, worst_error
+from services.health.judge.window import Sample, StageWindow
+
+AGE_UNHEALTHY = 120.0
+FAILURES_UNHEALTHY = 5
+STALLED_SECONDS = 30.0
+STARTING_SECONDS = 120.0
+"""A stage that is still starting after so long, while work waits, is stalled."""
+SILENT_SECONDS = 20.0
+"""No heartbeat for so long, four in a row, while work waits: not busy, gone. Less than the watchdog of a blocked event
+loop takes, so that the cause is named before the process ends."""
+HANDOVER_SECONDS = 30.0
+"""After a goodbye, the successor has so long to appear."""
+UNPOLLED_SECONDS = 30.0
+"""An instance with nothing in hand asks for work every 5 s; six times without contact is no accident."""
+CRASH_LOOP = 3
+"""Crashes within five minutes that make a loop."""
+LOOP_OVER_SECONDS = 90.0
+"""Without a crash for so long, longer than any supervisor waits before it starts a process again, a loop is over."""
+STREAM_FULL = 0.98
+DISK_FULL_BYTES = 256 << 20
+
+
+def bus_unreachable(w: StageWindow, now: float) -> Verdict | None:
+    """Without the bus nothing can be known of a stage; the cause is named once, at the top."""
+    return unknown(Reason.BUS_UNREACHABLE, f"NATS does not answer: {w.bus_error}") if w.bus_error else None
+
+
+def database_unreachable(w: StageWindow, now: float) -> Verdict | None:
+    """Only the writer needs the database."""
+    if w.database_error and w.stage is Stage.WRITER:
+        return unhealthy(Reason.DATABASE_UNREACHABLE, f"the database does not take rows: {w.database_error}")
+    return None
+
+
+def topology_drift(w: StageWindow, now: float) -> Verdict | None:
+    """A stream or consumer is missing, paused or changed: it looks idle from inside the stage."""
+    return unhealthy(Reason.TOPOLOGY_DRIFT, w.topology_error) if w.topology_error else None
+
+
+def messages_evicted(w: StageWindow, now: float) -> Verdict | None:
+    """Messages left the stream before the stage had processed them."""
+    return unhealthy(Reason.MESSAGES_EVICTED, w.evicted) if w.evicted else None
+
+
+def no_instance(w: StageWindow, now: float) -> Verdict | None:
+    """Nobody runs. Unknown while we have only just begun to listen; no fault if all said goodbye and nothing waits."""
+    if w.alive:
+        return None
+    if not w.instances and not w.goodbye_at and now - w.started < w.grace:
+        return unknown(Reason.NO_INSTANCE, "no heartbeat received yet")
+    if w.instances or w.goodbye_at:
+        if now - w.goodbye() < HANDOVER_SECONDS:
+            return None
+        if not w.lag.total and not w.desired and w.stage is not Stage.WATCHER:
+            return None
+    waiting = f", {backlog(w)} waiting" if w.lag.total else ""
+    return unhealthy(Reason.NO_INSTANCE, f"no instance is running{waiting}")
+
+
+def heartbeats_stopped(w: StageWindow, now: float) -> Verdict | None:
+    """Work waits and no heartbeat came for 20 s: killed, frozen, or the event loop is blocked."""
+    age = w.age(now)
+    if age is None or age < SILENT_SECONDS or not w.busy:
+        return None
+    waits = f" while {backlog(w)} wait" if w.lag.total else " in the middle of work"
+    return unhealthy(
+        Reason.HEARTBEATS_STOPPED,
+        f"no heartbeat for {age:.0f} s{waits}: the process is dead or frozen, or its event loop is blocked",
+    )
+
+
+def work_stalled(w: StageWindow, now: float) -> Verdict | None:
+    """It beats, and nobody in it looks for work; or work waits at every sample for 30 s and no part of it finished."""
+    blind = [one.unpolled for one in w.alive.values() if one.unpolled >= UNPOLLED_SECONDS]
+    looks = [one for one in w.alive.values() if one.unpolled < UNPOLLED_SECONDS and one.age(now) < SILENT_SECONDS]
+    if blind and not looks:
+        return unhealthy(Reason.WORK_STALLED, f"alive, but {no_contact(w.stage, min(blind))}")
+    recent = w.recent(now, STALLED_SECONDS)
+    if not recent or not w.alive or _moved(recent):
+        return None
+    starting = [one for one in w.alive.values() if one.beat.phase is Phase.STARTING]
+    if len(starting) == len(w.alive):  # loading a model takes its time
+        longest = max(one.beat.uptime_seconds + one.age(now) for one in starting)
+        if longest < STARTING_SECONDS:
+            return None
+        return unhealthy(Reason.WORK_STALLED, f"still starting after {longest:.0f} s while {backlog(w)} wait")
+    if pause := paused(w):
+        return unhealthy(Reason.WORK_STALLED, f"{pause}, {backlog(w)} wait")
+    cause = f"alive, but nothing finished for {now - recent[0].at:.0f} s while {backlog(w)} wait"
+    return unhealthy(Reason.WORK_STALLED, cause + (f": {worst_error(w)}" if w.failures else ""))
+
+
+def _moved(recent: list[Sample]) -> bool:
+    """True if nothing waited at one of the samples, or anything was finished between the first and the last."""
+    first, last = recent[0], recent[-1]
+    if not all(sample.lag.total for sample in recent):
+        return True
+    return last.processed > first.processed or last.progress != first.progress
+
+
+def restart_loop(w: StageWindow, now: float) -> Verdict | None:
+    """An instance crashes and is started again, over and over."""
+    for name, one in sorted(w.alive.items()):
+        crashes = one.crashed_within(now, CRASHES_SECONDS)
+        if crashes >= CRASH_LOOP and one.crashed_within(now, LOOP_OVER_SECONDS):
+            return unhealthy(Reason.RESTART_LOOP, f"{name} crashed {crashes} times in 5 minutes: {last_error(one)}")
+    return None
+
+
+def storage_full(w: StageWindow, now: float) -> Verdict | None:
+    """What the stage writes to has no room left."""
+    store = w.storage
+    if store.fullness >= STREAM_FULL:
+        cause = f"the stream {store.stream} is full ({store.fullness:.0%}): raise its max_bytes"
+        return unhealthy(Reason.STORAGE_FULL, cause)
+    if store.disk_known and store.disk_free_bytes < DISK_FULL_BYTES:
+        cause = f"the disk of {store.disk} is full: {store.disk_free_bytes / 1e6:.0f} MB left"
+        return unhealthy(Reason.STORAGE_FULL, cause)
+    return None
+
+
+def failing_repeatedly(w: StageWindow, now: float) -> Verdict | None:
+    """The published table, last column: 5 consecutive failures."""
+    if w.failures < FAILURES_UNHEALTHY:
+        return None
+    return unhealthy(Reason.FAILING_REPEATEDLY, f"{w.failures} consecutive failures: {worst_error(w)}")
+
+
+def heartbeat_stale(w: StageWindow, now: float) -> Verdict | None:
+    """The published table, last column: no heartbeat for more than 120 s."""
+    age = w.age(now)
+    if age is None or age <= AGE_UNHEALTHY:
+        return None
+    return unhealthy(Reason.HEARTBEAT_STALE, f"no heartbeat for {age:.0f} s")

@@ -1,0 +1,162 @@
+"""Rules of the status degraded: work gets done, and something is wrong. Pure."""
+
+from __future__ import annotations
+
+from contracts.events import Phase
+from contracts.reasons import Reason
+from services.health.judge.rules.failing import HANDOVER_SECONDS, SILENT_SECONDS, UNPOLLED_SECONDS
+from services.health.judge.rules.verdict import Verdict, degraded
+from services.health.judge.rules.words import backlog, no_contact, span, worst_error
+from services.health.judge.trends import BEHIND_SECONDS, growing, not_less, saturated_seconds
+from services.health.judge.window import StageWindow, rate
+
+AGE_DEGRADED = 60.0
+VANISHED_SECONDS = 30.0
+"""One of several is silent for so long: gone. The published table is about the stage, which still beats."""
+STUCK_SECONDS = 60.0
+CRASH_SECONDS = 30.0
+OLD_SECONDS = 600.0
+REFUSED_SECONDS = 60.0
+REDELIVERED_SECONDS = 30.0
+EXPLAINED_SECONDS = 100.0
+"""A crash, a goodbye or a lost bus explains messages that come again so long after it: `ack_wait`, and then some."""
+SATURATED_SECONDS = 30.0
+SLOW_LOOP_SECONDS = 5.0
+STREAM_FILLING = 0.80
+DISK_LOW_BYTES = 2 << 30
+
+
+def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
+    """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
+    limit = SILENT_SECONDS if w.busy else VANISHED_SECONDS
+    silent = sorted(name for name, one in w.alive.items() if one.age(now) >= limit)
+    beating = len(w.alive) - len(silent)
+    if not beating:
+        return None
+    if silent:
+        age = max(w.alive[name].age(now) for name in silent)
+        cause = f"{', '.join(silent[:3])}: no heartbeat for {age:.0f} s; {beating} of {len(w.alive)} instances beat"
+        return degraded(Reason.INSTANCE_VANISHED, cause)
+    if beating < w.desired and now - w.goodbye() >= HANDOVER_SECONDS:
+        return degraded(Reason.INSTANCE_VANISHED, f"{beating} instances are running, {w.desired} should")
+    return None
+
+
+def instance_stuck(w: StageWindow, now: float) -> Verdict | None:
+    """One instance holds work and has finished no part of it for a minute, or does not look for work."""
+    for name, one in sorted(w.alive.items()):
+        if one.unpolled >= UNPOLLED_SECONDS:
+            return degraded(Reason.INSTANCE_STUCK, f"{name} {no_contact(w.stage, one.unpolled)}")
+        held = one.beat.oldest_in_flight_seconds + (one.age(now) if one.beat.in_flight else 0.0)
+        if one.beat.in_flight and held >= STUCK_SECONDS:
+            cause = f"{name} has held {one.beat.in_flight} messages for {held:.0f} s without progress"
+            return degraded(Reason.INSTANCE_STUCK, cause)
+    return None
+
+
+def instance_crashed(w: StageWindow, now: float) -> Verdict | None:
+    """An instance was gone without a goodbye and runs again."""
+    for name, one in sorted(w.alive.items()):
+        if one.crashed_within(now, CRASH_SECONDS):
+            ago = now - one.crashes[-1]
+            return degraded(Reason.INSTANCE_CRASHED, f"{name} crashed and was restarted {ago:.0f} s ago")
+    return None
+
+
+def consumer_recreated(w: StageWindow, now: float) -> Verdict | None:
+    """Somebody deleted and recreated a consumer: it reads the log again from its start."""
+    return degraded(Reason.CONSUMER_RECREATED, w.recreated) if w.recreated else None
+
+
+def dead_letters_grew(w: StageWindow, now: float) -> Verdict | None:
+    """Messages were dead-lettered a short while ago."""
+    if not w.dead_letters_recent:
+        return None
+    return degraded(Reason.DEAD_LETTERS_GREW, f"dead-lettered in the last 10 minutes: {w.dead_letters_recent}")
+
+
+def backlog_growing(w: StageWindow, now: float) -> Verdict | None:
+    """For a minute more comes in than goes out, or old work waits and it has not become less; and it is no import."""
+    if w.importing:
+        return None
+    if growing(w, now):
+        pace = -rate(w.recent(now, BEHIND_SECONDS))
+        cause = f"{backlog(w)} wait, growing by {pace:.1f} a second; the oldest waits for {w.lag_age(now):.0f} s"
+        return degraded(Reason.BACKLOG_GROWING, cause)
+    if w.lag_age(now) >= OLD_SECONDS and not_less(w):
+        cause = f"{backlog(w)} wait, not fewer than 10 minutes ago; the oldest waits for {span(w.lag_age(now))}"
+        return degraded(Reason.BACKLOG_GROWING, cause)
+    return None
+
+
+def saturated(w: StageWindow, now: float) -> Verdict | None:
+    """All that may be in hand is in hand, or an event loop has no time left."""
+    if saturated_seconds(w, now) >= SATURATED_SECONDS:
+        cause = f"{w.lag.ack_pending} messages await their ack, which is the limit: no more are delivered"
+        return degraded(Reason.SATURATED, cause)
+    for name, one in sorted(w.alive.items()):
+        if one.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and one.beat.phase is Phase.RUNNING:
+            cause = f"the event loop of {name} was {one.beat.loop_lag_seconds:.1f} s late"
+            return degraded(Reason.SATURATED, cause)
+    return None
+
+
+def storage_filling(w: StageWindow, now: float) -> Verdict | None:
+    """What the stage writes to is nearly full."""
+    store = w.storage
+    if store.fullness >= STREAM_FILLING:
+        return degraded(Reason.STORAGE_FILLING, f"the stream {store.stream} is {store.fullness:.0%} full")
+    if store.disk_known and store.disk_free_bytes < DISK_LOW_BYTES:
+        cause = f"the disk of {store.disk} has {store.disk_free_bytes / 1e6:.0f} MB left"
+        return degraded(Reason.STORAGE_FILLING, cause)
+    return None
+
+
+def files_unreadable(w: StageWindow, now: float) -> Verdict | None:
+    """Transcripts that exist and cannot be read, or folders that cannot be listed, are not saved."""
+    for name, one in sorted(w.alive.items()):
+        told = one.watcher
+        if told.unreadable_files:
+            cause = f"{name}: {told.unreadable_files} files cannot be read: {told.unreadable}"
+            return degraded(Reason.FILES_UNREADABLE, cause)
+        if told.unlistable_folders:
+            cause = f"{name}: {told.unlistable_folders} folders cannot be listed: {told.unreadable}"
+            return degraded(Reason.FILES_UNREADABLE, cause)
+    return None
+
+
+def pulls_refused(w: StageWindow, now: float) -> Verdict | None:
+    """The server refuses what an instance asks for: it never gets work, and looks idle."""
+    for name, one in sorted(w.alive.items()):
+        if now - one.refused_at < REFUSED_SECONDS:
+            cause = f"{name}: {one.beat.last_error or 'the server refused its pull request'}"
+            return degraded(Reason.PULLS_REFUSED, cause)
+    return None
+
+
+def redelivered(w: StageWindow, now: float) -> Verdict | None:
+    """Messages come a second time, and no failure, crash, goodbye or lost bus of the last minutes explains it."""
+    last = max((one.redelivered_at for one in w.alive.values()), default=float("-inf"))
+    if now - last >= REDELIVERED_SECONDS or not w.recent(now, EXPLAINED_SECONDS):
+        return None
+    crashed = any(one.crashed_within(now, EXPLAINED_SECONDS) for one in w.instances.values())
+    silent = any(one.age(now) >= SILENT_SECONDS for one in w.alive.values())
+    if crashed or silent or w.failures or now - w.goodbye() < EXPLAINED_SECONDS:
+        return None
+    cause = "messages are redelivered although nothing failed: their work starts 30 s late"
+    return degraded(Reason.REDELIVERED, cause)
+
+
+def failing(w: StageWindow, now: float) -> Verdict | None:
+    """The published table, middle column: 1 to 4 consecutive failures."""
+    if not w.failures:
+        return None
+    return degraded(Reason.FAILING, f"{w.failures} consecutive failures: {worst_error(w)}")
+
+
+def heartbeat_late(w: StageWindow, now: float) -> Verdict | None:
+    """The published table, middle column: no heartbeat for 60 to 120 s."""
+    age = w.age(now)
+    if age is None or age < AGE_DEGRADED:
+        return None
+    return degraded(Reason.HEARTBEAT_LATE, f"no heartbeat for {age:.0f} s")

@@ -1,0 +1,47 @@
+"""Parts of the causes that people read. Pure."""
+
+from __future__ import annotations
+
+from contracts.events import Stage
+from services.health.judge.beats import Instance
+from services.health.judge.window import StageWindow
+
+
+def backlog(w: StageWindow) -> str:
+    """The waiting work, with its unit."""
+    return f"{w.lag.total:,} {'bytes' if w.stage is Stage.WATCHER else 'messages'}"
+
+
+def paused(w: StageWindow) -> str:
+    """Why capture pauses; "" while it goes on."""
+    return next((f"capture is paused, {why}" for one in w.alive.values() if (why := one.watcher.paused)), "")
+
+
+def no_contact(stage: Stage, seconds: float) -> str:
+    """What an instance does not do that looks for no work."""
+    if stage is Stage.WATCHER:
+        return f"has not scanned its folders for {seconds:.0f} s: a disk that hangs, or a deadlock"
+    return f"has had no contact with its consumer for {seconds:.0f} s"
+
+
+def worst_error(w: StageWindow) -> str:
+    """The last error of the instance with the most failures."""
+    return last_error(max(w.alive.values(), key=lambda one: one.failures))
+
+
+def last_error(one: Instance) -> str:
+    """The last error that an instance told."""
+    return one.beat.last_error or "restarted without a success since"
+
+
+def span(seconds: float) -> str:
+    """A duration for people.
+
+    >>> span(40), span(400), span(8000), span(400000)
+    ('40 s', '6 min', '2.2 h', '4.6 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"
