@@ -87,7 +87,7 @@ class Archive:
         """Ids of transcripts with a tombstone."""
         return {row[0] for row in await self.database.fetch("select transcript_id from forgotten")}
 
-    async def segments(self, transcript: str) -> AsyncIterator[Segment]:
+    async def segments(self, transcript: str) -> AsyncGenerator[Segment, None]:
         """Segments of one transcript in the database, all generations, in their order."""
         async with self.database.transaction(readonly=True):
             async for row in self.database.cursor(queries.read("segments_of"), transcript, prefetch=16):

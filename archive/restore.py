@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -69,7 +70,8 @@ async def restore(
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            size, digest = await _write(part, segments, chosen)
+            async with aclosing(segments):  # its transaction ends with it, also after a gap
+                size, digest = await _write(part, segments, chosen)
             if size < known[chosen]:
                 raise ValueError(f"bytes {size} to {known[chosen]} are missing")
             same = target.exists() and _sha(target) == digest
@@ -113,7 +115,7 @@ async def _ordered(segments: AsyncIterator[Segment], generation: int) -> AsyncIt
             yield segment
 
 
-async def logged(archive: Archive, row: Transcript) -> AsyncIterator[Segment]:
+async def logged(archive: Archive, row: Transcript) -> AsyncGenerator[Segment, None]:
     """Segments of one transcript in the log."""
     async for message in archive.messages([subjects.changed(row.source, row.transcript_id)]):
         event = decoded(message)

@@ -108,7 +108,7 @@ async def bursts(delay: float, seconds: float) -> tuple[str, ...]:
                         number += 1
             while await lag(op):
                 await asyncio.sleep(0.1)
-            twice = int(beat.gauges.get("redelivered", 0))
+            twice = int(beat.redelivered or 0)
             dead = await letters(op)
             stop.set()
             await task

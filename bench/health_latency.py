@@ -33,6 +33,7 @@ from rich.table import Table
 
 from contracts import codec, subjects
 from contracts.events import Heartbeat, Phase, Stage
+from contracts.vitals import WatcherVitals
 from local import system
 from local.ports import free_port
 from runtime import bus
@@ -85,7 +86,7 @@ async def beating(nats: Bus, count: int) -> None:
                 pid=number,
                 service_version="0",
                 processed=sequence,
-                gauges={f"gauge_{n}": float(n) for n in range(12)},
+                vitals=WatcherVitals(files=1, backlog_bytes=0) if stage is Stage.WATCHER else None,
             )
             await nats.client.publish(subjects.heartbeat(stage, beat.instance), codec.encode(beat))
             await asyncio.sleep(5.0 / count)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 
 import msgspec
@@ -218,10 +218,11 @@ async def _against_database(archive: Archive, known: Known, expected: dict[str, 
         try:
             with open(full, "rb") as handle:
                 disk = OnDisk(handle, size)
-                async for segment in archive.segments(name):
-                    if segment.generation == expected[name]:
-                        await asyncio.to_thread(comparison.take, segment, disk)
-                        advance("database", segment.end - segment.start)
+                async with aclosing(archive.segments(name)) as segments:
+                    async for segment in segments:
+                        if segment.generation == expected[name]:
+                            await asyncio.to_thread(comparison.take, segment, disk)
+                            advance("database", segment.end - segment.start)
             gaps += comparison.finish(size)
         except OSError as error:
             gaps.append(Gap(codec.printable(full), "file", 0, size, f"cannot be read: {error.strerror}", name))

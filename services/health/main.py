@@ -54,10 +54,10 @@ async def main(settings: Settings, stop: asyncio.Event, clock: Clock | None = No
     asked = DeadLetterRequests()
     polling = Polling(settings, clock, judge.observer)
     listening = Listening(settings, clock, stop, judge, timeline, alerts)
-    works = [polling.alive(), polling.canary(), polling.disks(), polling.figures(), polling.server()]
-    works += [_judge(settings, clock, judge, cache, alerts, senders), *(sender.run() for sender in senders)]
     async with server.serving(settings, cache, asked, senders), asyncio.TaskGroup() as tasks:
         on_bus = tasks.create_task(listening.run(asked))
+        works = [polling.alive(), polling.canary(), polling.disks(), polling.figures(), polling.server()]
+        works += [_judge(settings, clock, judge, cache, alerts, senders), *(sender.run() for sender in senders)]
         others = [tasks.create_task(work) for work in works]
         await stop.wait()
         await ended(*others)

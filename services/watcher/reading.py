@@ -10,9 +10,8 @@ from stat import S_ISREG
 import msgspec
 
 from contracts import codec, sources
-from contracts.projects import admitted
 from contracts.codec import iso
-
+from contracts.projects import admitted
 from runtime.files import Stat, stat_of
 from services.watcher.changes import EDGE, FULL_CHECK, Verdict, edge_hash, judge
 from services.watcher.formats import Identity, identify, lines

@@ -58,7 +58,7 @@ async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(
     sweep = asyncio.create_task(capture.sweep(asyncio.Event()))
 
     async def paused() -> None:
-        assert "full" in capture.beat.notes.get("paused", "")
+        assert "full" in capture.beat.vitals.paused
         assert "maximum bytes" in capture.beat.last_error
         assert not sweep.done()
 
@@ -67,9 +67,9 @@ async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(
     config.max_bytes = 100_000_000
     await operator.stream.update_stream(config)
     await asyncio.wait_for(sweep, 30)
-    assert "paused" not in capture.beat.notes
+    assert not capture.beat.vitals.paused
     total = sum(file.stat().st_size for file in transcripts.iterdir())
-    assert capture.beat.gauges["published_bytes"] == capture.beat.gauges["discovered_bytes"] == total
+    assert capture.beat.vitals.published_bytes == capture.beat.vitals.discovered_bytes == total
     close(capture)
 
 
@@ -139,19 +139,19 @@ async def test_a_folder_that_cannot_be_listed_is_told(transcripts: Path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", refused)
         await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["unlistable"] == 1
-    assert "-p: Permission denied" in capture.beat.notes["unreadable"]
+    assert capture.beat.vitals.unlistable_folders == 1
+    assert "-p: Permission denied" in capture.beat.vitals.unreadable
     await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["unlistable"] == 0
-    assert "unreadable" not in capture.beat.notes
+    assert capture.beat.vitals.unlistable_folders == 0
+    assert not capture.beat.vitals.unreadable
     with monkeypatch.context() as patched:
         patched.setattr(os, "stat", gone)
         patched.setattr(os, "scandir", lambda folder: gone(folder) and real(folder))
         await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["unlistable"] == 1  # a mount that is dead is no folder that was never there
+    assert capture.beat.vitals.unlistable_folders == 1  # a mount that is dead is no folder that was never there
     transcripts.rename(transcripts.parent / "elsewhere")
     await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["unlistable"] == 0
+    assert capture.beat.vitals.unlistable_folders == 0
     close(capture)
 
 
@@ -231,7 +231,7 @@ async def test_projects_are_included_and_excluded_by_glob(
     await capture.sweep(asyncio.Event())
     found = {event.session_id for event in capture.bus.events()}  # type: ignore[attr-defined]
     assert found == wanted
-    assert capture.beat.gauges.get("ignored_files", 0) == 3 - len(wanted)
+    assert capture.beat.vitals.ignored_files == 3 - len(wanted)
     close(capture)
 
 
@@ -305,12 +305,12 @@ async def test_a_folder_that_goes_away_and_returns_is_neither_forgotten_nor_doub
     away = transcripts.with_name("away")
     transcripts.rename(away)
     await capture.sweep(asyncio.Event())
-    gauges = capture.beat.gauges
-    assert (gauges["absent_files"], gauges["discovered_bytes"], gauges["absent_backlog_bytes"]) == (1, 0, 0)
-    assert gauges["published_bytes"] > 0
+    told = capture.beat.vitals
+    assert (told.absent_files, told.discovered_bytes, told.absent_backlog_bytes) == (1, 0, 0)
+    assert told.published_bytes > 0
     away.rename(transcripts)
     await capture.sweep(asyncio.Event())
-    assert capture.beat.gauges["files"] == 1
+    assert capture.beat.vitals.files == 1
     assert len(capture.bus.events()) == before  # type: ignore[attr-defined]
     close(capture)
 
@@ -324,7 +324,7 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
     tasks.append(asyncio.create_task(watch.run()))
 
     async def watching_now() -> None:
-        assert capture.beat.notes["mode"] == "notify"
+        assert capture.beat.vitals.mode == "notify"
         assert capture.sweeps
 
     await eventually(watching_now, 20)
@@ -332,8 +332,8 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
         (transcripts / f"{number}.jsonl").write_bytes(b'{"type":"mode","uuid":"%d"}\n' % number)
 
     async def all_seen() -> None:
-        assert capture.beat.gauges["files"] == 20_000
-        assert not capture.beat.gauges["files_behind"]
+        assert capture.beat.vitals.files == 20_000
+        assert not capture.beat.vitals.files_behind
 
     await eventually(all_seen, 120)
     stop.set()
@@ -376,11 +376,11 @@ async def test_without_notification_the_sweep_finds_all_and_the_mode_says_poll(
         write(transcripts / "s.jsonl", "s", number + 1)
 
         async def found() -> None:
-            assert capture.beat.gauges.get("captured_bytes") == (transcripts / "s.jsonl").stat().st_size
+            assert capture.beat.vitals.captured_bytes == (transcripts / "s.jsonl").stat().st_size
 
         await eventually(found, 20)
-    assert capture.beat.notes["mode"] == "poll"
-    assert reason in capture.beat.notes.get("mode_reason", "")
+    assert capture.beat.vitals.mode == "poll"
+    assert reason in capture.beat.vitals.mode_reason
     stop.set()
     await asyncio.gather(*tasks)
     close(capture)
@@ -394,7 +394,7 @@ async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
     tasks.append(asyncio.create_task(watch.run()))
 
     async def watching_now() -> None:
-        assert capture.beat.notes["mode"] == "notify"
+        assert capture.beat.vitals.mode == "notify"
         assert capture.sweeps
 
     await eventually(watching_now, 20)
@@ -403,7 +403,7 @@ async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
     async def seen() -> None:
         with file.open("ab") as handle:
             handle.write(jsonl(prompt("x")))
-        assert capture.beat.gauges.get("captured_bytes", 0) > 0
+        assert capture.beat.vitals.captured_bytes > 0
 
     await eventually(seen, 20)
     for number in range(5):
@@ -412,7 +412,7 @@ async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
         inside.write_bytes(jsonl(prompt("in a folder that is newer than the watch")))
 
     async def all_seen() -> None:
-        assert capture.beat.gauges["files"] == 6
+        assert capture.beat.vitals.files == 6
 
     await eventually(all_seen, 20)
     assert capture.sweeps == 1
@@ -430,7 +430,7 @@ async def test_a_new_watcher_on_a_new_machine_goes_on_from_the_log(
     before = (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).state.messages
     again = await captured(operator, transcripts)
     assert (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).state.messages == before
-    assert again.beat.gauges["captured_bytes"] == again.beat.gauges["discovered_bytes"]
+    assert again.beat.vitals.captured_bytes == again.beat.vitals.discovered_bytes
     checkpoints = await kept.checkpoints()
     assert {checkpoint.end for checkpoint in checkpoints.values()} == {
         file.stat().st_size for file in transcripts.iterdir()

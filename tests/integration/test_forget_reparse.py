@@ -77,7 +77,7 @@ async def test_a_forgotten_session_leaves_everywhere_and_never_comes_back(
     with (transcripts / "secret.jsonl").open("ab") as handle:
         handle.write(jsonl(prompt("more secrets")))
     capture = await captured(kept.nats, transcripts)
-    assert capture.beat.gauges["forgotten_files"] == 1
+    assert capture.beat.vitals.forgotten_files == 1
     outcome = await replayed(nats, database)
     assert all(table.equal for table in outcome.tables)
     assert [row.session_id for row in await kept.transcripts()] == ["other"]

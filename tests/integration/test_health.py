@@ -24,6 +24,7 @@ from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Heartbeat, Phase, Stage
+from contracts.vitals import WatcherVitals
 from local.child import Child
 from local.servers import Nats
 from runtime import heartbeat, provision
@@ -86,6 +87,7 @@ class Service:
                 "pid": 1,
                 "service_version": "0",
                 "processed": 1,
+                "vitals": WatcherVitals(backlog_bytes=0) if stage is Stage.WATCHER else None,
             }
             made = Heartbeat(**{**facts, **more})
             await self.bus.client.publish(subjects.heartbeat(stage, made.instance), codec.encode(made))
@@ -403,7 +405,7 @@ async def test_strange_messages_end_nothing_and_nobody_speaks_for_another(
     await healthy(one)
     async with connect(nats.url("watcher"), "a watcher that lies") as watcher:
         forged = Heartbeat(Stage.WRITER, "forged", "b", 1, one.clock.now(), Phase.RUNNING, 5.0, 9.0, 1, "0")
-        huge = msgspec.structs.replace(forged, stage=Stage.WATCHER, gauges={"backlog_bytes": 1.7e308})
+        huge = msgspec.structs.replace(forged, stage=Stage.WATCHER, vitals=WatcherVitals(backlog_bytes=10**300))
         for payload in (codec.encode(forged), codec.encode(huge), b"[" * 100_000, b"\xff", b"{}"):
             await watcher.client.publish(subjects.heartbeat(Stage.WATCHER, "forged"), payload)
         await watcher.client.flush()
@@ -434,7 +436,7 @@ async def test_wiring_faults_are_named_and_mended(service: Any, nats: Nats, oper
     await eventually(lambda: writer("unhealthy", "is missing"))
     await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
     await one.beat()
-    await eventually(lambda: writer("degraded", "made anew"))
+    await eventually(lambda: writer("degraded", "was recreated"))
     await one.passed(61, beating=STAGES)
     await eventually(lambda: writer("healthy", ""))
     await operator.stream.delete_stream(topology.EMBEDDINGS.name)
@@ -502,7 +504,7 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
     found = await eventually(lambda: listed(2))
     assert (await one.get("deadletters?stage=writer")).json()["total"] == 1
     answer = await one.passed(0)
-    assert answer["stages"]["writer"]["rule"] == "DeadLettersGrew"
+    assert answer["stages"]["writer"]["reason"] == "DeadLettersGrew"
     numbers = {letter["stage"]: letter["sequence"] for letter in found["deadletters"]}
     post, headers = f"{one.url}/v1/autosave/deadletters/{{}}/retry", {"authorization": "Bearer secret"}
     assert (await one.client.post(post.format(numbers["watcher"]), headers=headers)).status_code == 409
@@ -727,7 +729,7 @@ async def test_a_huge_conversation_comes_in_pages(
     lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
-    monkeypatch.setattr("services.health.http.app.CHARACTERS", 10_000)
+    monkeypatch.setattr("services.health.http.archive.CHARACTERS", 10_000)
     one = await service()
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()

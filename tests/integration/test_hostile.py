@@ -79,11 +79,11 @@ async def test_what_cannot_be_read_is_tried_again_without_haste_and_forgotten_wh
     await capture.rest(STOP())
     assert await capture.rest(STOP()) == float("inf")
     capture.report(now=True)
-    assert capture.beat.gauges["unreadable_files"] == 1
+    assert capture.beat.vitals.unreadable_files == 1
     close(capture)
     (transcripts / "s.jsonl").unlink()
     await capture.sweep(STOP())
-    assert capture.beat.gauges["unreadable_files"] == 0
+    assert capture.beat.vitals.unreadable_files == 0
 
 
 HUGE = [
@@ -233,8 +233,8 @@ async def test_unknown_types_without_end_do_not_fill_the_heartbeat(transcripts: 
     (transcripts / "s.jsonl").write_bytes(b"".join(b'{"type":"t%d"}\n' % number for number in range(5000)))
     capture = watcher(transcripts)
     await capture.sweep(STOP())
-    assert capture.beat.gauges["unknown"] == 5000
-    assert len(capture.beat.gauges) < 120
+    assert capture.beat.vitals.unknown_lines == 5000
+    assert len(capture.beat.vitals.lines) < 120
     close(capture)
 
 

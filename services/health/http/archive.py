@@ -7,15 +7,15 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException, ServiceUnavailableException
 from litestar.params import PathParameter, QueryParameter
 
 from contracts.http.archive import FullConversation, Recent, Timeline
 from services.health.http import examples, responses_archive
-from services.health.http.access import Access
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.snapshot_cache import SnapshotCache
+from services.health.http.provided import Cache, May
 from services.health.observe.store import FAILURES, Store, words
 
 LIMIT, MOST = 20, 100
@@ -29,61 +29,6 @@ Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to s
 Exchange = Annotated[str, PathParameter(description="`exchange_id` of a conversation.")]
 Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Most records of one page.")]
 Days = Annotated[int, QueryParameter(ge=1, le=365, description="Days to look back.")]
-
-
-class Conversations(Controller):
-    """Content needs the token wherever others than this machine can ask."""
-
-    path = "/v1/autosave"
-
-    @get(
-        "/recent",
-        sync_to_thread=False,
-        security=SECURED,
-        responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
-    )
-    def recent(
-        self, request: AnyRequest, cache: SnapshotCache, access: Access, limit: Limit = LIMIT, offset: Offset = 0
-    ) -> Response[bytes]:
-        """The newest conversations, texts shortened."""
-        access.to_content(request)
-        return json_answer(msgspec.json.encode(responses_archive.recent(cache.current(), limit, offset)))
-
-    @get(
-        "/conversation/{exchange:str}",
-        security=SECURED,
-        responses={
-            200: spec(FullConversation, examples.CONVERSATION, "The whole conversation"),
-            **MISSING,
-            **BAD,
-            **CLOSED,
-            **STARTING,
-        },
-    )
-    async def conversation(
-        self,
-        request: AnyRequest,
-        access: Access,
-        reader: ConversationReader,
-        exchange: Exchange,
-        limit: Records = RECORDS,
-        offset: Offset = 0,
-    ) -> Response[bytes]:
-        """One conversation with its whole texts. The only answer that is read from the database when asked for."""
-        access.to_content(request)
-        body = await reader.read(exchange, limit, offset)
-        return json_answer(await asyncio.to_thread(msgspec.json.encode, body))
-
-    @get(
-        "/timeline",
-        sync_to_thread=False,
-        responses={200: spec(Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
-    )
-    def timeline(
-        self, cache: SnapshotCache, days: Days = 7, limit: Limit = LIMIT, offset: Offset = 0
-    ) -> Response[bytes]:
-        """Imports per hour and day; status changes, newest first."""
-        return json_answer(msgspec.json.encode(responses_archive.timeline(cache.current(), days, limit, offset)))
 
 
 READS = 4
@@ -113,3 +58,59 @@ class ConversationReader:
             except FAILURES as error:
                 raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
         return responses_archive.conversation(rows[0], records, offset)
+
+
+Reader = NamedDependency[ConversationReader]
+
+
+class Conversations(Controller):
+    """Content needs the token wherever others than this machine can ask."""
+
+    path = "/v1/autosave"
+
+    @get(
+        "/recent",
+        sync_to_thread=False,
+        security=SECURED,
+        responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
+    )
+    def recent(
+        self, request: AnyRequest, cache: Cache, access: May, limit: Limit = LIMIT, offset: Offset = 0
+    ) -> Response[bytes]:
+        """The newest conversations, texts shortened."""
+        access.to_content(request)
+        return json_answer(msgspec.json.encode(responses_archive.recent(cache.current(), limit, offset)))
+
+    @get(
+        "/conversation/{exchange:str}",
+        security=SECURED,
+        responses={
+            200: spec(FullConversation, examples.CONVERSATION, "The whole conversation"),
+            **MISSING,
+            **BAD,
+            **CLOSED,
+            **STARTING,
+        },
+    )
+    async def conversation(
+        self,
+        request: AnyRequest,
+        access: May,
+        reader: Reader,
+        exchange: Exchange,
+        limit: Records = RECORDS,
+        offset: Offset = 0,
+    ) -> Response[bytes]:
+        """One conversation with its whole texts. The only answer that is read from the database when asked for."""
+        access.to_content(request)
+        body = await reader.read(exchange, limit, offset)
+        return json_answer(await asyncio.to_thread(msgspec.json.encode, body))
+
+    @get(
+        "/timeline",
+        sync_to_thread=False,
+        responses={200: spec(Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
+    )
+    def timeline(self, cache: Cache, days: Days = 7, limit: Limit = LIMIT, offset: Offset = 0) -> Response[bytes]:
+        """Imports per hour and day; status changes, newest first."""
+        return json_answer(msgspec.json.encode(responses_archive.timeline(cache.current(), days, limit, offset)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import cache as once
 from importlib.resources import files
 from typing import Annotated
@@ -17,8 +17,8 @@ from runtime.heartbeat import service_version
 from services.health.http import live, metrics
 from services.health.http.openapi import BUSY, STARTING, text
 from services.health.http.problems import NO_STORE
+from services.health.http.provided import Cache, Requests, Senders
 from services.health.http.snapshot_cache import SnapshotCache
-from services.health.notify.webhooks import Sender
 from services.health.observe.dead_letters import DeadLetterRequests
 
 EVENTS = "/v1/autosave/events"
@@ -40,7 +40,7 @@ class Dashboard(Controller):
         media_type="text/event-stream",
         responses={200: text("Server-sent events", "text/event-stream"), **BUSY, **STARTING},
     )
-    async def events(self, cache: SnapshotCache, requests: DeadLetterRequests) -> ServerSentEvent:
+    async def events(self, cache: Cache, requests: Requests) -> ServerSentEvent:
         """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
         cache.current()
         if cache.streams >= STREAMS:
@@ -54,7 +54,7 @@ class Dashboard(Controller):
         media_type=MediaType.TEXT,
         responses={200: text("Prometheus text format; docs/metrics.md", "text/plain"), **STARTING},
     )
-    async def prometheus(self, cache: SnapshotCache, senders: Sequence[Sender]) -> Response[bytes]:
+    async def prometheus(self, cache: Cache, senders: Senders) -> Response[bytes]:
         """Metrics for Prometheus."""
         figures = metrics.webhook_figures(senders)
         body = await asyncio.to_thread(metrics.render, cache.current(), figures, service_version())

@@ -12,10 +12,10 @@ from litestar.params import PathParameter, QueryParameter
 from contracts.events import Stage
 from contracts.http.archive import DeadLetters, DropAccepted, RetryAccepted
 from services.health.http import examples, responses_archive
-from services.health.http.access import Access
 from services.health.http.archive import LIMIT, Limit, Offset
 from services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
 from services.health.http.problems import AnyRequest, json_answer
+from services.health.http.provided import Cache, May, Requests
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 
@@ -37,9 +37,9 @@ class DeadLetterRoutes(Controller):
     def listed(
         self,
         request: AnyRequest,
-        cache: SnapshotCache,
-        access: Access,
-        requests: DeadLetterRequests,
+        cache: Cache,
+        access: May,
+        requests: Requests,
         stage: OnlyStage = None,
         limit: Limit = LIMIT,
         offset: Offset = 0,
@@ -67,9 +67,9 @@ class DeadLetterRoutes(Controller):
     def retry(
         self,
         request: AnyRequest,
-        cache: SnapshotCache,
-        access: Access,
-        requests: DeadLetterRequests,
+        cache: Cache,
+        access: May,
+        requests: Requests,
         sequence: Sequence,
     ) -> Response[bytes]:
         """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
@@ -97,9 +97,9 @@ class DeadLetterRoutes(Controller):
     def drop(
         self,
         request: AnyRequest,
-        cache: SnapshotCache,
-        access: Access,
-        requests: DeadLetterRequests,
+        cache: Cache,
+        access: May,
+        requests: Requests,
         sequence: Sequence,
     ) -> Response[bytes]:
         """Drop a dead letter. What it stands for stays in the log. Needs the token, on loopback too."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contracts import subjects
+from contracts.codec import iso
 from contracts.http import archive
 from contracts.http import health as http
 from contracts.reasons import Reason
 from contracts.vitals import EmbedderVitals, WatcherVitals
-from contracts.codec import iso
-
 
 AT = "2026-08-01T10:00:00.000Z"
 METRICS = http.DaemonMetrics(4120, 3, 0, None, 86400.0)

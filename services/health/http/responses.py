@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts import vitals
+from contracts.codec import iso
 from contracts.events import HealthChanged, Stage
 from contracts.http.health import (
     CanaryHealth,
@@ -25,8 +26,6 @@ from contracts.http.health import (
 )
 from contracts.sources import CANARY
 from contracts.vitals import WatcherVitals
-from contracts.codec import iso
-
 from services.health.http.ledger import accounts, balanced
 from services.health.judge.beats import CRASHES_SECONDS, Instance
 from services.health.judge.rules.impaired import AGE_DEGRADED

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from typing import Any, TypeVar
 
 from contracts import topology
+from contracts.codec import iso
 from contracts.http.archive import (
     Bucket,
     Conversation,
@@ -16,8 +17,6 @@ from contracts.http.archive import (
     Recent,
     Timeline,
 )
-from contracts.codec import iso
-
 from services.health.http.responses import change_of, dated
 from services.health.judge.snapshot import KeptLetter, Snapshot
 

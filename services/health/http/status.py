@@ -11,7 +11,7 @@ from contracts.http.health import Alive, Health, Ledger, Ready, Stats
 from services.health.http import examples, responses
 from services.health.http.openapi import STARTING, spec
 from services.health.http.problems import AnyRequest, accepts, json_answer
-from services.health.http.snapshot_cache import SnapshotCache
+from services.health.http.provided import Cache
 from services.health.judge.snapshot import NOT_ASKED
 
 HEALTH_JSON = "application/health+json"
@@ -35,7 +35,7 @@ class Status(Controller):
             503: spec(Ready, Ready(False, "timeout", "ok"), "One was not, or is not known yet"),
         },
     )
-    def readyz(self, cache: SnapshotCache) -> Response[bytes]:
+    def readyz(self, cache: Cache) -> Response[bytes]:
         """NATS and the database were reachable at the last look."""
         if cache.snapshot is None:
             return json_answer(msgspec.json.encode(Ready(False, NOT_ASKED, NOT_ASKED)), 503)
@@ -50,7 +50,7 @@ class Status(Controller):
             503: spec(Health, examples.UNHEALTHY, "Unhealthy or unknown"),
         },
     )
-    def health(self, request: AnyRequest, cache: SnapshotCache) -> Response[bytes]:
+    def health(self, request: AnyRequest, cache: Cache) -> Response[bytes]:
         """Status of all stages; 200 when healthy or degraded, 503 otherwise. As `application/health+json` to those who
         accept it."""
         accepted = accepts(request.headers.get("accept", ""), HEALTH_JSON)
@@ -68,7 +68,7 @@ class Status(Controller):
         sync_to_thread=False,
         responses={200: spec(Stats, examples.STATS, "Counts"), **STARTING},
     )
-    def stats(self, cache: SnapshotCache) -> Response[bytes]:
+    def stats(self, cache: Cache) -> Response[bytes]:
         """Counts, coverage by model, streams."""
         return json_answer(cache.answer("stats", responses.stats))
 
@@ -77,7 +77,7 @@ class Status(Controller):
         sync_to_thread=False,
         responses={200: spec(Ledger, examples.LEDGER, "The ledger"), **STARTING},
     )
-    def ledger(self, cache: SnapshotCache) -> Response[bytes]:
+    def ledger(self, cache: Cache) -> Response[bytes]:
         """On disk = captured = published = stored; texts = embedded: each step with its gap."""
         return json_answer(cache.answer("ledger", responses.ledger))
 

@@ -16,7 +16,6 @@ import httpx
 import msgspec
 
 from contracts.codec import iso
-
 from runtime.logs import Log
 from services.health.notify.alerts import Alert
 from services.health.notify.targets import Target

@@ -18,7 +18,6 @@ from pathlib import Path
 import msgspec
 
 from contracts.codec import iso
-
 from services.health.judge.observer import Observer
 from services.health.observe.store import FAILURES, Store
 

@@ -21,7 +21,7 @@ from services.health.judge.snapshot import Snapshot
 
 __all__ = ["CONTENT_TYPE", "WebhookFigures", "render", "webhook_figures"]
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # which Litestar adds
 
 
 def render(snapshot: Snapshot, webhooks: Sequence[WebhookFigures] = (), version: str = "0") -> bytes:
