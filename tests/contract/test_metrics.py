@@ -18,12 +18,17 @@ from prometheus_client.samples import Sample
 
 from contracts import topology
 from contracts.events import Heartbeat, Phase, Stage
+from contracts.reasons import Reason
+from contracts.vitals import SourceVitals, WatcherVitals
 from services.health.http import metrics
-from services.health.http.metrics import PREFIX, WebhookFigures
-from services.health.judge import rules
+from services.health.http.metrics import WebhookFigures
+from services.health.http.metrics.families import PREFIX
+from services.health.judge.evaluation import Judge
 from services.health.judge.observer import Observer
-from services.health.judge.snapshot import Letter, Snapshot
-from services.health.judge.window import BusState, Canary, ConsumerState, Lag, StreamState
+from services.health.judge.rules import failing, impaired
+from services.health.judge.rules.verdict import Status
+from services.health.judge.snapshot import KeptLetter, Snapshot
+from services.health.judge.window import BusState, CanaryState, ConsumerState, Lag, StreamState
 from tests.conftest import ROOT
 
 NOW = 1_800_000_000.0
@@ -68,42 +73,43 @@ def bus(lag: int) -> BusState:
     return BusState("", streams, {name: ConsumerState(Lag(lag, 2), 1, 10, "c") for name in names})
 
 
-def letter(stage: Stage) -> Letter:
-    return Letter(1, stage, "s", "TRANSCRIPTS", 7, 3, "error", "", "i", NOW - 5, 10, "text")
+def letter(stage: Stage) -> KeptLetter:
+    return KeptLetter(1, stage, "s", "TRANSCRIPTS", 7, 3, "error", "", "i", NOW - 5, 10, "text")
 
 
 def full() -> Snapshot:
     """Everything that has a metric has happened: work drains, one said goodbye, one crashed, a letter was given up."""
     observer = Observer(NOW - 15, 45.0, {Stage.EMBEDDER: 2})
-    gauges = {
-        "discovered_bytes.claude-code": 100.0,
-        "captured_bytes.claude-code": 90.0,
-        "present_published_bytes.claude-code": 80.0,
-        "published_bytes.claude-code": 80.0,
-        "files.claude-code": 1.0,
-        "backlog_bytes": 20.0,
-        "unreadable_files": 1.0,
-        "damaged": 2.0,
-    }
+    source = SourceVitals(
+        files=1, discovered_bytes=100, captured_bytes=90, present_published_bytes=80, published_bytes=80
+    )
+    vitals = WatcherVitals(
+        files=1,
+        backlog_bytes=20,
+        unreadable_files=1,
+        unlistable_folders=0,
+        damaged_lines=2,
+        sources={"claude-code": source},
+    )
     heard = partial(observer.beat, live=False)
     for stage in (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER):
-        heard(beat(stage, f"{stage}-0", gauges=gauges if stage is Stage.WATCHER else {}), NOW - 14)
+        heard(beat(stage, f"{stage}-0", vitals=vitals if stage is Stage.WATCHER else None), NOW - 14)
         heard(
-            beat(stage, f"{stage}-0", boot_id="b2", processed=4, failed=2, notes={"paused": "full"}),
+            beat(stage, f"{stage}-0", boot_id="b2", processed=4, failed=2, vitals=None),
             NOW - 9,
             live=False,
         )
         heard(beat(stage, f"{stage}-1", phase=Phase.STOPPED), NOW - 5)
-    heard(beat(Stage.WATCHER, "watcher-0", boot_id="b2", sequence=2, processed=4, gauges=gauges), NOW - 8, live=False)
+    heard(beat(Stage.WATCHER, "watcher-0", boot_id="b2", sequence=2, processed=4, vitals=vitals), NOW - 8, live=False)
     for ago, lag in ((10, 50), (5, 40), (0, 30)):
         observer.probed(bus(lag), NOW - ago)
     observer.database("", NOW)
     observer.figures = {"conversations": 28}
     observer.ledger = [{"source": "claude-code", "stored_bytes": 70, "texts": 9, "embedded": 8}]
-    observer.canary = Canary(30.0, 5, 3, 1, NOW - 20, NOW - 50, 1.5, NOW - 20)
+    observer.canary = CanaryState(30.0, 5, 3, 1, NOW - 20, NOW - 50, 1.5, NOW - 20)
     observer.disks = {"nats": 10**10, "postgres": 10**11}
-    observer.letters = {1: letter(Stage.WRITER)}
-    return observer.snapshot(NOW)
+    observer.dead_letters = {1: letter(Stage.WRITER)}
+    return Judge(observer).snapshot(NOW)
 
 
 def families(text: str) -> dict[str, tuple[str, str, list[Sample]]]:
@@ -116,8 +122,8 @@ def families(text: str) -> dict[str, tuple[str, str, list[Sample]]]:
     return found
 
 
-def documented() -> dict[str, tuple[str, set[str], list[int]]]:
-    """Type, labels and rules of each metric in the table."""
+def documented() -> dict[str, tuple[str, set[str], list[str]]]:
+    """Type, labels and reasons of each metric in the table."""
     rows = re.findall(
         r"^\| `(mnemostream_\w+)` \| (\w+) \| (.*?)\| .+? \| ?(.*?) ?\|$",
         (ROOT / "docs/metrics.md").read_text(),
@@ -125,8 +131,8 @@ def documented() -> dict[str, tuple[str, set[str], list[int]]]:
     )
     assert len({row[0] for row in rows}) == len(rows), "a metric stands in the table twice"
     return {
-        name: (kind, set(re.findall(r"`(\w+)`", labels)), [int(number) for number in numbers.split(", ") if number])
-        for name, kind, labels, numbers in rows
+        name: (kind, set(re.findall(r"`(\w+)`", labels)), re.findall(r"`(\w+)`", reasons))
+        for name, kind, labels, reasons in rows
     }
 
 
@@ -145,9 +151,8 @@ def test_the_table_names_every_metric_with_its_type_and_labels(text: str) -> Non
 
 
 def test_every_rule_has_an_input_in_the_table() -> None:
-    numbers = {number for _, _, numbers in documented().values() for number in numbers}
-    made = {int(rule.__name__.split("_")[1]) for rule in (*rules.RULES, rules.rule_21_healthy)}
-    assert numbers == {*made, 22}
+    named = {reason for _, _, reasons in documented().values() for reason in reasons}
+    assert named == {*Reason} - {Reason.STARTING, Reason.BACKLOG_UNKNOWN}
 
 
 def test_names_have_the_prefix_and_base_units_and_all_have_words(text: str) -> None:
@@ -183,12 +188,12 @@ def test_every_component_has_exactly_one_status(text: str) -> None:
         values = {
             sample.labels["status"]: sample.value for sample in samples if sample.labels["component"] == component
         }
-        assert set(values) == set(rules.Status)
+        assert set(values) == set(Status)
         assert sum(values.values()) == 1
 
 
 def test_before_anything_was_seen_there_are_the_same_metrics(text: str) -> None:
-    early = metrics.render(Observer(NOW, 45.0).snapshot(NOW)).decode()
+    early = metrics.render(Judge(Observer(NOW, 45.0)).snapshot(NOW)).decode()
     assert set(families(early)) == set(families(text))
 
 
@@ -196,7 +201,7 @@ def crowd(names: list[str], stage: Stage = Stage.EMBEDDER) -> Snapshot:
     observer = Observer(NOW, 45.0)
     for name in names:
         observer.beat(beat(stage, name, last_progress_at=NOW - 1.23456789, processed=123456789), NOW)
-    return observer.snapshot(NOW + 0.123456789)
+    return Judge(observer).snapshot(NOW + 0.123456789)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -262,7 +267,7 @@ def test_only_labels_and_values_that_exist_are_asked_for(text: str) -> None:
             own = {"process" if label == "instance" else label for label in table[name][1]}
             for label, sign, value in re.findall(r'(\w+)\s*(=~|!~|!=|=)"(.*?)"', chosen):
                 assert label in own | {"job", "instance"}, (file, name, label)
-                if label in ("component", "status", "stage", "stream", "gap", "step", "rule") and "~" not in sign:
+                if label in ("component", "status", "stage", "stream", "gap", "step", "reason") and "~" not in sign:
                     values = {sample.labels[label] for sample in found[name][2]}
                     assert value in values, (file, name, label, value)
 
@@ -298,6 +303,6 @@ def test_alerts_have_the_limits_of_the_rules() -> None:
     by_name = {rule["alert"]: rule["expr"] for g in yaml.safe_load(RULES.read_text())["groups"] for rule in g["rules"]}
     product = re.search(r"< ([\d *]+)$", by_name["MnemostreamDiskLow"])
     assert product is not None
-    assert eval(product[1]) == rules.DISK_LOW_BYTES
-    assert by_name["MnemostreamCrashLoop"].endswith(f">= {rules.CRASH_LOOP}")
-    assert by_name["MnemostreamStreamFilling"].endswith(f"> {rules.STREAM_FILLING}")
+    assert eval(product[1]) == impaired.DISK_LOW_BYTES
+    assert by_name["MnemostreamCrashLoop"].endswith(f">= {failing.CRASH_LOOP}")
+    assert by_name["MnemostreamStreamFilling"].endswith(f"> {impaired.STREAM_FILLING}")

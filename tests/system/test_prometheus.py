@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from local import system
-from services.health.judge.rules import Status
+from services.health.judge.rules.verdict import Status
 from tests.conftest import EXAMPLES, ROOT, eventually, quick
 
 RULES = ROOT / "ops/prometheus/alerts.yml"
