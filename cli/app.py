@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from archive.search import CannotSearch, search
 from cli import archive, deadletters, doctor, progress, proof, status
-from cli.common import (
+from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
     EX_UNHEALTHY,

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from archive import copies, forget
-from cli.common import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run
+from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
 

@@ -14,7 +14,7 @@ import nats.errors
 from nats.js.errors import APIError
 
 from cli.api import CannotTell, get, problem, running_at
-from cli.common import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
+from cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
 from contracts.http.archive import DeadLetterItem, DeadLetters
 from local import endpoints
 from local.endpoints import Endpoints

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from archive import retention
 from cli import api, examine
-from cli.common import EX_FALSE, data_option, err, json_option, out, plain, print_json, run
+from cli.console import EX_FALSE, data_option, err, json_option, out, plain, print_json, run
 from cli.examine import Check
 from contracts import sources
 from contracts.http.health import Health

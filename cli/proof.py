@@ -11,7 +11,7 @@ import msgspec
 
 from archive import copies, restore
 from archive.proof import verify
-from cli.common import EX_FALSE, bars, data_option, err, json_option, out, print_json, run
+from cli.console import EX_FALSE, bars, data_option, err, json_option, out, print_json, run
 from local import endpoints
 
 MOST_GAPS = 50

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from archive import retention
 from cli.api import CannotTell, get
-from cli.common import out, plain
+from cli.console import out, plain
 from contracts.http.health import Health, Ledger, StageHealth
 from contracts.vitals import WatcherVitals
 from local.endpoints import Endpoints

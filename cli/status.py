@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cli.api import CannotTell, health, running_at
-from cli.common import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out
+from cli.console import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out
 from cli.screen import guard_lines, overall, parts
 from local import endpoints
 from local.endpoints import Endpoints

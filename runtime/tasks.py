@@ -1,4 +1,4 @@
-"""How background tasks end."""
+"""How background tasks end, wait and try again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import asyncio
 from typing import Any
 
 AGAIN_SECONDS = 1.0
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between attempts of the same work, seconds; the last one again and again."""
+
+
+def backoff(attempt: int) -> float:
+    """The pause after a failed attempt, seconds; attempts count from 0."""
+    return BACKOFF[min(attempt, len(BACKOFF) - 1)]
 
 
 async def either(*events: asyncio.Event, within: float) -> bool:

@@ -16,11 +16,11 @@ from contracts import topology
 from runtime import pull
 from runtime.bus import Bus
 from runtime.delivery.custody import Gate
-from runtime.delivery.settle import BACKOFF, Lane, Work
+from runtime.delivery.settle import Lane, Work
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
-from runtime.tasks import either
+from runtime.tasks import backoff, either
 
 log = Log("mnemo.consume")
 
@@ -68,7 +68,7 @@ async def _found(bus: Bus, lane: Lane) -> None:
                 raise
             lane.beat.cut_off(error)
             log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(error))
-            await either(lane.stop, within=BACKOFF[1])
+            await either(lane.stop, within=backoff(1))
 
 
 async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
@@ -95,4 +95,4 @@ async def _missed(bus: Bus, lane: Lane, error: Transient, misses: int) -> None:
             await _exists(bus, lane.consumer)
         except (Transient, Misconfigured) as why:  # a person mends it: wait, and go on by ourselves
             log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(why))
-    await either(lane.stop, within=BACKOFF[min(misses, len(BACKOFF) - 1)])
+    await either(lane.stop, within=backoff(misses))

@@ -29,12 +29,11 @@ from runtime.delivery.custody import Custody, Gate
 from runtime.errors import Permanent, TooSlow, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
-from runtime.tasks import either
+from runtime.tasks import backoff, either
 
 log = Log("mnemo.settle")
 
 IN_PROGRESS_EVERY = 8.0
-BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 WORK_GRACE = 4.0
 """After a stop, the work in hand may go on so long, seconds; then it is given back."""
 LAST_DELAY = 5.0
@@ -157,7 +156,7 @@ class Lane:
                 log.warning("holding messages", count=len(events), attempt=attempt, error=str(error))
                 if isinstance(error, TooSlow) and len(events) > 1:
                     raise
-                await either(self.stop, within=BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                await either(self.stop, within=backoff(attempt))
                 self.beat.began(len(events), self.name)  # waiting for a dependency is no deadlock
                 attempt += 1
         return False

@@ -10,13 +10,14 @@ from contracts.sources import CANARY
 from contracts.vitals import SourceVitals
 
 if TYPE_CHECKING:  # types only: this module does no I/O
-    from services.watcher.known import Known
+    from services.watcher.files.tracked import TrackedFile
 
+MOST_NAMES = 60
 PER_SOURCE = SourceVitals.__struct_fields__
 
 
 def figures(
-    known: Iterable[Known],
+    known: Iterable[TrackedFile],
     sweep: int,
     unreadable: Mapping[str, str],
     published: Mapping[str, int],
@@ -35,7 +36,7 @@ def figures(
         if one.source == CANARY:
             continue
         if one.ignored:
-            total[f"{'forgotten' if one.ignored == 'forgotten' else 'ignored'}_files"] += 1
+            total[f"{'forgotten' if one.is_forgotten else 'ignored'}_files"] += 1
             continue
         if one.sweep < sweep:
             total["absent_files"] += 1
@@ -75,12 +76,12 @@ TOTALS = (
 )
 
 
-def captured_of(one: Known) -> int:
+def captured_of(one: TrackedFile) -> int:
     """Bytes of a file that were read; a file that shrank has no more than its size."""
     return min(one.captured, one.size)
 
 
-def _add(account: Counter[str], one: Known, acknowledged: tuple[int, int]) -> None:
+def _add(account: Counter[str], one: TrackedFile, acknowledged: tuple[int, int]) -> None:
     captured = captured_of(one)
     account["files"] += 1
     account["discovered_bytes"] += one.size
@@ -88,3 +89,22 @@ def _add(account: Counter[str], one: Known, acknowledged: tuple[int, int]) -> No
     generation, end = acknowledged
     if generation == one.generation:
         account["present_published_bytes"] += min(end, captured)
+
+
+class LineCounts:
+    """Damaged and unknown lines since the start."""
+
+    def __init__(self) -> None:
+        self.total: Counter[str] = Counter()
+        """Of `damaged` and of `unknown`."""
+        self.by_name: Counter[str] = Counter()
+        """`damaged:<how>`, `unknown:<type>`; names beyond MOST_NAMES are in the totals only."""
+
+    def tally(self, counts: Mapping[str, int]) -> None:
+        """Adds the counts of one segment."""
+        for name, count in counts.items():
+            kind = name.partition(":")[0]
+            if kind in ("damaged", "unknown"):
+                self.total[kind] += count
+                if name in self.by_name or len(self.by_name) < MOST_NAMES:
+                    self.by_name[name] += count

@@ -12,11 +12,9 @@ Killed on any line below, this process forgets what it had read and not stored, 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from nats.aio.msg import Msg
-from watchfiles import Change, awatch
 
 from contracts import subjects
 from contracts.events import Phase, Stage
@@ -24,17 +22,17 @@ from runtime import bus, heartbeat
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.errors import Transient
-from runtime.files import walk
 from runtime.logs import Log
 from runtime.process import lifecycle
-from runtime.tasks import ended
+from runtime.tasks import either, ended
 from services.watcher import catalog
 from services.watcher.capture import REPORT_SECONDS, Capture
+from services.watcher.notification import Notification
 from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 
-GRAVES_SECONDS = 30.0
+TOMBSTONES_SECONDS = 30.0
 """Time between two readings of all tombstones, seconds."""
 
 TOUCH_SECONDS = 5.0
@@ -56,19 +54,19 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         heard: asyncio.Queue[str] = asyncio.Queue()
-        await nats.client.subscribe(subjects.FORGOTTEN, cb=_tombstones(heard))  # first: none may slip in between
+        await nats.client.subscribe(subjects.FORGOTTEN, cb=_hear_tombstones(heard))  # first: none may slip in between
         capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
-        watch = Watch(capture, settings, stop)
+        watch = Notification(capture, settings, stop)
         hints = tasks.create_task(watch.run(), name="hints")
-        graves = tasks.create_task(_graves(nats, capture, heard), name="tombstones")
+        tombstones = tasks.create_task(_poll_tombstones(nats, capture, heard), name="tombstones")
         memory = tasks.create_task(_compare_after_reconnect(nats, capture), name="memory of the log")
         await _run(capture, watch, settings, stop)
-        await ended(graves, memory)
+        await ended(tombstones, memory)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
         await ended(hints, guard)
 
@@ -78,19 +76,19 @@ def _stuck(beat: heartbeat.Beat) -> Callable[[], float]:
     return lambda: max(beat.stuck_seconds(), beat.unpolled_seconds())
 
 
-def _tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
+def _hear_tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
     async def take(message: Msg) -> None:
         heard.put_nowait(subjects.source_and_transcript(message.subject)[1])
 
     return take
 
 
-async def _graves(nats: Bus, capture: Capture, heard: asyncio.Queue[str]) -> None:
+async def _poll_tombstones(nats: Bus, capture: Capture, heard: asyncio.Queue[str]) -> None:
     """Hands tombstones on: those heard at once, and all of the log's now and then, for those that were laid
     while this process was disconnected."""
     while True:
         try:
-            async with asyncio.timeout(GRAVES_SECONDS):
+            async with asyncio.timeout(TOMBSTONES_SECONDS):
                 capture.forget(await heard.get())
         except TimeoutError:
             try:
@@ -108,7 +106,7 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
         await asyncio.sleep(COMPARE_SECONDS)
         if (now := nats.client.stats["reconnects"]) == seen or not nats.client.is_connected:
             continue
-        acknowledged = capture.acknowledged()
+        acknowledged = dict(capture.acknowledged.ends)
         try:
             log_ = await catalog.load(nats)
         except Transient as error:
@@ -123,7 +121,7 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
             raise Transient(f"the log lost acknowledged segments of {len(lost)} transcripts: shipping them again")
 
 
-async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio.Event) -> None:
+async def _run(capture: Capture, watch: Notification, settings: Settings, stop: asyncio.Event) -> None:
     """Sweep, then hints and rests until the next sweep is due."""
     loop = asyncio.get_running_loop()
     while not stop.is_set():
@@ -138,109 +136,15 @@ async def _run(capture: Capture, watch: Watch, settings: Settings, stop: asyncio
         due = began + period
         while not stop.is_set() and (left := due - loop.time()) > 0:
             rest = await capture.rest(stop)
-            capture.wake.clear()
-            if not capture.hot:
-                await _first(capture.wake, stop, min(left, rest, REPORT_SECONDS if capture.dirty else TOUCH_SECONDS))
+            capture.hints.wake.clear()
+            if not capture.hints:
+                pause = min(left, rest, REPORT_SECONDS if capture.dirty else TOUCH_SECONDS)
+                await either(capture.hints.wake, stop, within=max(0.0, pause))
             await capture.touch()
             await capture.drain_hot(stop)
             await capture.flush()
             capture.report()
     await capture.flush()
-
-
-async def _first(wake: asyncio.Event, stop: asyncio.Event, seconds: float) -> None:
-    """Returns at a hint, at the stop, or after `seconds`."""
-    waits = [asyncio.create_task(wake.wait()), asyncio.create_task(stop.wait())]
-    try:
-        await asyncio.wait(waits, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-
-
-class Watch:
-    """File notification: wakes the capture early. Whatever it misses the next sweep finds.
-
-    `mode` in the heartbeat says what works: `notify`, or `poll` where notification is off, refused by the
-    system (watch limits), or silent although files change (network and bind mounts).
-    """
-
-    def __init__(self, capture: Capture, settings: Settings, stop: asyncio.Event) -> None:
-        self.capture = capture
-        self.settings = settings
-        self.stop = stop
-        self.folders: list[str] = []
-        self.again = asyncio.Event()
-        self.silent = 0
-        """Sweeps in a row that found changes while no notification came at all."""
-        self.refused = ""
-
-    def is_set(self) -> bool:
-        """True when watching must end: the process stops, or other folders are there than before."""
-        return self.stop.is_set() or self.again.is_set()
-
-    def set(self) -> None:
-        """Called by the watching thread when it is cancelled."""
-        self.again.set()
-
-    def swept(self) -> None:
-        """After a sweep: judges the notifications by what the sweep found."""
-        capture = self.capture
-        if capture.sweeps > 1 and capture.unannounced and not capture.heard:
-            self.silent += 1
-        elif capture.heard:
-            self.silent = 0
-        if self._present() != self.folders:
-            self.again.set()
-        self._tell()
-
-    def _present(self) -> list[str]:
-        return [root.folder for root in self.capture.roots if os.path.isdir(root.folder)]
-
-    def _tell(self) -> None:
-        working = self.settings.notify and self.folders and not self.refused and self.silent < 2
-        silent = "files change and no notification comes" if self.silent >= 2 else ""
-        self.capture.beat.tell(mode="notify" if working else "poll", mode_reason=self.refused or silent)
-
-    async def run(self) -> None:
-        """Turns notifications into hints until the stop."""
-        while self.settings.notify and not self.stop.is_set():
-            self.again.clear()
-            self.folders = self._present()
-            try:
-                if self.folders:
-                    self.refused = ""
-                    self._tell()
-                    async for changes in awatch(
-                        *self.folders,
-                        stop_event=self,
-                        debounce=100,
-                        step=50,
-                        watch_filter=_transcripts,
-                        recursive=True,
-                    ):
-                        self.capture.notified(found for _, path in changes for found in _files(path))
-            except (OSError, RuntimeError) as error:
-                self.refused = str(error)
-                self._tell()
-                log.warning("no file notification, sweeps go on", error=self.refused)
-                self.again.clear()
-            if not self.again.is_set():
-                await _first(self.again, self.stop, 4 * self.settings.sweep_seconds)
-        self._tell()
-
-
-def _transcripts(change: Change, path: str) -> bool:
-    return path.endswith((".jsonl", ".json")) or (change is Change.added and os.path.isdir(path))
-
-
-def _files(path: str) -> Iterator[str]:
-    """The path, or the files in a new folder: they may be older than the watch on it."""
-    if not os.path.isdir(path):
-        yield path
-        return
-    for found, _ in walk(path, lambda name: name.endswith((".jsonl", ".json")), []):
-        yield os.path.join(path, *found.split("/"))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from runtime.bus import Message
 from runtime.errors import NoSpace, Permanent, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.tasks import backoff
 
 log = Log("mnemo.outbox")
 
 BATCH_MESSAGES = 64
 BATCH_BYTES = 6 * 1024 * 1024
-BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 Position = tuple[str, str, int, int]
 """Transcript, source, generation and end: where the log stands after a message."""
@@ -89,7 +89,7 @@ class Outbox:
                 full = isinstance(error, NoSpace)
                 log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
                 self.beat.tell(paused=f"{'the log is full' if full else 'the log does not take it'}: {error}")
-                await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                await asyncio.sleep(backoff(attempt))
                 self.beat.began(len(batch))
                 attempt += 1
             except Permanent as error:

@@ -28,10 +28,10 @@ from runtime.errors import Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
 from runtime.settings import Common
+from services.watcher.files.identify import HEAD
 from services.watcher.formats import FORMATS, identify
-from services.watcher.reading import HEAD, KEEP, LINE_LIMIT
-from services.watcher.segments import Place, Unit, batches, parse
-from services.watcher.shrink import TooLarge, shrink
+from services.watcher.parsing.segments import batches
+from services.watcher.parsing.units import FileOrigin, Unit, bounded, parse
 
 log = Log("mnemo.reparse")
 
@@ -40,7 +40,7 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: the address of the operator of the bus."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True):
     """One line of the output, JSON."""
 
     done: int
@@ -62,13 +62,13 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             reparsed += len({(event.transcript, event.generation) for event in made})
             records += sum(len(event.records) for event in made)
             await connection.publish_all([_message(event) for event in made])
-            _say(Line(number, len(names), reparsed, records))
+            _say(Progress(number, len(names), reparsed, records))
         if not names:
-            _say(Line(0, 0))
+            _say(Progress(0, 0))
 
 
-def _say(line: Line) -> None:
-    sys.stdout.write(codec.encode(line).decode() + "\n")
+def _say(progress: Progress) -> None:
+    sys.stdout.write(codec.encode(progress).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -131,11 +131,11 @@ def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
     if found is None:
         return [], 0  # what older parsers read stays
     context = found.format.context(first.path, found.first)
-    place = Place(first.transcript, first.host, first.root, first.path, found.format, context, found.whole)
+    origin = FileOrigin(first.transcript, first.host, first.root, first.path, found.format, context, found.whole)
     state = found.format.state()
     records: list[Record] = []
     for unit in _units(_chain(segments), whole=found.whole):
-        records += parse([unit], place, state)[0]
+        records += parse([unit], origin, state)[0]
     return records, end
 
 
@@ -171,9 +171,10 @@ def _units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
         lines, newline, rest = (b"", b"", piece) if whole else piece.rpartition(b"\n")
         if newline:
             first, _, others = lines.partition(b"\n")
-            unit = _unit(at, [*pending, first, b"\n"])
-            yield unit
-            at += sum(map(len, pending)) + len(first) + 1
+            line = [*pending, first, b"\n"]
+            length = sum(map(len, line))
+            yield bounded(at, line, length)
+            at += length
             if others or len(lines) > len(first):
                 yield Unit(at, others + newline)
                 at += len(others) + 1
@@ -181,16 +182,7 @@ def _units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
         if rest:
             pending.append(rest)
     if pending:
-        yield _unit(at, pending)
-
-
-def _unit(at: int, pieces: list[bytes]) -> Unit:
-    if sum(map(len, pieces)) <= LINE_LIMIT:
-        return Unit(at, b"".join(pieces))
-    try:
-        return Unit(at, shrink(pieces, KEEP, LINE_LIMIT), cut=True)
-    except TooLarge:
-        return Unit(at, b"\n", cut=True)
+        yield bounded(at, pending, sum(map(len, pending)))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Table(msgspec.Struct, frozen=True):
     equal: bool
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the output, JSON: progress, then the outcome."""
 
     done: int = 0
@@ -65,9 +65,9 @@ class Settings(migrate.Settings, frozen=True, kw_only=True):
     """Environment: the addresses of the owner of the database and of the operator of the bus."""
 
 
-def say(line: Line) -> None:
+def say(progress: Progress) -> None:
     """One line of JSON for `mnemo replay`."""
-    sys.stdout.write(codec.encode(line).decode() + "\n")
+    sys.stdout.write(codec.encode(progress).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -89,7 +89,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 if attempt == SWAP_ATTEMPTS - 1:
                     raise
                 replay.reached = reached
-        say(Line(replay.done, replay.done, replay.skipped, tables, True))
+        say(Progress(replay.done, replay.done, replay.skipped, tables, True))
 
 
 class Replay:
@@ -102,7 +102,7 @@ class Replay:
         self.done = 0
         self.skipped = 0
 
-    async def read(self, stream: str, tell: Callable[[Line], None]) -> None:
+    async def read(self, stream: str, tell: Callable[[Progress], None]) -> None:
         """Stores what the stream holds beyond what was read."""
         batch: list[Event] = []
         first = self.reached.get(stream, 0) + 1
@@ -117,10 +117,10 @@ class Replay:
                 if len(batch) >= BATCH:
                     await self._store(batch)
                     batch = []
-                    tell(Line(self.done, self.done + left))
+                    tell(Progress(self.done, self.done + left))
         if batch:
             await self._store(batch)
-        tell(Line(self.done, self.done))
+        tell(Progress(self.done, self.done))
 
     async def swap(self) -> list[Table]:
         """Reads what came meanwhile, compares, and puts the new tables in the place of the old ones."""

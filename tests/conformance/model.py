@@ -24,9 +24,9 @@ from contracts.transcripts import Record, TranscriptChanged
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
 from services.watcher.capture import Capture
+from services.watcher.files.identify import HEAD
 from services.watcher.formats import identify
-from services.watcher.reading import HEAD
-from services.watcher.segments import Place, Unit, parse
+from services.watcher.parsing.units import FileOrigin, Unit, parse
 from services.watcher.settings import Settings
 from tests.conftest import answer, jsonl, prompt
 from tests.doubles import Faults, Killed, MemoryLog
@@ -96,7 +96,7 @@ class Case:
             if self.random.random() < 0.5:
                 files = self._files()
                 some = self.random.sample(files, self.random.randrange(len(files) + 1))
-                self.capture.notified([str(file) for file in some])
+                self.capture.hints.add([str(file) for file in some])
                 await self.capture.drain_hot(asyncio.Event())
                 await self.capture.flush()
             else:
@@ -113,9 +113,8 @@ class Case:
         self.capture = self._watcher()
 
     def _close(self) -> None:
-        for table in self.capture.known.values():
-            for known in table.values():
-                known.release()
+        for known in self.capture.registry:
+            known.release()
 
     def _actions(self) -> list[Callable[[], None]]:
         actions: list[Callable[[], None]] = [self.create, self.create]
@@ -190,7 +189,7 @@ class Case:
         os.replace(other, file)
 
     def same_size(self) -> None:
-        """In place, same inode, same size, same modification time."""
+        """In origin, same inode, same size, same modification time."""
         file = self._file()
         data = bytearray(file.read_bytes())
         if data:
@@ -284,9 +283,9 @@ class Case:
         """The records of one reading of a whole file; the first of equal ones holds."""
         found = identify(path, data[:HEAD], "claude-code", complete=len(data) <= HEAD)
         assert found is not None
-        place = Place("t", "h", "/r", path, found.format, found.format.context(path, found.first))
+        origin = FileOrigin("t", "h", "/r", path, found.format, found.format.context(path, found.first))
         first: dict[tuple[str, int, int], Record] = {}
-        for record in parse([Unit(0, data)], place, found.format.state())[0]:
+        for record in parse([Unit(0, data)], origin, found.format.state())[0]:
             first.setdefault((record.id, record.block, record.part), record)
         return list(first.values())
 

@@ -19,7 +19,7 @@ from contracts import sources
 from contracts.transcripts import OPENERS, Record
 from services.watcher.formats import FORMATS, identify, lines
 from services.watcher.formats.base import Format, State
-from services.watcher.segments import Place, Unit, parse, split
+from services.watcher.parsing.units import FileOrigin, Unit, parse, split
 
 FOLDER = Path(__file__).parent / "formats"
 FIXTURES = sorted(f for f in FOLDER.glob("*/*.json*") if not f.name.endswith(".expected.json"))
@@ -27,24 +27,24 @@ every_fixture = pytest.mark.parametrize("file", FIXTURES, ids=lambda file: f"{fi
 every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
 
 
-def place_of(file: Path) -> Place:
+def origin_of(file: Path) -> FileOrigin:
     data = file.read_bytes()
     found = identify(file.name, data, sources.AUTO, complete=True)
     assert found is not None
     context = found.format.context(file.name, found.first)
-    return Place("t", "h", "/r", file.name, found.format, context, found.whole)
+    return FileOrigin("t", "h", "/r", file.name, found.format, context, found.whole)
 
 
 def reading(file: Path) -> tuple[list[Record], dict[str, int]]:
-    place = place_of(file)
-    records, counts = parse([Unit(0, file.read_bytes())], place, place.format.state())
+    origin = origin_of(file)
+    records, counts = parse([Unit(0, file.read_bytes())], origin, origin.format.state())
     return records, dict(counts)
 
 
 def told(file: Path) -> dict[str, Any]:
     """What is compared with the expectation: everything but offsets."""
     records, counts = reading(file)
-    place = place_of(file)
+    origin = origin_of(file)
     rows = [
         [
             r.exchange_id,
@@ -59,7 +59,7 @@ def told(file: Path) -> dict[str, Any]:
         ]
         for r in records
     ]
-    facts = {"session": place.file.session_id, "subagent": place.file.subagent, "whole": place.whole}
+    facts = {"session": origin.file.session_id, "subagent": origin.file.subagent, "whole": origin.whole}
     return msgspec.to_builtins({**facts, "counts": dict(sorted(counts.items())), "records": rows})
 
 
@@ -104,28 +104,28 @@ def test_unknown_types_are_counted(file: Path) -> None:
 
 @every_fixture
 def test_the_state_rebuilt_from_the_lines_that_matter_goes_on_alike(file: Path) -> None:
-    place = place_of(file)
-    if place.whole:
+    origin = origin_of(file)
+    if origin.whole:
         pytest.skip("a document is read as a whole")
     pieces = split(file.read_bytes())
     for stop in range(len(pieces)):
-        whole, short = place.format.state(), place.format.state()
+        whole, short = origin.format.state(), origin.format.state()
         for number, line in enumerate(pieces[:stop]):
-            parse([Unit(number, line)], place, whole)
-            if place.format.matters(line):
-                parse([Unit(number, line)], place, short)
+            parse([Unit(number, line)], origin, whole)
+            if origin.format.matters(line):
+                parse([Unit(number, line)], origin, short)
         rest = [Unit(stop, b"".join(pieces[stop:]))]
-        assert parse(rest, place, whole) == parse(rest, place, short)
+        assert parse(rest, origin, whole) == parse(rest, origin, short)
 
 
 @every_fixture
 def test_a_line_read_twice_gives_the_same_ids(file: Path) -> None:
     """A last line without newline is read when it has rested, and again when it goes on."""
-    place = place_of(file)
-    state = place.format.state()
-    for number, line in enumerate([file.read_bytes()] if place.whole else split(file.read_bytes())):
-        first, _ = parse([Unit(number, line.rstrip(b"\n"))], place, copy.deepcopy(state))
-        again, _ = parse([Unit(number, line)], place, state)
+    origin = origin_of(file)
+    state = origin.format.state()
+    for number, line in enumerate([file.read_bytes()] if origin.whole else split(file.read_bytes())):
+        first, _ = parse([Unit(number, line.rstrip(b"\n"))], origin, copy.deepcopy(state))
+        again, _ = parse([Unit(number, line)], origin, state)
         assert first == again
 
 

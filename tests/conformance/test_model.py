@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from contracts import codec
-from services.watcher import outbox
+from runtime import tasks
 from services.writer.database import Database, connect
 from tests.conformance.model import Case, Key
 
@@ -24,7 +24,7 @@ SEED = int(os.environ.get("MNEMO_TEST_SEED", "0")) or random.SystemRandom().rand
 async def test_at_rest_every_byte_is_in_the_log_and_every_record_is_one_row(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(outbox, "BACKOFF", (0.0,))
+    monkeypatch.setattr(tasks, "BACKOFF", (0.0,))
     with capsys.disabled():
         sys.stderr.write(f"\n{CASES} cases from MNEMO_TEST_SEED={SEED} ")
     compared = 0

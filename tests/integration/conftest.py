@@ -39,9 +39,8 @@ async def captured(operator: Bus, root: Path, segment: int = 400, source: str = 
     beat = Beat(Stage.WATCHER, "w", 5.0, SystemClock())
     capture = Capture(operator, settings, [Root(str(root), source)], await catalog.load(operator), beat)
     await capture.sweep(asyncio.Event())
-    for table in capture.known.values():
-        for known in table.values():
-            known.release()
+    for known in capture.registry:
+        known.release()
     return capture
 
 

@@ -16,15 +16,15 @@ from archive.copies import Archive
 from contracts import topology
 from contracts.events import Stage
 from contracts.sources import Root
+from runtime import tasks as waiting
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.files import stat_of
 from runtime.heartbeat import Beat
-from services.watcher import capture as capturing
 from services.watcher import main as watching
-from services.watcher import outbox, reading
 from services.watcher.capture import Capture
 from services.watcher.catalog import Positions
+from services.watcher.files import active, reading
 from services.watcher.settings import Settings
 from tests.conftest import eventually, jsonl, prompt
 from tests.doubles import MemoryLog
@@ -40,15 +40,14 @@ def watcher(root: Path, log: Any = None, **more: Any) -> Capture:
 
 
 def close(capture: Capture) -> None:
-    for table in capture.known.values():
-        for known in table.values():
-            known.release()
+    for known in capture.registry:
+        known.release()
 
 
 async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(
     transcripts: Path, operator: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "BACKOFF", (0.05,))
+    monkeypatch.setattr(waiting, "BACKOFF", (0.05,))
     config = (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).config
     config.max_bytes = 60_000
     await operator.stream.update_stream(config)
@@ -190,7 +189,7 @@ async def test_the_live_session_never_waits_behind_the_backlog(transcripts: Path
         async def publish_all(self, messages: Any) -> None:
             if not self.messages:  # the first batch of the backlog is on its way: now the human types
                 write(live, "live")
-                capture.notified([str(live)])
+                capture.hints.add([str(live)])
             order.extend(message.headers["Mnemo-Checkpoint"][:40] for message in messages)
             await super().publish_all(messages)
 
@@ -257,7 +256,7 @@ async def test_two_changes_within_one_tick_of_the_file_systems_clock_are_told_ap
     capture = watcher(transcripts)
     await capture.sweep(asyncio.Event())
     file.write_bytes(jsonl(prompt("two", "u")))
-    known = capture.known[capture.roots[0]]["s.jsonl"]
+    known = next(iter(capture.registry))
     known.seen = stat_of(file.stat())  # as if the clock had not ticked in between
     await capture.sweep(asyncio.Event())
     assert len(capture.bus.events()) == 1  # type: ignore[attr-defined]
@@ -339,7 +338,7 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
     stop.set()
     await asyncio.gather(*tasks)
     assert len({event.path for event in capture.bus.events()}) == 20_000  # type: ignore[attr-defined]
-    assert len(capture.active) <= capturing.ACTIVE
+    assert len(list(capture.active)) <= active.MOST
     await capture.sweep(asyncio.Event())
     assert capture.changed == 0
     close(capture)

@@ -729,7 +729,7 @@ async def test_a_huge_conversation_comes_in_pages(
     lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
-    monkeypatch.setattr("services.health.http.archive.CHARACTERS", 10_000)
+    monkeypatch.setattr("services.health.http.routes.archive.CHARACTERS", 10_000)
     one = await service()
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()

@@ -51,10 +51,10 @@ async def test_a_pipe_or_a_folder_with_a_transcripts_name_stops_nothing(transcri
     (transcripts / "folder.jsonl").mkdir()
     write(transcripts / "good.jsonl", "good")
     capture = watcher(transcripts)
-    capture.notified(str(transcripts / name) for name in ("pipe.jsonl", "folder.jsonl", "nothing.jsonl", "good.jsonl"))
+    capture.hints.add(str(transcripts / name) for name in ("pipe.jsonl", "folder.jsonl", "nothing.jsonl", "good.jsonl"))
     await asyncio.wait_for(capture.drain_hot(STOP()), 10)
     assert {event.path for event in events(capture)} == {"good.jsonl"}
-    assert list(capture.known[capture.roots[0]]) == ["good.jsonl"]
+    assert [known.path for known in capture.registry] == ["good.jsonl"]
     (transcripts / "good.jsonl").unlink()
     os.mkfifo(transcripts / "good.jsonl")
     await asyncio.wait_for(capture.sweep(STOP()), 10)
@@ -202,7 +202,7 @@ async def test_a_file_with_unread_bytes_keeps_its_handle_however_many_others_are
             if big.exists():
                 for other in others:
                     write(other, other.stem, 1)
-                capture.notified(map(str, others))
+                capture.hints.add(map(str, others))
                 big.unlink()
             await super().publish_all(messages)
 

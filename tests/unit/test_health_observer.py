@@ -10,7 +10,7 @@ from contracts.reasons import Reason
 from contracts.vitals import SourceVitals, WatcherVitals
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat
-from services.health.http import responses_archive
+from services.health.http.bodies import archive as bodies
 from services.health.judge.beats import Instance, fold
 from services.health.judge.evaluation import Judge
 from services.health.judge.held import Held
@@ -657,7 +657,7 @@ def test_a_retry_is_under_way_at_once_and_once(world: World) -> None:
     snapshot, asked = world.step(), DeadLetterRequests()
 
     def shown() -> str:
-        return responses_archive.deadletters(snapshot, None, 20, 0, asked.pending).deadletters[0].retry
+        return bodies.deadletters(snapshot, None, 20, 0, asked.pending).deadletters[0].retry
 
     assert shown() == "it failed again"
     assert [asked.ask(1) for _ in range(3)] == [True] * 3

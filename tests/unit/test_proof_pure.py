@@ -21,8 +21,8 @@ from archive.retention import DEFAULT_DAYS, Guard, cleanup_days
 from contracts import sources
 from contracts.sources import Root
 from contracts.vitals import SourceVitals, WatcherVitals
-from services.health.http.ledger import accounts, balanced
-from services.watcher.shrink import TooLarge, shrink
+from services.health.http.bodies.ledger import accounts, balanced
+from services.watcher.parsing.shrink import TooLarge, shrink
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=40),
@@ -174,7 +174,7 @@ def test_the_guard_says_what_is_not_archived() -> None:
     "name",
     [
         "contracts.projects", "contracts.sources", "contracts.subjects", "archive.proof.compare",
-        "services.watcher.shrink",
+        "services.watcher.parsing.shrink",
         "services.watcher.formats.claude_code", "services.watcher.formats.codex",
     ],
 )  # fmt: skip

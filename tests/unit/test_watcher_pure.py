@@ -17,23 +17,23 @@ from contracts import codec
 from contracts.sources import Root
 from contracts.transcripts import Checkpoint, TranscriptChanged
 from runtime.files import Stat
-from services.watcher.changes import Verdict, judge
-from services.watcher.known import Files, Known
-from services.watcher.reading import step
-from services.watcher.segments import checkpoint
+from services.watcher.files.changes import FileChange, judge
+from services.watcher.files.reading import read_next
+from services.watcher.files.tracked import Files, TrackedFile
+from services.watcher.parsing.segments import checkpoint
 from tests.conftest import answer, jsonl, prompt
 
 
-def known_of(file: Path, last: Checkpoint | None = None) -> Known:
+def known_of(file: Path, last: Checkpoint | None = None) -> TrackedFile:
     """A file as a watcher meets it."""
-    return Known(Root(str(file.parent), "claude-code"), file.name, "claude-code", last)
+    return TrackedFile(Root(str(file.parent), "claude-code"), file.name, "claude-code", last)
 
 
-def look(known: Known, file: Path, segment: int, *, rested: bool = True) -> list[TranscriptChanged]:
+def look(known: TrackedFile, file: Path, segment: int, *, rested: bool = True) -> list[TranscriptChanged]:
     """Everything that is new in the file, as events."""
     found: list[TranscriptChanged] = []
     while True:
-        piece = step(known, Files("h", segment), 1e10, rested=rested)
+        piece = read_next(known, Files("h", segment), 1e10, rested=rested)
         for message in piece.messages:
             event = codec.decode(message.payload)
             assert isinstance(event, TranscriptChanged)
@@ -110,8 +110,8 @@ def test_a_rewritten_file_is_a_new_generation_and_a_new_watcher_goes_on_from_the
     second = look(known, file, 1000)
     assert [event.generation for event in first + second] == [0, 1]
     assert known.cursor is not None
-    assert known.place is not None
-    last = checkpoint(known.cursor, known.place, known.stamp)
+    assert known.origin is not None
+    last = checkpoint(known.cursor, known.origin, known.stamp)
     with file.open("ab") as handle:
         handle.write(jsonl(prompt("four")))
     os.utime(file, ns=(0, 6))
@@ -134,15 +134,15 @@ def test_a_line_longer_than_a_segment_is_shipped_in_fragments_and_its_text_whole
 @pytest.mark.parametrize(
     ("captured", "last", "seen", "verdict"),
     [
-        (5, Stat(5, 1), Stat(5, 1), Verdict.SAME),
-        (5, Stat(5, 1), Stat(6, 2), Verdict.GROWN),
-        (5, Stat(5, 1), Stat(5, 2), Verdict.TOUCHED),
-        (5, Stat(5, 1), Stat(4, 1), Verdict.SHRUNK),
-        (0, None, Stat(0, 1), Verdict.SAME),
-        (5, None, Stat(9, 1), Verdict.GROWN),
+        (5, Stat(5, 1), Stat(5, 1), FileChange.SAME),
+        (5, Stat(5, 1), Stat(6, 2), FileChange.GROWN),
+        (5, Stat(5, 1), Stat(5, 2), FileChange.TOUCHED),
+        (5, Stat(5, 1), Stat(4, 1), FileChange.SHRUNK),
+        (0, None, Stat(0, 1), FileChange.SAME),
+        (5, None, Stat(9, 1), FileChange.GROWN),
     ],
 )
-def test_what_happened_to_a_file(captured: int, last: Stat | None, seen: Stat, verdict: Verdict) -> None:
+def test_what_happened_to_a_file(captured: int, last: Stat | None, seen: Stat, verdict: FileChange) -> None:
     assert judge(captured, last, seen) is verdict
 
 

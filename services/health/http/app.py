@@ -14,11 +14,11 @@ from litestar.di import Provide
 
 from services.health.http import openapi, problems
 from services.health.http.access import Access, guards
-from services.health.http.archive import ConversationReader, Conversations
-from services.health.http.dashboard import Dashboard
-from services.health.http.dead_letters import DeadLetterRoutes
+from services.health.http.routes.archive import ConversationReader, Conversations
+from services.health.http.routes.dashboard import Dashboard
+from services.health.http.routes.dead_letters import DeadLetterRoutes
+from services.health.http.routes.status import Status
 from services.health.http.snapshot_cache import SnapshotCache
-from services.health.http.status import Status
 from services.health.notify.webhooks import Sender
 from services.health.observe.dead_letters import DeadLetterRequests
 from services.health.observe.store import Store

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import uvicorn
 
 from services.health.http import app
-from services.health.http.dashboard import EVENTS
 from services.health.http.problems import head_as_get
+from services.health.http.routes.dashboard import EVENTS
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.notify.webhooks import Sender
 from services.health.observe.dead_letters import DeadLetterRequests

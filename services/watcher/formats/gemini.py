@@ -30,7 +30,7 @@ from services.watcher.formats.base import (
 MACHINE_PROMPTS = frozenset({"System: Please continue."})
 
 
-class Place(msgspec.Struct):
+class Position(msgspec.Struct):
     """Where a message was first seen, and its last content."""
 
     offset: int
@@ -44,7 +44,7 @@ class GeminiState(State):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, Position] = {}
 
 
 class Gemini(Format):
@@ -90,7 +90,7 @@ def _with_id(message: Object, number: int) -> Object:
     return message if text_of(message.get("id")) else {**message, "id": f"message-{number}"}
 
 
-def _revised(message: Object, file: Context, state: State, places: dict[str, Place], offset: int) -> list[Item]:
+def _revised(message: Object, file: Context, state: State, places: dict[str, Position], offset: int) -> list[Item]:
     """The items of a message that is new or was changed; a changed one keeps its place."""
     items = _message(message, file) or []
     name = text_of(message.get("id"))
@@ -100,7 +100,7 @@ def _revised(message: Object, file: Context, state: State, places: dict[str, Pla
     place = places.get(name)
     if place is None:
         opens = any(item.kind is Kind.PROMPT for item in items)
-        places[name] = Place(offset, name if opens else state.exchange, digest)
+        places[name] = Position(offset, name if opens else state.exchange, digest)
         if opens:
             state.exchange = name
         return [msgspec.structs.replace(item, offset=offset, exchange=places[name].exchange) for item in items]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from contracts import topology
-from services.health.http import responses
+from services.health.http.bodies import status as bodies
 from services.health.http.metrics.families import gauge, gauges
 from services.health.judge.snapshot import NOT_ASKED, Snapshot
 
@@ -53,7 +53,7 @@ STEPS = {
 
 
 def ledger(snapshot: Snapshot) -> Iterator[Metric]:
-    ledger = responses.ledger(snapshot)
+    ledger = bodies.ledger(snapshot)
     rows = [
         ((source, step), float(getattr(account, name)))
         for source, account in ledger.sources.items()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 
 from contracts.events import Stage
-from services.health.http import responses
+from services.health.http.bodies import status as bodies
 from services.health.http.metrics.families import gauge, gauges
 from services.health.judge.snapshot import Snapshot
 from services.health.judge.trends import eta, growing, not_less, saturated_seconds, stalled_seconds
@@ -127,7 +127,7 @@ def _watchers(snapshot: Snapshot) -> Iterator[Metric]:
     windows = snapshot.windows
     importing = any(w.importing for w in windows.values())
     yield gauge("importing", "1 while the watcher has, or had a short while ago, a large backlog.", float(importing))
-    told = responses.watchers(snapshot)
+    told = bodies.watchers(snapshot)
     for name, help_, value in (
         ("unreadable_files", "Transcripts that exist and cannot be read.", told.unreadable_files),
         ("unlistable_folders", "Folders with transcripts that cannot be listed.", told.unlistable_folders),

@@ -14,10 +14,11 @@ from litestar.params import PathParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from runtime.heartbeat import service_version
-from services.health.http import live, metrics
+from services.health.http import metrics
+from services.health.http.bodies import live
 from services.health.http.openapi import BUSY, STARTING, text
 from services.health.http.problems import NO_STORE
-from services.health.http.provided import Cache, Requests, Senders
+from services.health.http.routes.provided import Cache, Requests, Senders
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 

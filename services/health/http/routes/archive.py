@@ -12,10 +12,11 @@ from litestar.exceptions import NotFoundException, ServiceUnavailableException
 from litestar.params import PathParameter, QueryParameter
 
 from contracts.http.archive import FullConversation, Recent, Timeline
-from services.health.http import examples, responses_archive
+from services.health.http.bodies import archive as bodies
+from services.health.http.bodies import examples
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.provided import Cache, May
+from services.health.http.routes.provided import Cache, May
 from services.health.observe.store import FAILURES, Store, words
 
 LIMIT, MOST = 20, 100
@@ -57,7 +58,7 @@ class ConversationReader:
                 records = await self._store.ask("conversation_records", *place)
             except FAILURES as error:
                 raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
-        return responses_archive.conversation(rows[0], records, offset)
+        return bodies.conversation(rows[0], records, offset)
 
 
 Reader = NamedDependency[ConversationReader]
@@ -79,7 +80,7 @@ class Conversations(Controller):
     ) -> Response[bytes]:
         """The newest conversations, texts shortened."""
         access.to_content(request)
-        return json_answer(msgspec.json.encode(responses_archive.recent(cache.current(), limit, offset)))
+        return json_answer(msgspec.json.encode(bodies.recent(cache.current(), limit, offset)))
 
     @get(
         "/conversation/{exchange:str}",
@@ -113,4 +114,4 @@ class Conversations(Controller):
     )
     def timeline(self, cache: Cache, days: Days = 7, limit: Limit = LIMIT, offset: Offset = 0) -> Response[bytes]:
         """Imports per hour and day; status changes, newest first."""
-        return json_answer(msgspec.json.encode(responses_archive.timeline(cache.current(), days, limit, offset)))
+        return json_answer(msgspec.json.encode(bodies.timeline(cache.current(), days, limit, offset)))

@@ -26,7 +26,7 @@ from contracts.http.health import (
 )
 from contracts.sources import CANARY
 from contracts.vitals import WatcherVitals
-from services.health.http.ledger import accounts, balanced
+from services.health.http.bodies.ledger import accounts, balanced
 from services.health.judge.beats import CRASHES_SECONDS, Instance
 from services.health.judge.rules.impaired import AGE_DEGRADED
 from services.health.judge.rules.verdict import Status

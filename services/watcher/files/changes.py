@@ -19,7 +19,7 @@ FULL_CHECK = 1 << 20
 """Captured bytes up to which every growth compares all of them; above it the edges, and all of them at rest."""
 
 
-class Verdict(Enum):
+class FileChange(Enum):
     """What to do about a file."""
 
     SAME = "nothing new"
@@ -28,15 +28,15 @@ class Verdict(Enum):
     SHRUNK = "shorter than what is captured: a new generation"
 
 
-def judge(captured: int, last: Stat | None, seen: Stat) -> Verdict:
+def judge(captured: int, last: Stat | None, seen: Stat) -> FileChange:
     """`captured` bytes are stored; `last` is the stat at which all of them were read, None if unknown."""
     if seen.size < captured:
-        return Verdict.SHRUNK
+        return FileChange.SHRUNK
     if last is not None and seen == last:
-        return Verdict.SAME
+        return FileChange.SAME
     if seen.size > captured:
-        return Verdict.GROWN
-    return Verdict.TOUCHED if last is not None and captured else Verdict.SAME
+        return FileChange.GROWN
+    return FileChange.TOUCHED if last is not None and captured else FileChange.SAME
 
 
 def edge_hash(data: bytes) -> str:

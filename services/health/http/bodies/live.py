@@ -8,8 +8,8 @@ import msgspec
 
 from contracts import topology
 from contracts.http.health import Live
-from services.health.http import responses
-from services.health.http.responses_archive import outcome
+from services.health.http.bodies import status as bodies
+from services.health.http.bodies.archive import outcome
 from services.health.judge.snapshot import Snapshot
 
 CHANGES = 30
@@ -17,12 +17,12 @@ CHANGES = 30
 
 def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> bytes:
     """JSON of a `Live`; `pending` are dead letters with a retry or drop under way."""
-    stats = responses.stats(snapshot)
+    stats = bodies.stats(snapshot)
     live = Live(
-        health=responses.health(snapshot),
-        ledger=responses.ledger(snapshot),
+        health=bodies.health(snapshot),
+        ledger=bodies.ledger(snapshot),
         stats={name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
-        changes=[responses.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
+        changes=[bodies.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
         deadletters=snapshot.bus.messages(topology.DEADLETTERS.name),
         retries=[(one.sequence, outcome(one, pending)) for one in snapshot.dead_letters],
         counted=stats.counted_at,

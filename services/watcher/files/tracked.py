@@ -1,4 +1,4 @@
-"""What is known of one file, between one look and the next."""
+"""A tracked file: what is known of it between one check and the next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from contracts import codec, sources
 from contracts.transcripts import Checkpoint
 from runtime.bus import Message
 from runtime.files import Stat
-from services.watcher.segments import Cursor, Place, Stamp, checkpoint
+from services.watcher.parsing.segments import Cursor, Stamp, checkpoint
+from services.watcher.parsing.units import FileOrigin
+
+FORGOTTEN = "forgotten"
+"""Why a file is ignored whose session a person wanted gone."""
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -26,7 +30,7 @@ class Files(msgspec.Struct, frozen=True):
     """Called after each piece that was read: the disk gives signs of life."""
 
 
-class Known:
+class TrackedFile:
     """What is known of one file."""
 
     __slots__ = (
@@ -35,9 +39,9 @@ class Known:
         "file",
         "full",
         "ignored",
+        "origin",
         "partial",
         "path",
-        "place",
         "rest_until",
         "root",
         "seen",
@@ -58,7 +62,7 @@ class Known:
         """Name of the format, "" while the content did not tell."""
         self.checkpoint = last
         """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
-        self.place: Place | None = None
+        self.origin: FileOrigin | None = None
         self.transcript = last.transcript if last else ""
         """Its id, "" while the source is not known."""
         self.cursor: Cursor | None = None
@@ -87,6 +91,11 @@ class Known:
         return codec.printable(self.full)
 
     @property
+    def is_forgotten(self) -> bool:
+        """True if a person wanted its session gone."""
+        return self.ignored == FORGOTTEN
+
+    @property
     def captured(self) -> int:
         return self.cursor.end if self.cursor else self.checkpoint.end if self.checkpoint else 0
 
@@ -97,8 +106,8 @@ class Known:
     def put_away(self) -> None:
         """Frees the memory and the handle of a file at rest; the next change compares its content anew."""
         self.release()
-        if self.cursor and self.place:
-            self.checkpoint = checkpoint(self.cursor, self.place, self.stamp) if self.cursor.end else self.checkpoint
+        if self.cursor and self.origin:
+            self.checkpoint = checkpoint(self.cursor, self.origin, self.stamp) if self.cursor.end else self.checkpoint
             if self.checkpoint and self.checkpoint.generation == self.cursor.generation:
                 self.cursor = None
 
@@ -122,7 +131,7 @@ class Handle(io.FileIO):
         return data
 
 
-class Piece(msgspec.Struct, frozen=True):
+class ReadResult(msgspec.Struct, frozen=True):
     """The outcome of one reading: messages, whether more can be read at once, torn bytes left."""
 
     messages: list[Message] = []

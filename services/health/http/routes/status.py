@@ -8,10 +8,11 @@ import msgspec
 from litestar import Controller, Response, get
 
 from contracts.http.health import Alive, Health, Ledger, Ready, Stats
-from services.health.http import examples, responses
+from services.health.http.bodies import examples
+from services.health.http.bodies import status as bodies
 from services.health.http.openapi import STARTING, spec
 from services.health.http.problems import AnyRequest, accepts, json_answer
-from services.health.http.provided import Cache
+from services.health.http.routes.provided import Cache
 from services.health.judge.snapshot import NOT_ASKED
 
 HEALTH_JSON = "application/health+json"
@@ -39,8 +40,8 @@ class Status(Controller):
         """NATS and the database were reachable at the last look."""
         if cache.snapshot is None:
             return json_answer(msgspec.json.encode(Ready(False, NOT_ASKED, NOT_ASKED)), 503)
-        body = cache.answer("readyz", responses.ready)
-        return json_answer(body, 200 if responses.ready(cache.snapshot).ready else 503)
+        body = cache.answer("readyz", bodies.ready)
+        return json_answer(body, 200 if bodies.ready(cache.snapshot).ready else 503)
 
     @get(
         "/v1/autosave/health",
@@ -58,8 +59,8 @@ class Status(Controller):
         if cache.snapshot is None:
             answer = json_answer(msgspec.json.encode(examples.starting(_now())), 503, kind)
         else:
-            body = cache.answer("health", responses.health)
-            answer = json_answer(body, responses.http_status(cache.snapshot), kind)
+            body = cache.answer("health", bodies.health)
+            answer = json_answer(body, bodies.http_status(cache.snapshot), kind)
         answer.headers["Vary"] = "Accept"
         return answer
 
@@ -70,7 +71,7 @@ class Status(Controller):
     )
     def stats(self, cache: Cache) -> Response[bytes]:
         """Counts, coverage by model, streams."""
-        return json_answer(cache.answer("stats", responses.stats))
+        return json_answer(cache.answer("stats", bodies.stats))
 
     @get(
         "/v1/autosave/ledger",
@@ -79,7 +80,7 @@ class Status(Controller):
     )
     def ledger(self, cache: Cache) -> Response[bytes]:
         """On disk = captured = published = stored; texts = embedded: each step with its gap."""
-        return json_answer(cache.answer("ledger", responses.ledger))
+        return json_answer(cache.answer("ledger", bodies.ledger))
 
 
 def _now() -> float:

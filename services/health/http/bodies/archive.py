@@ -17,7 +17,7 @@ from contracts.http.archive import (
     Recent,
     Timeline,
 )
-from services.health.http.responses import change_of, dated
+from services.health.http.bodies.status import change_of, dated
 from services.health.judge.snapshot import KeptLetter, Snapshot
 
 IMPORTED = ("conversations", "segments", "bytes")

@@ -11,11 +11,12 @@ from litestar.params import PathParameter, QueryParameter
 
 from contracts.events import Stage
 from contracts.http.archive import DeadLetters, DropAccepted, RetryAccepted
-from services.health.http import examples, responses_archive
-from services.health.http.archive import LIMIT, Limit, Offset
+from services.health.http.bodies import archive as bodies
+from services.health.http.bodies import examples
 from services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.provided import Cache, May, Requests
+from services.health.http.routes.archive import LIMIT, Limit, Offset
+from services.health.http.routes.provided import Cache, May, Requests
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 
@@ -46,7 +47,7 @@ class DeadLetterRoutes(Controller):
     ) -> Response[bytes]:
         """Dead-lettered messages, newest first; the newest 200 can be paged through."""
         access.to_content(request)
-        page = responses_archive.deadletters(cache.current(), stage, limit, offset, requests.pending)
+        page = bodies.deadletters(cache.current(), stage, limit, offset, requests.pending)
         return json_answer(msgspec.json.encode(page))
 
     @post(

@@ -1,0 +1,134 @@
+"""Reads one file from where capture stands: bytes in, messages out. Runs in a thread, blocks on disk only."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from stat import S_ISREG
+
+import msgspec
+
+from contracts.codec import iso
+from runtime.files import stat_of
+from services.watcher.files.access import pieces, read_at
+from services.watcher.files.compare import holds_objects, same_content
+from services.watcher.files.identify import identified
+from services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
+from services.watcher.formats import lines
+from services.watcher.parsing.segments import Cursor, Stamp, events
+from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded
+
+RACY_SECONDS = 0.1
+"""A file may change twice within one tick of its file system's clock: what was read so soon after a change is
+compared again when it has rested. https://git-scm.com/docs/racy-git describes the problem."""
+
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Without blocking: a pipe may have taken the place of a file."""
+
+HOLDS_FILES = os.name != "nt"
+"""An open file survives its deletion; on Windows it would prevent it."""
+
+
+def read_next(known: TrackedFile, files: Files, moment: float, *, rested: bool) -> ReadResult:
+    """The next piece of a file; moves `known` on. Raises OSError when the file cannot be read.
+
+    `moment` is the Unix time. If the path leads elsewhere by now, or nowhere, the rest of the file that is held
+    open comes first.
+    """
+    try:
+        stat = os.stat(known.full)
+    except FileNotFoundError:
+        stat = None
+    held = known.file
+    if held and (stat is None or not os.path.samestat(os.fstat(held.fileno()), stat)):
+        piece = _read(known, held, files, moment, rested=True)
+        if piece.messages:
+            return msgspec.structs.replace(piece, more=True)
+        known.release()
+        known.suspicious = True
+    if stat is None or not S_ISREG(stat.st_mode):
+        return ReadResult(gone=True)
+    if known.file:
+        return _read(known, known.file, files, moment, rested=rested)
+    file = Handle(os.open(known.full, OPEN_FLAGS), files.touched)
+    try:
+        return _read(known, file, files, moment, rested=rested)
+    finally:
+        if HOLDS_FILES and not known.ignored:
+            known.file = file
+        else:
+            file.close()
+
+
+def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, rested: bool) -> ReadResult:
+    now = stat_of(os.fstat(file.fileno()))  # before reading: what is written later differs from it
+    known.size = now.size
+    if known.origin is None and not identified(known, file, files, now, rested=rested):
+        known.seen = now
+        return ReadResult(torn=0 if known.ignored else now.size)
+    origin = known.origin
+    if origin is None:
+        raise AssertionError("an identified file has an origin")
+    rewritten = not same_content(known, origin, file, now)
+    if rewritten:
+        known.cursor = Cursor(origin.format.state(), known.generation + 1)
+        known.rest_until = 0.0
+    cursor = known.cursor
+    if cursor is None:
+        raise AssertionError("a compared file has a cursor")
+    known.seen, known.partial = now, None
+    if moment - max(now.mtime_ns, now.ctime_ns) / 1e9 < RACY_SECONDS:
+        known.unproven = True
+    known.stamp = stamp = Stamp(iso(moment), now.mtime_ns, now.ctime_ns, known.unproven)
+    data = read_at(file, cursor.end, min(files.segment, max(0, now.size - cursor.end)))
+    if not data:
+        return ReadResult(rewritten=rewritten)
+    length, ends = _cut(data, cursor, origin, file, now.size, rested=rested)
+    if not length:
+        return ReadResult(torn=now.size - cursor.end, rewritten=rewritten)
+    data = data[:length]
+    units = list(_units(data, cursor, origin, file)) if ends else None
+    messages, counts = events(data, units, cursor, origin, stamp)
+    more = cursor.end < now.size
+    if more:
+        known.seen, known.partial = None, now
+    return ReadResult(messages, more=more, rewritten=rewritten, counts=dict(counts))
+
+
+def _cut(
+    data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, size: int, *, rested: bool
+) -> tuple[int, bool]:
+    """How many of the next bytes to ship, 0 = none yet, and whether a line, or the document, ends with them. `size` is
+    that of the file before it was read: it may have grown since."""
+    at_end = cursor.end + len(data) >= size
+    if origin.whole:
+        if not cursor.end and not rested and not _readable(file, size):
+            return 0, False
+        return len(data), at_end
+    newline = data.rfind(b"\n") + 1
+    if newline:
+        return newline, True
+    if not at_end:
+        return len(data), False  # a line longer than a segment travels in fragments
+    if not rested:
+        return 0, False
+    line = size - cursor.line_start
+    return len(data), line <= LINE_LIMIT and holds_objects(read_at(file, cursor.line_start, line))
+
+
+def _units(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> Iterator[Unit]:
+    """What is to be parsed when `data` follows at the cursor: the running line from its start, then the others."""
+    if cursor.line_start == cursor.end:
+        yield Unit(cursor.end, data)
+        return
+    first = len(data) if origin.whole else data.find(b"\n") + 1 or len(data)
+    length = cursor.end + first - cursor.line_start
+    yield bounded(cursor.line_start, pieces(file, cursor.line_start, length), length)
+    if data[first:]:
+        yield Unit(cursor.end + first, data[first:])
+
+
+def _readable(file: io.FileIO, size: int) -> bool:
+    """True if a document is complete; one too large to look at is read when it has rested."""
+    return size <= LINE_LIMIT and bool(lines.read(read_at(file, 0, size), document=True).objects)

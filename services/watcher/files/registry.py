@@ -1,0 +1,85 @@
+"""All tracked files, by root and path, and the scan that finds what changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from contracts.sources import Root
+from runtime.files import Stat, walk
+from services.watcher.catalog import Positions
+from services.watcher.files.changes import rest_needed
+from services.watcher.files.tracked import FORGOTTEN, TrackedFile
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What one scan over all folders found."""
+
+    changed: list[tuple[TrackedFile, Stat]]
+    """Files that may have something new, the newest first."""
+    problems: list[str]
+    """What could not be listed, and why."""
+    unreadable: dict[str, str]
+    """Those of the files that could not be read before which are still there."""
+    files: int
+
+
+class Registry:
+    """Files are added when they are first seen, and stay."""
+
+    def __init__(self, roots: list[Root], positions: Positions, host: str) -> None:
+        self.roots = roots
+        self.positions = positions
+        self.host = host
+        self._by_root: dict[Root, dict[str, TrackedFile]] = {root: {} for root in roots}
+
+    def __iter__(self) -> Iterator[TrackedFile]:
+        return (known for table in self._by_root.values() for known in table.values())
+
+    def located(self, full: str) -> TrackedFile | None:
+        """The tracked file of a full path; None if no root owns it, or there is no such file."""
+        for root in self.roots:
+            if full.startswith(root.folder + os.sep):
+                path = os.path.relpath(full, root.folder).replace(os.sep, "/")
+                if root.owns(path) and (path in self._by_root[root] or os.path.isfile(full)):
+                    return self._by_root[root].get(path) or self._add(root, path)
+        return None
+
+    def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
+        """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
+        is called with every sign of life of the disk."""
+        found = Scan([], [], {}, 0)
+        files = 0
+        for root in self.roots:
+            try:
+                os.stat(root.folder)
+            except FileNotFoundError:
+                continue  # an assistant that is not used here (yet)
+            except OSError:
+                pass  # the walk tells why
+            for path, stat in walk(root.folder, root.owns, found.problems, touched):
+                files += 1
+                known = self._by_root[root].get(path) or self._add(root, path)
+                known.sweep = sweep
+                known.size = stat.size
+                if known.full in unreadable:
+                    found.unreadable[known.full] = unreadable[known.full]
+                if _may_be_new(known, stat, now) or (known.full in unreadable and not known.is_forgotten):
+                    found.changed.append((known, stat))
+        found.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
+        return msgspec.structs.replace(found, files=files)
+
+    def _add(self, root: Root, path: str) -> TrackedFile:
+        known = self._by_root[root][path] = TrackedFile(root, path, *self.positions.take(root, path, self.host))
+        if self.positions.is_forgotten(root, path, self.host):
+            known.ignored = FORGOTTEN
+        return known
+
+
+def _may_be_new(known: TrackedFile, stat: Stat, now: float) -> bool:
+    """Whether a file must be opened: its stat differs, or its content was not proven and it has rested since."""
+    if known.seen != stat:
+        return not known.is_forgotten
+    return known.unproven and now - stat.mtime_ns / 1e9 > rest_needed(stat.size)

@@ -1,0 +1,150 @@
+"""Bytes of a transcript to events: whole lines, their records, the checkpoint after them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+import zstandard
+
+from contracts import codec, subjects
+from contracts.transcripts import Checkpoint, Record, TranscriptChanged
+from runtime.bus import Message
+from services.watcher.files.changes import EDGE, edge_hash
+from services.watcher.formats.base import State
+from services.watcher.parsing.units import FileOrigin, Unit, parse
+
+RECORDS_BUDGET = 1 << 20
+"""Bytes of record texts in one event; more of them travel ahead of the segment, in events without bytes."""
+
+
+class Cursor:
+    """Where capture stands in one generation of one file. Advanced by `events`."""
+
+    def __init__(self, state: State, generation: int = 0) -> None:
+        self.generation = generation
+        self.end = 0
+        self.line_start = 0
+        """Offset of the line that is not ended yet; equals `end` after a newline."""
+        self.state = state
+        """The parser's state at `line_start`."""
+        self.counted = False
+        """True if the line that is not ended yet was parsed and counted already."""
+        self.hasher = hashlib.sha256()
+        self.head = b""
+        self.tail = b""
+
+    def feed(self, data: bytes) -> None:
+        """Moves over bytes that are, or become, captured."""
+        self.hasher.update(data)
+        if len(self.head) < EDGE:
+            self.head = (self.head + data[:EDGE])[:EDGE]
+        self.tail = (self.tail + data[-EDGE:])[-EDGE:]
+        self.end += len(data)
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """When a piece was read, and the file's times before reading."""
+
+    captured_at: str
+    mtime_ns: int
+    ctime_ns: int = 0
+    unproven: bool = False
+
+
+def events(
+    data: bytes, units: list[Unit] | None, cursor: Cursor, origin: FileOrigin, stamp: Stamp
+) -> tuple[list[Message], Counter[str]]:
+    """The messages for `data`, the bytes from `cursor.end` on, and its line counts; advances the cursor.
+
+    `units` are the lines that end with the data, the beginning of a running line included; None says that no
+    line ends here: the data is a fragment and yields no records.
+    """
+    records: list[Record] = []
+    counts: Counter[str] = Counter({"fragment": 1} if units is None else {})
+    ended = units is not None and not origin.whole and data.endswith(b"\n")
+    if units is not None:
+        state = cursor.state if ended else copy.deepcopy(cursor.state)
+        records, counts = parse(units, origin, state, counted=cursor.counted)
+        cursor.counted = not ended
+    shares = list(batches(records))
+    messages = []
+    for number, share in enumerate(shares[:-1], start=1):  # too many for one event: these travel ahead, without bytes
+        ahead = msgspec.structs.replace(_event(cursor, origin, stamp, share), part=number)
+        messages.append(_message(ahead, checkpoint(cursor, origin, stamp)))
+    before = cursor.end
+    cursor.feed(data)
+    if ended:
+        cursor.line_start = cursor.end
+    segment = msgspec.structs.replace(
+        _event(cursor, origin, stamp, shares[-1] if shares else []),
+        start=before,
+        data=zstandard.compress(data, 3) if data else b"",
+        counts=dict(counts),
+    )
+    messages.append(_message(segment, checkpoint(cursor, origin, stamp)))
+    return messages, counts
+
+
+def batches(records: list[Record]) -> Iterator[list[Record]]:
+    """Records in batches of at most `RECORDS_BUDGET` bytes of text."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        length = len(record.text.encode("utf-8", "replace")) + len(record.cwd) + len(record.tool_input) + 1024
+        if batch and size + length > RECORDS_BUDGET:
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch
+
+
+def _event(cursor: Cursor, origin: FileOrigin, stamp: Stamp, records: list[Record]) -> TranscriptChanged:
+    """Records at the cursor; the segment itself adds its bytes."""
+    return TranscriptChanged(
+        transcript=origin.transcript,
+        source=origin.format.name,
+        host=origin.host,
+        root=origin.root,
+        path=origin.path,
+        session_id=origin.file.session_id,
+        generation=cursor.generation,
+        start=cursor.end,
+        end=cursor.end,
+        data=b"",
+        sha256=cursor.hasher.hexdigest(),
+        captured_at=stamp.captured_at,
+        records=records,
+        subagent=origin.file.subagent,
+        parser=origin.format.version,
+    )
+
+
+def checkpoint(cursor: Cursor, origin: FileOrigin, stamp: Stamp) -> Checkpoint:
+    """What a new watcher must know to go on from here."""
+    return Checkpoint(
+        transcript=origin.transcript,
+        generation=cursor.generation,
+        end=cursor.end,
+        line_start=cursor.line_start,
+        sha256=cursor.hasher.hexdigest(),
+        head=edge_hash(cursor.head),
+        tail=edge_hash(cursor.tail),
+        mtime_ns=stamp.mtime_ns,
+        ctime_ns=stamp.ctime_ns,
+        unproven=stamp.unproven,
+    )
+
+
+def _message(event: TranscriptChanged, after: Checkpoint) -> Message:
+    return Message(
+        subjects.changed(event.source, event.transcript),
+        codec.encode(event),
+        codec.segment_message_id(event),
+        {codec.CHECKPOINT_HEADER: codec.encode(after).decode()},
+    )
