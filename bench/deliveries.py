@@ -29,8 +29,9 @@ from contracts import codec, subjects, topology
 from contracts.events import Event, Stage
 from contracts.transcripts import TranscriptChanged
 from local.child import Child
+from local.nats_server import Nats
 from local.ports import free_port
-from local.servers import Nats, Secrets
+from local.secrets import Secrets
 from runtime import bus, provision
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock

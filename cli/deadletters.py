@@ -8,34 +8,17 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import click
-import httpx
 import msgspec
 import nats.errors
 from nats.js.errors import APIError
 
-from cli.api import CannotTell, get, problem, running_at
+from cli.api import CannotTell, running_at
 from cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
-from contracts.http.archive import DeadLetterItem, DeadLetters
+from cli.letters import PAGE, Listed, ask_all, listed, one, original, settled
+from contracts.http.archive import DeadLetterItem
 from local import endpoints
 from local.endpoints import Endpoints
-from runtime import bus
 from runtime.errors import MnemoError
-
-OUTCOME_SECONDS = 70.0
-"""Without any outcome for so long, a request is not waited for."""
-BUSY_SECONDS = 120.0
-"""For a place in the queue of requests."""
-PAGE = 100
-MOST = 200
-"""The newest letters, which can be paged through."""
-
-
-class Listed(msgspec.Struct):
-    """Dead letters that were chosen; `kept` counts all in the stream."""
-
-    deadletters: list[DeadLetterItem] = []
-    kept: int = 0
-
 
 stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only of one stage.")
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Only those whose error contains TEXT.")
@@ -58,7 +41,7 @@ def deadletters(context: click.Context) -> None:
 def list_command(stage: str | None, reason: str, limit: int, data: str | None, as_json: bool) -> None:
     """List dead letters, newest first. Exit code 0 if there are none, 1 if there are some."""
     try:
-        found = _letters(_running(data), stage, reason)
+        found = listed(_running(data), stage, reason)
     except CannotTell as error:
         _cannot_tell(error, as_json)
     _show(found, limit, as_json)
@@ -73,12 +56,12 @@ def show_command(number: int, payload: bool, data: str | None, as_json: bool) ->
     """Show one dead letter: its error, traceback and the beginning of the message."""
     try:
         where = _running(data)
-        letter = _one(where, number)
+        letter = one(where, number)
     except CannotTell as error:
         _cannot_tell(error, as_json)
     if payload:
         try:
-            sys.stdout.buffer.write(asyncio.run(_original(where, letter)))
+            sys.stdout.buffer.write(asyncio.run(original(where, letter)))
         except (MnemoError, nats.errors.Error, APIError, TimeoutError) as error:
             _cannot_tell(
                 CannotTell(f"the log does not give {letter.stream} {letter.stream_sequence}: {error}"), as_json
@@ -132,12 +115,12 @@ def _request(
         raise click.UsageError("name numbers, --stage, --reason or --all")
     try:
         where = _running(data)
-        listed = [] if numbers else [letter.sequence for letter in _letters(where, stage, reason).deadletters]
-        asked = list(numbers) or listed
-        taken = asyncio.run(_ask_all(where, what, asked))
+        chosen_ = [] if numbers else [letter.sequence for letter in listed(where, stage, reason).deadletters]
+        asked = list(numbers) or chosen_
+        taken = asyncio.run(ask_all(where, what, asked))
         if numbers and not taken:
             sys.exit(EX_UNKNOWN)
-        found = _settled(lambda: _letters(where, None, ""), taken) if taken else _letters(where, None, "")
+        found = settled(lambda: listed(where, None, ""), taken) if taken else listed(where, None, "")
     except CannotTell as error:
         _cannot_tell(error, as_json)
     _show(found, PAGE, as_json)
@@ -175,78 +158,6 @@ def _head(letter: DeadLetterItem) -> None:
         lines.append(f"        last outcome: {letter.retry}")
     for line in lines:
         out.print(plain(line), markup=False, soft_wrap=True)
-
-
-def _letters(where: Endpoints, stage: str | None, reason: str) -> Listed:
-    """All that can be paged through, filtered."""
-    found = Listed()
-    offset: int | None = 0
-    while offset is not None:
-        only = {"stage": stage} if stage else {}
-        page = get(where, "deadletters", DeadLetters, params={"limit": PAGE, "offset": offset, **only})
-        found.kept = page.kept
-        found.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]
-        offset = page.next
-    return found
-
-
-def _one(where: Endpoints, number: int) -> DeadLetterItem:
-    for letter in _letters(where, None, "").deadletters:
-        if letter.sequence == number:
-            return letter
-    raise CannotTell(f"no dead letter {number} among the newest; `mnemo deadletters list` lists them")
-
-
-async def _original(where: Endpoints, letter: DeadLetterItem) -> bytes:
-    async with bus.connect(where.nats_url, "mnemo") as connection:
-        stored = await connection.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
-        return stored.data or b""
-
-
-async def _ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
-    """Those that were taken; why the others were not is said, and the rest goes on."""
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-        return [sequence for sequence in asked if await _ask(client, where, what, sequence)]
-
-
-async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence: int) -> bool:
-    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}" + ("/retry" if what == "retry" else "")
-    headers = {"authorization": f"Bearer {where.health_token}"}
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + BUSY_SECONDS
-    try:
-        while True:
-            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers)
-            if answer.status_code != 429 or loop.time() > deadline:
-                break
-            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
-    except httpx.HTTPError as error:
-        raise CannotTell("the health service does not answer") from error
-    if answer.status_code == 202:
-        return True
-    if answer.status_code == 401:
-        raise CannotTell(problem(answer))
-    err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
-    return False
-
-
-def _settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
-    """The list, as soon as each request has an outcome."""
-
-    async def waited() -> Listed:
-        loop = asyncio.get_running_loop()
-        deadline, before = loop.time() + OUTCOME_SECONDS, len(asked)
-        while True:
-            await asyncio.sleep(1.0)  # the next judgement at the earliest
-            found = await asyncio.to_thread(look)
-            open_ = [x for x in found.deadletters if x.sequence in asked and x.retry in ("", "pending")]
-            if len(open_) < before:
-                deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
-            counted = len(found.deadletters) >= min(found.kept, MOST)  # the count is of the last look at the stream
-            if (not open_ and counted) or loop.time() > deadline:
-                return found
-
-    return asyncio.run(waited())
 
 
 COMMANDS = (deadletters,)

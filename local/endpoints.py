@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from local.servers import write_private
+from local.secrets import write_private
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")

@@ -19,7 +19,8 @@ from typing import Protocol
 
 from contracts import topology
 from local.child import Child
-from local.servers import Nats, Postgres
+from local.nats_server import Nats
+from local.postgres_server import Postgres
 
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 4.0

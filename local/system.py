@@ -19,8 +19,10 @@ from contracts.sources import Root
 from local import endpoints, guard
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
+from local.nats_server import Nats
 from local.ports import free_port
-from local.servers import Nats, Postgres, Secrets
+from local.postgres_server import Postgres
+from local.secrets import Secrets
 from runtime.tasks import ended
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"

@@ -141,6 +141,75 @@ def translated(error: Exception) -> Exception:
     return error
 
 
+class _Connection:
+    """One connection: how it is opened and closed, and what its callbacks heard."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client = _Client()
+        self.refused = asyncio.Event()
+        """The server refuses the credentials."""
+        self.connected = self.closing = False
+
+    async def on_error(self, error: Exception) -> None:
+        if "authorization" in str(error).lower():
+            self.refused.set()
+        if self.connected:
+            log.warning("NATS error", error=without_password(str(error) or type(error).__name__))
+
+    async def on_disconnect(self) -> None:
+        if self.connected and not self.closing:
+            log.warning("NATS disconnected")
+
+    async def on_reconnect(self) -> None:
+        log.info("NATS reconnected")
+
+    async def on_closed(self) -> None:
+        """After the connection was open: the library has given up, which it should never do."""
+        if self.connected and not self.closing:
+            log.error("NATS connection closed; exiting so that the supervisor restarts this process")
+            os._exit(1)
+
+    async def open(self, name: str, within: float) -> None:
+        """Raises Transient, Misconfigured."""
+        opening = asyncio.create_task(
+            self.client.connect(
+                self.url.split(","),
+                name=name,
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=2,
+                max_reconnect_attempts=-1,  # also at the start: it tries again by itself until it is told to stop
+                reconnect_time_wait=0.5,
+                connect_timeout=5,
+                error_cb=self.on_error,
+                disconnected_cb=self.on_disconnect,
+                reconnected_cb=self.on_reconnect,
+                closed_cb=self.on_closed,
+                pending_size=32 * 1024 * 1024,
+            )
+        )
+        refusal = asyncio.create_task(self.refused.wait())
+        await asyncio.wait((opening, refusal), timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        refusal.cancel()
+        if not opening.done():
+            await self._give_up(opening)
+        try:
+            opening.result()
+        except (NoServersError, OSError, TimeoutError, NatsError) as error:
+            raise Transient(f"NATS at {without_password(self.url)}: {error}") from error
+        self.connected = True
+
+    async def _give_up(self, opening: asyncio.Task[None]) -> None:
+        """Raises Misconfigured, else Transient."""
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        with suppress(Exception):  # a server that took the connection and says nothing: it is open still
+            await asyncio.wait_for(self.client.close(), 2)
+        if self.refused.is_set():
+            raise Misconfigured(f"NATS at {without_password(self.url)} refuses the user or password")
+        raise Transient(f"no NATS server answers at {without_password(self.url)}")
+
+
 @asynccontextmanager
 async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIterator[Bus]:
     """An open connection that reconnects for ever and notices a dead server within 4 s. `url` may name several servers
@@ -148,64 +217,12 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
 
     Raises Transient when no server answers `within` seconds, Misconfigured when it refuses the credentials.
     """
-
-    refused = asyncio.Event()
-
-    async def on_error(error: Exception) -> None:
-        if "authorization" in str(error).lower():
-            refused.set()
-        if connected:
-            log.warning("bus error", error=without_password(str(error) or type(error).__name__))
-
-    async def on_disconnect() -> None:
-        if connected and not closing:
-            log.warning("bus disconnected")
-
-    async def on_reconnect() -> None:
-        log.info("bus reconnected")
-
-    async def on_closed() -> None:
-        if not closing:
-            log.error("bus connection closed for good; leaving, the supervisor starts me again")
-            os._exit(1)
-
-    closing = connected = False
-    client = _Client()
-    opening = asyncio.create_task(
-        client.connect(
-            url.split(","),
-            name=name,
-            ping_interval=PING_SECONDS,
-            max_outstanding_pings=2,
-            max_reconnect_attempts=-1,  # also at the start: it tries again by itself until it is told to stop
-            reconnect_time_wait=0.5,
-            connect_timeout=5,
-            error_cb=on_error,
-            disconnected_cb=on_disconnect,
-            reconnected_cb=on_reconnect,
-            pending_size=32 * 1024 * 1024,
-        )
-    )
-    refusal = asyncio.create_task(refused.wait())
-    await asyncio.wait((opening, refusal), timeout=within, return_when=asyncio.FIRST_COMPLETED)
-    refusal.cancel()
-    if not opening.done():
-        opening.cancel()
-        await asyncio.gather(opening, return_exceptions=True)
-        with suppress(Exception):  # a server that took the connection and says nothing: it is open still
-            await asyncio.wait_for(client.close(), 2)
-        if refused.is_set():
-            raise Misconfigured(f"NATS at {without_password(url)} refuses the user or password")
-        raise Transient(f"no NATS server answers at {without_password(url)}")
-    try:
-        opening.result()
-    except (NoServersError, OSError, TimeoutError, NatsError) as error:
-        raise Transient(f"NATS at {without_password(url)}: {error}") from error
-    connected = True
-    client._closed_cb = on_closed  # set late: a failed attempt above is no reason to leave
+    connection = _Connection(url)
+    client = connection.client
+    await connection.open(name, within)
     try:
         yield Bus(client, client.jetstream(timeout=PUBLISH_TIMEOUT))
     finally:
-        closing = True
+        connection.closing = True
         with suppress(TimeoutError):  # a server that takes no more bytes must not hold the exit
             await asyncio.wait_for(client.close(), CLOSE_TIMEOUT)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local import nats_conf
 from local.child import Child, Spec
-from local.servers import Secrets
+from local.secrets import Secrets
 from runtime import bus, provision
 from runtime.errors import MnemoError
 from tests.conftest import eventually, some_port

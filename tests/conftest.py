@@ -17,8 +17,10 @@ import pytest
 from contracts.sources import Root
 from local import system
 from local.child import Child
+from local.nats_server import Nats
 from local.ports import free_port
-from local.servers import Nats, Postgres, Secrets
+from local.postgres_server import Postgres
+from local.secrets import Secrets
 from runtime import bus, provision
 from runtime.bus import Bus
 from services.writer import migrate

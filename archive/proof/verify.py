@@ -6,21 +6,18 @@ import asyncio
 import os
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from archive import queries
-from archive.copies import Archive, Segment, Transcript, decoded
-from archive.proof.compare import Comparison, Gap, OnDisk
+from archive.copies import Archive, Transcript
+from archive.proof.compare import Gap
+from archive.proof.files import File, Progress, compare_files
 from archive.proof.kept import compare_kept, only_logged
-from archive.proof.records import Wanted, compare_records
-from contracts import codec, projects, sources, subjects
+from contracts import codec, projects, sources
 from contracts.sources import Root
-from contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
 from runtime.files import walk
 
 HEAD = 64 * 1024
@@ -71,17 +68,13 @@ class Scope(msgspec.Struct, frozen=True):
     exclude: Sequence[str] = ()
 
 
-Progress = Callable[[str, int, int], None]
-"""Called with a step's name, bytes done, bytes in all."""
-
-
 async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     """Compares everything in scope. Raises Unreachable."""
     began = time.monotonic()
     report = Report()
     found = await _files(archive, scope, report)
     report.files, report.bytes = len(found), sum(size for _, size, _ in found)
-    gaps = await _compare(archive, found, progress)
+    gaps = await compare_files(archive, found, progress)
     recent = [f for f in found if _recent(f[0]) and any(gap.file == codec.printable(f[0]) for gap in gaps)]
     if recent:
         await asyncio.sleep(4)
@@ -89,7 +82,7 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
         rows = {row.full: row for row in await archive.transcripts()}
         again = [(full, size, row or rows.get(codec.printable(full))) for full, size, row in again]
         names = {codec.printable(full) for full, _, _ in again}
-        gaps = [gap for gap in gaps if gap.file not in names] + await _compare(archive, again, lambda *_: None)
+        gaps = [gap for gap in gaps if gap.file not in names] + await compare_files(archive, again, lambda *_: None)
     if scope.archived:
         gaps += await _without_file(archive, {row.transcript_id for _, _, row in found if row}, report, progress)
     gaps += [Gap(problem, "file", 0, 0, "cannot be listed") for problem in report.problems]
@@ -104,14 +97,6 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
             report.unknown[kind] = report.unknown.get(kind, 0) + row["lines"]
     report.seconds = time.monotonic() - began
     return report
-
-
-File = tuple[str, int, Transcript | None]
-Known = dict[str, tuple[str, int, Transcript]]
-"""By transcript: its file, the file's size, its row."""
-Advance = Callable[[str, int], None]
-"""Called with a copy and the bytes of it that were compared just now."""
-MOST_OPEN = 100
 
 
 async def _without_file(archive: Archive, present: set[str], report: Report, progress: Progress) -> list[Gap]:
@@ -173,101 +158,6 @@ def _recent(full: str) -> bool:
         return time.time() - os.stat(full).st_mtime < RECENT_SECONDS  # noqa: TID251 - a file's time is wall time
     except OSError:
         return True
-
-
-async def _compare(archive: Archive, found: list[File], progress: Progress) -> list[Gap]:
-    """Gaps of files in both copies and in the records."""
-    gaps = [
-        Gap(codec.printable(full), "database", 0, size, "not in the archive")
-        for full, size, row in found
-        if row is None and size
-    ]
-    known = {row.transcript_id: (full, size, row) for full, size, row in found if row is not None and size}
-    checkpoints = await archive.checkpoints()
-    expected = await _generations(archive, known, checkpoints)
-    total = 2 * sum(size for _, size, _ in known.values())
-    done = Counter[str]()
-
-    def advance(copy: str, count: int) -> None:
-        done[copy] += count
-        progress(f"{len(known)} files", done.total(), total)
-
-    wanted = Wanted()
-    for found_gaps in await asyncio.gather(  # two connections, and threads that decompress, hash and compare
-        _against_database(archive, known, expected, advance),
-        _against_log(archive, known, expected, wanted, advance),
-    ):
-        gaps += found_gaps
-    for name, (full, _, _) in known.items():
-        gaps += await compare_records(archive, codec.printable(full), name, wanted.of(name))
-    return gaps
-
-
-async def _generations(archive: Archive, known: Known, checkpoints: dict[str, Checkpoint]) -> dict[str, int]:
-    """The generation that is the file now: the newest one of either copy."""
-    rows = await archive.database.fetch(queries.read("generations"), list(known))
-    found = {row[0]: row[1] for row in rows}
-    return {name: max(found.get(name, 0), checkpoints[name].generation if name in checkpoints else 0) for name in known}
-
-
-async def _against_database(archive: Archive, known: Known, expected: dict[str, int], advance: Advance) -> list[Gap]:
-    """File by file, each with its segments in their order."""
-    gaps: list[Gap] = []
-    for name, (full, size, _) in known.items():
-        comparison = Comparison(codec.printable(full), "database", name)
-        try:
-            with open(full, "rb") as handle:
-                disk = OnDisk(handle, size)
-                async with aclosing(archive.segments(name)) as segments:
-                    async for segment in segments:
-                        if segment.generation == expected[name]:
-                            await asyncio.to_thread(comparison.take, segment, disk)
-                            advance("database", segment.end - segment.start)
-            gaps += comparison.finish(size)
-        except OSError as error:
-            gaps.append(Gap(codec.printable(full), "file", 0, size, f"cannot be read: {error.strerror}", name))
-    return gaps
-
-
-async def _against_log(
-    archive: Archive, known: Known, expected: dict[str, int], wanted: Wanted, advance: Advance
-) -> list[Gap]:
-    """One pass over the log in its order: bytes against the files; the records go to `wanted`."""
-    comparisons = {name: Comparison(codec.printable(full), "log", name) for name, (full, _, _) in known.items()}
-    with ExitStack() as stack:
-        opened: dict[str, OnDisk] = {}
-        async for message in archive.messages(_filters(known)):
-            name = subjects.source_and_transcript(message.subject)[1]
-            if name not in known:
-                continue
-            event = decoded(message)
-            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
-                wanted.take(event)
-            if not isinstance(event, TranscriptChanged) or event.start == event.end:
-                continue
-            if event.generation != expected[name]:
-                continue
-            if name not in opened:
-                if len(opened) >= MOST_OPEN:
-                    stack.pop_all().close()
-                    opened.clear()
-                try:
-                    handle = stack.enter_context(open(known[name][0], "rb"))
-                except OSError:
-                    continue  # said by the other copy's comparison
-                opened[name] = OnDisk(handle, known[name][1])
-            segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
-            await asyncio.to_thread(comparisons[name].take, segment, opened[name])
-            advance("log", event.end - event.start)
-    return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]
-
-
-def _filters(known: Iterable[str]) -> list[str]:
-    """The subjects of a few transcripts, else of all of them."""
-    names = list(known)
-    if len(names) > 50:
-        return [subjects.CHANGED, subjects.REPARSED]
-    return [subject for name in names for subject in subjects.of_transcript(name)]
 
 
 def roots_of(given: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:

@@ -13,7 +13,7 @@ from archive.copies import Archive
 from contracts.events import Stage
 from contracts.sources import Root
 from local.endpoints import Endpoints
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.heartbeat import Beat

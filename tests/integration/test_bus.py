@@ -16,7 +16,7 @@ from nats.js import api
 from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Stage
 from contracts.transcripts import TranscriptChanged
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime import bus, provision
 from runtime.bus import Bus, Message
 from runtime.clock import SystemClock

@@ -22,7 +22,7 @@ from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Event, Stage
 from contracts.sources import Root
 from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime import streams
 from runtime.bus import Bus, Message
 from services.watcher import reparse

@@ -26,7 +26,7 @@ from contracts import codec, subjects, topology
 from contracts.events import DeadLetter, Heartbeat, Phase, Stage
 from contracts.vitals import WatcherVitals
 from local.child import Child
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime import heartbeat, provision
 from runtime.bus import Bus, Message, connect
 from runtime.clock import SystemClock

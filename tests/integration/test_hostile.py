@@ -15,7 +15,7 @@ from archive.retention import guard
 from contracts import codec
 from contracts.sources import Root
 from contracts.transcripts import Kind
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime.bus import Bus, Message
 from runtime.errors import Permanent
 from services.watcher import capture as capturing

@@ -15,7 +15,7 @@ from archive.restore import Damaged, InTheWay, find, restore
 from contracts import codec, subjects, topology
 from contracts.sources import Root
 from contracts.transcripts import TranscriptChanged
-from local.servers import Nats
+from local.nats_server import Nats
 from runtime.bus import Message
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed

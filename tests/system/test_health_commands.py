@@ -115,7 +115,7 @@ async def _dead_letters(running: system.System, data: list[str]) -> None:
         assert (strange.returncode, "no dead letter 99999" in strange.stderr) == (3, True)
         status = await mnemo("status", *data)
         assert status.returncode == 1
-        assert "given up in the last 10 minutes: 1" in status.stdout
+        assert "dead-lettered in the last 10 minutes: 1" in status.stdout
         shown = await mnemo("deadletters", "show", str(number), *data)
         assert '{"type":"Poison"}' in shown.stdout
         whole = await mnemo("deadletters", "show", str(number), "--payload", *data)

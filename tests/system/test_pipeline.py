@@ -250,8 +250,8 @@ async def test_bad_input_is_kept_counted_and_stops_nothing(folder: Path) -> None
 
         async def told() -> None:
             stats = (await get(running, "/v1/autosave/stats")).json()["watcher"]
-            assert stats["damaged:invalid_json"] >= 1
-            assert stats["unknown:hologram"] == 1
+            assert stats["lines"]["damaged:invalid_json"] >= 1
+            assert stats["lines"]["unknown:hologram"] == 1
             health = (await get(running, "/v1/autosave/health")).json()
             assert any("damaged lines" in issue for issue in health["issues"]), health["issues"]
             assert any("closed.jsonl" in issue for issue in health["issues"]), health["issues"]

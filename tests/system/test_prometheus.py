@@ -207,7 +207,7 @@ async def _a_frozen_database_is_told_and_forgiven(server: Prometheus, running: s
 
     async def told() -> None:
         alerts = [one for one in await server.alerts() if one["alertname"] == "MnemostreamUnhealthy"]
-        assert [(one["component"], one["rule"], one["severity"]) for one in alerts] == [
+        assert [(one["component"], one["reason"], one["severity"]) for one in alerts] == [
             ("database", "DatabaseUnreachable", "critical")
         ]
         statuses = await server.statuses()

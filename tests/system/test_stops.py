@@ -14,8 +14,8 @@ from nats.js.errors import NotFoundError
 from contracts import subjects
 from contracts.events import Stage
 from local.child import Child, Spec
+from local.nats_server import Nats
 from local.ports import Port, free_port
-from local.servers import Nats
 from local.system import python
 from runtime import bus
 from runtime.bus import Bus

@@ -1,0 +1,119 @@
+"""Files against both copies and against the records, segment by segment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, aclosing
+
+from archive import queries
+from archive.copies import Archive, Segment, Transcript, decoded
+from archive.proof.compare import Comparison, Gap, OnDisk
+from archive.proof.records import Wanted, compare_records
+from contracts import codec, subjects
+from contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, bytes done, bytes in all."""
+File = tuple[str, int, Transcript | None]
+Known = dict[str, tuple[str, int, Transcript]]
+"""By transcript: its file, the file's size, its row."""
+Advance = Callable[[str, int], None]
+"""Called with a copy and the bytes of it that were compared just now."""
+MOST_OPEN = 100
+
+
+async def compare_files(archive: Archive, found: list[File], progress: Progress) -> list[Gap]:
+    """Gaps of files in both copies and in the records."""
+    gaps = [
+        Gap(codec.printable(full), "database", 0, size, "not in the archive")
+        for full, size, row in found
+        if row is None and size
+    ]
+    known = {row.transcript_id: (full, size, row) for full, size, row in found if row is not None and size}
+    checkpoints = await archive.checkpoints()
+    expected = await _generations(archive, known, checkpoints)
+    total = 2 * sum(size for _, size, _ in known.values())
+    done = Counter[str]()
+
+    def advance(copy: str, count: int) -> None:
+        done[copy] += count
+        progress(f"{len(known)} files", done.total(), total)
+
+    wanted = Wanted()
+    for found_gaps in await asyncio.gather(  # two connections, and threads that decompress, hash and compare
+        _against_database(archive, known, expected, advance),
+        _against_log(archive, known, expected, wanted, advance),
+    ):
+        gaps += found_gaps
+    for name, (full, _, _) in known.items():
+        gaps += await compare_records(archive, codec.printable(full), name, wanted.of(name))
+    return gaps
+
+
+async def _generations(archive: Archive, known: Known, checkpoints: dict[str, Checkpoint]) -> dict[str, int]:
+    """The generation that is the file now: the newest one of either copy."""
+    rows = await archive.database.fetch(queries.read("generations"), list(known))
+    found = {row[0]: row[1] for row in rows}
+    return {name: max(found.get(name, 0), checkpoints[name].generation if name in checkpoints else 0) for name in known}
+
+
+async def _against_database(archive: Archive, known: Known, expected: dict[str, int], advance: Advance) -> list[Gap]:
+    """File by file, each with its segments in their order."""
+    gaps: list[Gap] = []
+    for name, (full, size, _) in known.items():
+        comparison = Comparison(codec.printable(full), "database", name)
+        try:
+            with open(full, "rb") as handle:
+                disk = OnDisk(handle, size)
+                async with aclosing(archive.segments(name)) as segments:
+                    async for segment in segments:
+                        if segment.generation == expected[name]:
+                            await asyncio.to_thread(comparison.take, segment, disk)
+                            advance("database", segment.end - segment.start)
+            gaps += comparison.finish(size)
+        except OSError as error:
+            gaps.append(Gap(codec.printable(full), "file", 0, size, f"cannot be read: {error.strerror}", name))
+    return gaps
+
+
+async def _against_log(
+    archive: Archive, known: Known, expected: dict[str, int], wanted: Wanted, advance: Advance
+) -> list[Gap]:
+    """One pass over the log in its order: bytes against the files; the records go to `wanted`."""
+    comparisons = {name: Comparison(codec.printable(full), "log", name) for name, (full, _, _) in known.items()}
+    with ExitStack() as stack:
+        opened: dict[str, OnDisk] = {}
+        async for message in archive.messages(_filters(known)):
+            name = subjects.source_and_transcript(message.subject)[1]
+            if name not in known:
+                continue
+            event = decoded(message)
+            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
+                wanted.take(event)
+            if not isinstance(event, TranscriptChanged) or event.start == event.end:
+                continue
+            if event.generation != expected[name]:
+                continue
+            if name not in opened:
+                if len(opened) >= MOST_OPEN:
+                    stack.pop_all().close()
+                    opened.clear()
+                try:
+                    handle = stack.enter_context(open(known[name][0], "rb"))
+                except OSError:
+                    continue  # said by the other copy's comparison
+                opened[name] = OnDisk(handle, known[name][1])
+            segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+            await asyncio.to_thread(comparisons[name].take, segment, opened[name])
+            advance("log", event.end - event.start)
+    return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]
+
+
+def _filters(known: Iterable[str]) -> list[str]:
+    """The subjects of a few transcripts, else of all of them."""
+    names = list(known)
+    if len(names) > 50:
+        return [subjects.CHANGED, subjects.REPARSED]
+    return [subject for name in names for subject in subjects.of_transcript(name)]

