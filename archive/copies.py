@@ -18,6 +18,7 @@ from contracts.transcripts import Checkpoint
 from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Transient
+from runtime.streams import Selection
 
 
 class Addresses(Protocol):
@@ -110,7 +111,8 @@ class Archive:
         """Messages of a stream that were there at the call, in their order;
         `last` = only the headers of the last one per subject."""
         try:
-            async with aclosing(streams.read(self.nats, stream, list(filters), last=last, headers=last)) as messages:
+            which = Selection(filters=list(filters), last=last, headers=last)
+            async with aclosing(streams.read(self.nats, stream, which)) as messages:
                 async for message, _ in messages:
                     yield message
         except Transient as error:

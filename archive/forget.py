@@ -30,6 +30,7 @@ from runtime.bus import Message
 from runtime.clock import SystemClock
 from runtime.delivery.custody import sequence_of
 from runtime.errors import Transient
+from runtime.streams import Selection
 
 QUIET_SECONDS = 2.0
 """How long nothing of a session may arrive any more before it counts as gone."""
@@ -181,7 +182,7 @@ async def _stored(archive: Archive, rows: Sequence[Transcript]) -> Found:
         wanted[topology.EMBEDDINGS.name].append(subjects.embedded(source, name))
     found: Found = {}
     for stream, filters in wanted.items():
-        async with aclosing(streams.read(archive.nats, stream, filters, headers=True)) as messages:
+        async with aclosing(streams.read(archive.nats, stream, Selection(filters=filters, headers=True))) as messages:
             found[stream] = [message.metadata.sequence.stream async for message, _ in messages]
     found[topology.DEADLETTERS.name] = await _letters(archive, {row.transcript_id for row in rows})
     return found

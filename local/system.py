@@ -125,14 +125,10 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             looks = guard.watch(children, nats, postgres, plan.data / RUN, again, say)
             guards = asyncio.create_task(looks, name="guards")
             stack.push_async_callback(ended, guards)
-        where = Endpoints(
-            nats.url("operator"),
-            postgres.dsn(),
-            f"http://127.0.0.1:{health_port}",
-            env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
-            tuple(map(str, plan.roots)),
-            *(_listed(plan, name) for name in endpoints.LISTS[1:]),
-        )
+        health_url = f"http://127.0.0.1:{health_port}"
+        token = env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health
+        lists = (_listed(plan, name) for name in endpoints.LISTS[1:])
+        where = Endpoints(nats.url("operator"), postgres.dsn(), health_url, token, tuple(map(str, plan.roots)), *lists)
         endpoints.write(plan.data, where)
         yield System(where, children)
 

@@ -38,18 +38,31 @@ def walk(
                     if number % SOME_ENTRIES == 0:
                         touched()
                     path = f"{below}/{entry.name}" if below else entry.name
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            pending.append(path)
-                        elif wanted(path) and entry.is_file():
-                            yield path, stat_of(entry.stat())
-                    except FileNotFoundError:
-                        continue  # gone since it was listed
-                    except OSError as error:
-                        problems.append(_told(path, error))
+                    if _is_folder(entry):
+                        pending.append(path)
+                    elif wanted(path) and (stat := _stat(path, entry, problems)):
+                        yield path, stat
         except OSError as error:
             if not below or not isinstance(error, FileNotFoundError):
                 problems.append(_told(os.path.join(root, below), error))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # its stat tells why
+
+
+def _stat(path: str, entry: os.DirEntry[str], problems: list[str]) -> Stat | None:
+    """None for what is no file, is gone since it was listed, or cannot be looked at."""
+    try:
+        return stat_of(entry.stat()) if entry.is_file() else None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(_told(path, error))
+        return None
 
 
 def _told(path: str, error: OSError) -> str:

@@ -26,41 +26,51 @@ KEPT_SECONDS = 30.0
 FAILURES = (nats.errors.Error, APIError, TimeoutError, OSError)
 
 
-async def read(
-    bus: Bus,
-    stream: str,
-    filters: Sequence[str] = (),
-    *,
-    first: int = 1,
-    last: bool = False,
-    headers: bool = False,
-    kept: float = KEPT_SECONDS,
-) -> AsyncGenerator[tuple[Msg, int], None]:
-    """Messages from sequence `first` on that were there at the call, and how many are left after each.
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages of a stream."""
 
-    `last` = only the last one of each subject; `headers` = without their payloads; `kept` = the longest rest between
-    two messages, seconds. What is deleted meanwhile is left out. Close it (`aclosing`) when it is left early.
-    Raises Transient.
+    filters: Sequence[str] = ()
+    """Subjects; none = all."""
+    first: int = 1
+    """The least sequence."""
+    last: bool = False
+    """Only the last one of each subject."""
+    headers: bool = False
+    """Without their payloads."""
+
+
+ALL = Selection()
+
+
+async def read(
+    bus: Bus, stream: str, which: Selection = ALL, *, kept: float = KEPT_SECONDS
+) -> AsyncGenerator[tuple[Msg, int], None]:
+    """Messages that were there at the call, in their order, and how many are left after each.
+
+    `kept` = the longest rest between two messages, seconds. What is deleted meanwhile is left out. Close it
+    (`aclosing`) when it is left early. Raises Transient.
     """
-    config: dict[str, Any] = {"deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT if last else api.DeliverPolicy.ALL}
-    if first > 1:
-        config = {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": first}
+    config: dict[str, Any] = {
+        "deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT if which.last else api.DeliverPolicy.ALL
+    }
+    if which.first > 1:
+        config = {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": which.first}
     name = f"read-{uuid.uuid4().hex[:12]}"
     try:
         info = await bus.stream.add_consumer(
             stream,
             api.ConsumerConfig(
                 name=name,
-                filter_subjects=list(filters) or None,
+                filter_subjects=list(which.filters) or None,
                 ack_policy=api.AckPolicy.NONE,
-                headers_only=headers or None,
+                headers_only=which.headers or None,
                 mem_storage=True,
                 inactive_threshold=kept,
                 **config,
             ),
             timeout=10,
         )
-        async with aclosing(_messages(bus, stream, name, info.num_pending or 0, headers)) as messages:
+        async with aclosing(_messages(bus, stream, name, info.num_pending or 0, which.headers)) as messages:
             async for found in messages:
                 yield found
     except NotFoundError as error:
@@ -132,7 +142,7 @@ async def deleted(bus: Bus, stream: str) -> frozenset[int]:
 
 async def history(bus: Bus, stream: str, first: int = 1) -> AsyncIterator[Stored]:
     """All messages from sequence `first` on that are there at the call, in their order. Raises Transient."""
-    async with aclosing(read(bus, stream, first=first)) as messages:
+    async with aclosing(read(bus, stream, Selection(first=first))) as messages:
         async for message, _ in messages:
             at = message.metadata
             yield Stored(at.sequence.stream, at.timestamp.timestamp(), message.subject, message.data)

@@ -66,16 +66,20 @@ async def _against_database(archive: Archive, known: Known, expected: dict[str, 
         comparison = Comparison(codec.printable(full), "database", name)
         try:
             with open(full, "rb") as handle:
-                disk = OnDisk(handle, size)
-                async with aclosing(archive.segments(name)) as segments:
-                    async for segment in segments:
-                        if segment.generation == expected[name]:
-                            await asyncio.to_thread(comparison.take, segment, disk)
-                            advance("database", segment.end - segment.start)
+                await _stored(archive, comparison, OnDisk(handle, size), expected[name], advance)
             gaps += comparison.finish(size)
         except OSError as error:
             gaps.append(Gap(codec.printable(full), "file", 0, size, f"cannot be read: {error.strerror}", name))
     return gaps
+
+
+async def _stored(archive: Archive, comparison: Comparison, disk: OnDisk, generation: int, advance: Advance) -> None:
+    """Feeds a comparison with the segments of one generation."""
+    async with aclosing(archive.segments(comparison.transcript)) as segments:
+        async for segment in segments:
+            if segment.generation == generation:
+                await asyncio.to_thread(comparison.take, segment, disk)
+                advance("database", segment.end - segment.start)
 
 
 async def _against_log(

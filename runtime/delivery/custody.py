@@ -25,6 +25,7 @@ from runtime.bus import Bus, Message, translated
 from runtime.errors import Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.streams import Selection
 
 log = Log("mnemo.custody")
 
@@ -142,7 +143,9 @@ class Custody:
         """Sequences in the records of other instances, living or not: those of the dead are their successors'."""
         found: set[int] = set()
         every = subjects.in_flight(self._consumer.stage, "*", self._consumer.stream)
-        async with aclosing(streams.read(self._bus, topology.IN_FLIGHT.name, [every], last=True)) as messages:
+        async with aclosing(
+            streams.read(self._bus, topology.IN_FLIGHT.name, Selection(filters=[every], last=True))
+        ) as messages:
             async for message, _ in messages:
                 if message.subject != self._subject:
                     found.update(sequence_of(ack) for ack in _in_flight(message.data))

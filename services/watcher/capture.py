@@ -75,8 +75,7 @@ class Capture:
         self.outbox = Outbox(bus, beat, self._stored)
         self._reported = 0.0
         self.dirty = True
-        """True if the figures may have changed since the last report. Counting 25,000 idle files again would cost
-        more than seeing them."""
+        """The figures may have changed: counting 25,000 idle files again costs more than seeing them."""
         self._files = 0
         """Files that the last scan saw."""
 

@@ -13,6 +13,7 @@ from contracts.transcripts import Checkpoint
 from runtime import streams
 from runtime.bus import Bus
 from runtime.logs import Log
+from runtime.streams import Selection
 
 log = Log("mnemo.catalog")
 
@@ -71,4 +72,5 @@ async def forgotten(bus: Bus) -> set[str]:
 
 async def _last(bus: Bus, subject: str) -> list[Msg]:
     stream = topology.TRANSCRIPTS.name
-    return [message async for message, _ in streams.read(bus, stream, [subject], last=True, headers=True)]
+    which = Selection(filters=[subject], last=True, headers=True)
+    return [message async for message, _ in streams.read(bus, stream, which)]

@@ -28,6 +28,7 @@ from runtime.errors import Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
 from runtime.settings import Common
+from runtime.streams import Selection
 from services.watcher.files.identify import HEAD
 from services.watcher.formats import FORMATS, identify
 from services.watcher.parsing.segments import batches
@@ -109,7 +110,7 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
 
 
 async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
-    async with aclosing(streams.read(connection, topology.TRANSCRIPTS.name, filters)) as messages:
+    async with aclosing(streams.read(connection, topology.TRANSCRIPTS.name, Selection(filters=filters))) as messages:
         async for message, _ in messages:
             try:
                 yield codec.decode(message.data)

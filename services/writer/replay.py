@@ -27,6 +27,7 @@ from runtime.bus import Bus
 from runtime.errors import Permanent
 from runtime.logs import Log
 from runtime.process import lifecycle
+from runtime.streams import Selection
 from services.writer import migrate, queries
 from services.writer.database import REFUSALS, store, store_vectors
 
@@ -106,7 +107,7 @@ class Replay:
         """Stores what the stream holds beyond what was read."""
         batch: list[Event] = []
         first = self.reached.get(stream, 0) + 1
-        async with aclosing(streams.read(self.bus, stream, first=first, kept=KEPT_SECONDS)) as messages:
+        async with aclosing(streams.read(self.bus, stream, Selection(first=first), kept=KEPT_SECONDS)) as messages:
             async for message, left in messages:
                 self.reached[stream] = message.metadata.sequence.stream
                 self.done += 1

@@ -155,8 +155,6 @@ class Observer:
         ]
         return Lag(sum(lag.pending for lag in lags), sum(lag.ack_pending for lag in lags))
 
-    # --- what outlives this process -----------------------------------------------------------------------------
-
     def state(self) -> HealthState:
         """For the next process of this service."""
         clock = self.clock
@@ -179,8 +177,6 @@ class Observer:
                 self.instances.goodbyes[stage] = self.clock.observed(min(goodbye, state.at))
         for name, eviction in state.evicted.items():
             self.evicted.setdefault(name, (self.clock.observed(min(eviction.at, state.at)), eviction.cause))
-
-    # --- what the rules may know ----------------------------------------------------------------------------------
 
     def window(self, stage: Stage) -> StageWindow:
         """Everything the rules may know about one stage, as of the last tick."""

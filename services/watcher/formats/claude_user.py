@@ -22,7 +22,7 @@ ANSWERS_HEAD = "User has answered your questions: "
 ANSWERS_TAIL = ". You can now continue with the user's answers in mind."
 
 
-def items(obj: Object, aside: bool) -> list[Item]:
+def items(obj: Object, aside: bool) -> list[Item]:  # noqa: C901 - a flat table, numbered as in docs/formats.md
     """What one line of role user is; `aside` = a sub-agent's."""
     content = dict_of(obj.get("message")).get("content")
     blocks = blocks_of(content)

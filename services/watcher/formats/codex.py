@@ -148,7 +148,9 @@ class Codex(Format):
         )
 
 
-def _items(name: str, payload: Object, file: Context, state: CodexState) -> list[Item] | None:
+def _items(  # noqa: C901 - a flat table of payload types
+    name: str, payload: Object, file: Context, state: CodexState
+) -> list[Item] | None:
     """The items of one payload; None = a type that holds no words or is not known."""
     what = name.partition("/")[2]
     if name == "response_item/message":

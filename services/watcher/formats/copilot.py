@@ -55,7 +55,7 @@ class Copilot(Format):
         )
 
 
-def _items(kind: str, data: Object) -> list[Item] | None:
+def _items(kind: str, data: Object) -> list[Item] | None:  # noqa: C901 - a flat table of event types
     text = text_of(data.get("content"))
     aside = bool(data.get("parentToolCallId"))
     if kind == "user.message":

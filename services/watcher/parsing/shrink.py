@@ -12,7 +12,9 @@ class TooLarge(Exception):
     """Even with its strings cut the text exceeds the budget."""
 
 
-def shrink(pieces: Iterable[bytes], keep: int, budget: int) -> bytes:
+def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of its variables
+    pieces: Iterable[bytes], keep: int, budget: int
+) -> bytes:
     """`pieces` joined, each string cut after about `keep` bytes; well-formed if the whole is.
 
     Raises TooLarge when more than `budget` bytes remain.

@@ -16,17 +16,14 @@ from services.health.http.bodies import archive as bodies
 from services.health.http.bodies import examples
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.provided import Cache, May
+from services.health.http.routes.provided import Cache, May, Offset, OnePage
 from services.health.observe.store import FAILURES, Store, words
 
-LIMIT, MOST = 20, 100
 RECORDS = 1000
 """Most records of one page of a conversation."""
 CHARACTERS = 4_000_000
 """Most characters of the records of one page; half of it for the prompt and for the answer."""
 
-Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of one page.")]
-Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
 Exchange = Annotated[str, PathParameter(description="`exchange_id` of a conversation.")]
 Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Most records of one page.")]
 Days = Annotated[int, QueryParameter(ge=1, le=365, description="Days to look back.")]
@@ -75,12 +72,10 @@ class Conversations(Controller):
         security=SECURED,
         responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
     )
-    def recent(
-        self, request: AnyRequest, cache: Cache, access: May, limit: Limit = LIMIT, offset: Offset = 0
-    ) -> Response[bytes]:
+    def recent(self, request: AnyRequest, cache: Cache, access: May, page: OnePage) -> Response[bytes]:
         """The newest conversations, texts shortened."""
         access.to_content(request)
-        return json_answer(msgspec.json.encode(bodies.recent(cache.current(), limit, offset)))
+        return json_answer(msgspec.json.encode(bodies.recent(cache.current(), page.limit, page.offset)))
 
     @get(
         "/conversation/{exchange:str}",
@@ -112,6 +107,6 @@ class Conversations(Controller):
         sync_to_thread=False,
         responses={200: spec(Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
     )
-    def timeline(self, cache: Cache, days: Days = 7, limit: Limit = LIMIT, offset: Offset = 0) -> Response[bytes]:
+    def timeline(self, cache: Cache, page: OnePage, days: Days = 7) -> Response[bytes]:
         """Imports per hour and day; status changes, newest first."""
-        return json_answer(msgspec.json.encode(bodies.timeline(cache.current(), days, limit, offset)))
+        return json_answer(msgspec.json.encode(bodies.timeline(cache.current(), days, page.limit, page.offset)))

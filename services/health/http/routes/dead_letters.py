@@ -15,8 +15,7 @@ from services.health.http.bodies import archive as bodies
 from services.health.http.bodies import examples
 from services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.archive import LIMIT, Limit, Offset
-from services.health.http.routes.provided import Cache, May, Requests
+from services.health.http.routes.provided import Cache, May, OnePage, Requests
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 
@@ -41,14 +40,13 @@ class DeadLetterRoutes(Controller):
         cache: Cache,
         access: May,
         requests: Requests,
+        page: OnePage,
         stage: OnlyStage = None,
-        limit: Limit = LIMIT,
-        offset: Offset = 0,
     ) -> Response[bytes]:
         """Dead-lettered messages, newest first; the newest 200 can be paged through."""
         access.to_content(request)
-        page = bodies.deadletters(cache.current(), stage, limit, offset, requests.pending)
-        return json_answer(msgspec.json.encode(page))
+        body = bodies.deadletters(cache.current(), stage, page.limit, page.offset, requests.pending)
+        return json_answer(msgspec.json.encode(body))
 
     @post(
         "/{sequence:int}/retry",

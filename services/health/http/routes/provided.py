@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
+import msgspec
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from services.health.http.access import Access
 from services.health.http.snapshot_cache import SnapshotCache
@@ -14,4 +17,23 @@ from services.health.observe.dead_letters import DeadLetterRequests
 Cache = NamedDependency[SnapshotCache]
 May = NamedDependency[Access]
 Requests = NamedDependency[DeadLetterRequests]
+LIMIT, MOST = 20, 100
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of one page.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for."""
+
+    limit: int
+    offset: int
+
+
+def page(limit: Limit = LIMIT, offset: Offset = 0) -> Page:
+    """From the query."""
+    return Page(limit, offset)
+
+
+OnePage = NamedDependency[Page]
 Senders = NamedDependency[Sequence[Sender]]
