@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -15,104 +14,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive.copies import Archive, decoded
-from archive.forget import forget, survey
 from archive.proof.verify import Scope, verify
-from archive.restore import find
 from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage
-from contracts.sources import Root
-from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
+from contracts.events import Event
+from contracts.transcripts import Kind, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
 from local.nats_server import Nats
 from runtime import streams
-from runtime.bus import Bus, Message
+from runtime.bus import Bus
 from services.watcher import reparse
 from services.watcher.formats import FORMATS
 from services.writer.database import connect
-from services.writer.rows import embeddable
-from tests.conftest import ROOT, answer, jsonl, prompt
+from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
+from tests.integration.forgetting import _kinds, _rows, changed_by_hand, embedded
 from tests.integration.test_proof import write
-
-
-async def test_a_forgotten_session_leaves_everywhere_and_never_comes_back(
-    transcripts: Path, fill: Fill, kept: Archive, nats: Nats, database: str
-) -> None:
-    write(transcripts / "secret.jsonl", "secret")
-    write(transcripts / "other.jsonl", "other")
-    shared = jsonl(prompt("shared words", "shared"))
-    for name in ("secret", "other"):
-        with (transcripts / f"{name}.jsonl").open("ab") as handle:
-            handle.write(shared)
-    await fill()
-    rows = await find(kept, "secret")
-    letter = DeadLetter(
-        Stage.WRITER,
-        "w",
-        subjects.changed("claude-code", rows[0].transcript_id),
-        "TRANSCRIPTS",
-        1,
-        6,
-        "e",
-        "",
-        b"x",
-        1.0,
-    )
-    for name, letter_ in (("a", letter), ("b", msgspec.structs.replace(letter, subject="transcripts.changed.x.y"))):
-        await kept.nats.publish(Message(subjects.deadletter(Stage.WRITER), codec.encode(letter_), name))
-    before = await survey(kept, rows)
-    assert (before.dead_letters, before.shared_exchanges, before.done) == (1, 1, False)
-    assert before.messages == before.segments > 4
-    applied = asyncio.create_task(_apply_tombstones(kept.nats, database))
-    done = await forget(kept, rows)
-    await applied
-    assert done.done
-    assert [row.session_id for row in await kept.transcripts()] == ["other"]
-    for table in ("segments", "records"):
-        assert not await kept.database.fetchval(
-            f"select count(*) from {table} where transcript_id = $1", rows[0].transcript_id
-        )
-    assert await kept.database.fetchval("select count(*) from records where record_id = 'shared'") == 1
-    letters = await kept.nats.stream.stream_info(topology.DEADLETTERS.name)
-    assert letters.state.messages == 1
-    with (transcripts / "secret.jsonl").open("ab") as handle:
-        handle.write(jsonl(prompt("more secrets")))
-    capture = await captured(kept.nats, transcripts)
-    assert capture.beat.vitals.forgotten_files == 1
-    outcome = await replayed(nats, database)
-    assert all(table.equal for table in outcome.tables)
-    assert [row.session_id for row in await kept.transcripts()] == ["other"]
-    report = await verify(kept, Scope([Root(str(transcripts), "claude-code")], True), lambda *_: None)
-    assert (report.equal, report.forgotten, report.files) == (True, 1, 1)
-
-
-async def _apply_tombstones(bus: Bus, dsn: str) -> None:
-    """What the writer does with a tombstone."""
-    subscription = await bus.client.subscribe(subjects.FORGOTTEN)
-    message = await subscription.next_msg(30)
-    async with connect(dsn) as store:
-        event = codec.decode(message.data)
-        await store.store_transcripts([event])
-
-
-@pytest.mark.parametrize("late", [True, False])
-async def test_whatever_the_order_a_tombstone_wins(
-    transcripts: Path, operator: Bus, kept: Archive, database: str, late: bool
-) -> None:
-    write(transcripts / "secret.jsonl", "secret")
-    await captured(operator, transcripts)
-    events = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
-    first = events[0]
-    assert isinstance(first, TranscriptChanged)
-    tombstone = TranscriptForgotten(first.transcript, first.source, first.session_id, "2026-08-02T10:00:00.000Z")
-    batches: Sequence[Sequence[Event]] = [events, [tombstone]] if late else [[tombstone], events, events[:1]]
-    async with connect(database) as store:
-        for batch in batches:
-            await store.store_transcripts(batch)
-    counts = (
-        "select (select count(*) from transcripts) + (select count(*) from segments) + (select count(*) from records)"
-    )
-    assert await kept.database.fetchval(counts) == 0
-    assert await kept.forgotten() == {first.transcript}
 
 
 async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
@@ -142,7 +57,7 @@ async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
     file.unlink()
     assert form.version > 1
     settings = reparse.Settings(nats_url=nats.url("operator"))
-    told: list[reparse.Line] = []
+    told: list[reparse.Progress] = []
     monkeypatch.setattr(reparse, "_say", told.append)
     await reparse.main(settings, asyncio.Event())
     assert (told[-1].done, told[-1].reparsed) == (1, 1)
@@ -175,24 +90,6 @@ async def test_records_of_an_older_parser_that_come_late_do_not_return(
     assert [row["record_id"] for row in await _rows(kept.database)] == [made[0][0].id]
 
 
-async def _kinds(database: asyncpg.Connection) -> set[str]:
-    return {row[0] for row in await database.fetch("select kind from records")}
-
-
-async def _rows(database: asyncpg.Connection) -> list[asyncpg.Record]:
-    return await database.fetch("select * from records order by byte_offset, record_id")
-
-
-def embedded(change: TranscriptChanged, vector: bytes) -> RecordsEmbedded:
-    """Vectors of all that is to be embedded in a segment."""
-    chunks = [
-        Chunk(record.id, codec.text_sha(record.text), 0, 0, len(record.text), vector)
-        for record in change.records
-        if embeddable(record)
-    ]
-    return RecordsEmbedded(change.transcript, change.source, "m", "m", 2, chunks)
-
-
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(6)), batch=st.integers(1, 6))
 async def test_in_any_order_of_the_lanes_forget_takes_its_vectors_and_no_others(
@@ -217,23 +114,6 @@ async def test_in_any_order_of_the_lanes_forget_takes_its_vectors_and_no_others(
     texts = {row[0] for row in await connection.fetch("select text_sha from records where text_sha is not null")}
     await connection.close()
     assert kept == texts == {bytes.fromhex(codec.text_sha(text)) for text in ("the same words", "only here")}
-
-
-def changed_by_hand(name: str, lines: list[dict[str, object]]) -> TranscriptChanged:
-    """One segment of a transcript of this name."""
-    golden = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())
-    assert isinstance(golden, TranscriptChanged)
-    kinds = [Kind.PROMPT, Kind.ANSWER]
-    records = [
-        Record(str(line["uuid"]), kind, number, text=text_of(line))
-        for number, (line, kind) in enumerate(zip(lines, kinds, strict=True))
-    ]
-    return msgspec.structs.replace(golden, transcript=name, session_id=name, records=records)
-
-
-def text_of(line: dict[str, object]) -> str:
-    content = line["message"]["content"]  # type: ignore[index]
-    return content if isinstance(content, str) else content[0]["text"]
 
 
 async def test_a_replay_beside_a_live_forget_works(

@@ -1,0 +1,72 @@
+"""The bounds that STYLE asks for: files, functions, folders, and the table in CONTRIBUTING that says where things go.
+
+A file may be longer if it says why: a line `# long file: <reason>`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PRODUCT = ("contracts", "runtime", "archive", "services", "local", "cli")
+FILES = sorted(
+    file
+    for top in (*PRODUCT, "tests", "bench")
+    for file in (ROOT / top).rglob("*.py")
+    if "__pycache__" not in str(file)
+)
+OURS = [file for file in FILES if file.relative_to(ROOT).parts[0] in PRODUCT]
+MOST_LINES, MEDIAN_LINES = 250, 100
+MOST_IN_FUNCTION, MEDIAN_IN_FUNCTION = 50, 6
+MOST_MODULES = 12
+
+
+def name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def functions(file: Path) -> list[tuple[str, int]]:
+    """Name and lines without the docstring."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            words = len((ast.get_docstring(node, clean=False) or "").splitlines())
+            found.append((node.name, (node.end_lineno or node.lineno) - node.lineno + 1 - words))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_file_is_short_or_says_why_not(file: Path) -> None:
+    text = file.read_text()
+    if not re.search(r"^# long file: \w{3,}", text, re.MULTILINE):
+        assert len(text.splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("file", OURS, ids=name)
+def test_a_function_fits_a_screen(file: Path) -> None:
+    assert [found for found in functions(file) if found[1] > MOST_IN_FUNCTION] == []
+
+
+def test_the_usual_file_and_function_are_small() -> None:
+    lengths = [len(file.read_text().splitlines()) for file in OURS]
+    assert statistics.median(length for length in lengths if length > 1) <= MEDIAN_LINES
+    assert statistics.median(lines for file in OURS for _, lines in functions(file)) <= MEDIAN_IN_FUNCTION
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = Counter(name(file.parent) for file in OURS if file.name != "__init__.py")
+    assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def test_contributing_says_where_things_go_and_they_are_there() -> None:
+    table = re.findall(r"^\| [^|]+ \| (.+) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    paths = [path for row in table for path in re.findall(r"`([\w./-]+)`", row) if "/" in path]
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []

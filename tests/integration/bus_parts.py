@@ -1,0 +1,58 @@
+"""Parts of the tests of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import psutil
+
+from contracts import codec, subjects, topology
+from contracts.events import Stage
+from contracts.transcripts import TranscriptChanged
+from runtime.bus import Bus, Message
+from runtime.clock import SystemClock
+from runtime.delivery import consume
+from runtime.delivery.settle import Work
+from runtime.heartbeat import Beat
+from tests.conftest import ROOT
+
+GOLDEN = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())
+
+
+def segment(number: int) -> Message:
+    assert isinstance(GOLDEN, TranscriptChanged)
+    event = msgspec.structs.replace(GOLDEN, start=number, end=number + 1)
+    return Message(subjects.changed("s", "t"), codec.encode(event), codec.segment_message_id(event))
+
+
+async def count(nats: Bus, stream: str = "TRANSCRIPTS") -> int:
+    return (await nats.stream.stream_info(stream)).state.messages
+
+
+def beat() -> Beat:
+    return Beat(Stage.WRITER, "test", 5.0, SystemClock())
+
+
+class Worker:
+    """A consumer loop on the writer's consumer with a body that the test chooses."""
+
+    def __init__(self, nats: Bus, do: Work) -> None:
+        self.stop = asyncio.Event()
+        self.beat = beat()
+        self.task = asyncio.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, do, self.beat, self.stop))
+
+    async def done(self) -> None:
+        self.stop.set()
+        await self.task
+
+
+async def lag(nats: Bus) -> int:
+    info = await nats.stream.consumer_info("TRANSCRIPTS", "writer")
+    return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+
+def _to(port: int) -> list[Any]:
+    """This process's connections to `port`."""
+    return [one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == port]
