@@ -8,6 +8,8 @@ For each fault: seconds until the HTTP API names it, the status and the cause it
 healthy again after the fault was taken away. Exit code 1 if a cause is wrong, late, or a healthy case alarmed.
 """
 
+# long file: one drill: its rows share one running system, in their order
+
 from __future__ import annotations
 
 import argparse

@@ -18,9 +18,8 @@ OUTCOME_SECONDS = 70.0
 """Without any outcome for so long, a request is not waited for."""
 BUSY_SECONDS = 120.0
 """For a place in the queue of requests."""
-PAGE = 100
-MOST = 200
-"""The newest letters, which can be paged through."""
+PAGE, MOST = 100, 200
+"""Dead letters of one page, and the newest ones, which can be paged through."""
 
 
 class Listed(msgspec.Struct):
@@ -51,6 +50,7 @@ def one(where: Endpoints, number: int) -> DeadLetterItem:
 
 
 async def original(where: Endpoints, letter: DeadLetterItem) -> bytes:
+    """The message as it is in the log. Raises Transient, Misconfigured, nats errors."""
     async with bus.connect(where.nats_url, "mnemo") as connection:
         stored = await connection.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
         return stored.data or b""
@@ -75,12 +75,11 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
     except httpx.HTTPError as error:
         raise CannotTell("the health service does not answer") from error
-    if answer.status_code == 202:
-        return True
     if answer.status_code == 401:
         raise CannotTell(problem(answer))
-    err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
-    return False
+    if answer.status_code != 202:
+        err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
+    return answer.status_code == 202
 
 
 def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
@@ -95,7 +94,8 @@ def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
             open_ = [x for x in found.deadletters if x.sequence in asked and x.retry in ("", "pending")]
             if len(open_) < before:
                 deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
-            counted = len(found.deadletters) >= min(found.kept, MOST)  # the count is of the last look at the stream
+            # Their count is of the last look at the stream, the list may lag behind it.
+            counted = len(found.deadletters) >= min(found.kept, MOST)
             if (not open_ and counted) or loop.time() > deadline:
                 return found
 

@@ -23,7 +23,7 @@ from local.nats_server import Nats
 from local.ports import free_port
 from local.postgres_server import Postgres
 from local.secrets import Secrets
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 NATS_PORT = 4222
@@ -124,7 +124,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             again = partial(once, one_shots[0])
             looks = guard.watch(children, nats, postgres, plan.data / RUN, again, say)
             guards = asyncio.create_task(looks, name="guards")
-            stack.push_async_callback(ended, guards)
+            stack.push_async_callback(cancel_and_wait, guards)
         health_url = f"http://127.0.0.1:{health_port}"
         token = env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health
         lists = (_listed(plan, name) for name in endpoints.LISTS[1:])

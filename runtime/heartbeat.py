@@ -23,7 +23,7 @@ from contracts.vitals import Vitals
 from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.logs import Log
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 
 log = Log("mnemo.heartbeat")
 
@@ -55,7 +55,7 @@ class Beat:
         self.last_import_count = 0
         self.last_error = ""
         self.loop_lag = 0.0
-        self._lanes: dict[str, tuple[int, float]] = {}
+        self._loops: dict[str, tuple[int, float]] = {}
         self._polls: dict[str, tuple[float, float]] = {}
         self.pulls_refused: int | None = None
         """Counted by those who pull."""
@@ -63,61 +63,61 @@ class Beat:
         self.vitals: Vitals | None = None
         """What only this stage can tell; replaced as a whole."""
 
-    def polled(self, lane: str = "") -> None:
+    def polled(self, loop_name: str = "") -> None:
         """Contact of one of the loops with its source of work is proven, work or no work. From any thread."""
-        self._polls[lane] = self.clock.now(), self.clock.monotonic()
+        self._polls[loop_name] = self.clock.now(), self.clock.monotonic()
 
     @property
     def last_poll(self) -> float:
         """Unix time at which the loop that is longest without contact had it; one with work in hand has it."""
         now = self.clock.now()
         polls = list(self._polls.items())
-        return min((now if self._holds(lane) else at for lane, (at, _) in polls), default=0.0)
+        return min((now if self._holds(loop_name) else at for loop_name, (at, _) in polls), default=0.0)
 
     def unpolled_seconds(self) -> float:
         """For how long a loop without work in hand has had no contact with its source of work."""
         now = self.clock.monotonic()
         polls = list(self._polls.items())
-        return max((now - since for lane, (_, since) in polls if not self._holds(lane)), default=0.0)
+        return max((now - since for loop_name, (_, since) in polls if not self._holds(loop_name)), default=0.0)
 
-    def _holds(self, lane: str) -> bool:
-        return bool(self._lanes.get(lane, (0, 0.0))[0])
+    def _holds(self, loop_name: str) -> bool:
+        return bool(self._loops.get(loop_name, (0, 0.0))[0])
 
-    def began(self, count: int, lane: str = "") -> None:
+    def set_in_flight(self, count: int, loop_name: str = "") -> None:
         """`count` pieces of work are in hand, in one of the loops of this process; 0 = done with them."""
-        if not count and self._holds(lane) and lane in self._polls:
-            self.polled(lane)  # whoever had work in hand had contact until now
-        self._lanes[lane] = (count, self.clock.monotonic())
+        if not count and self._holds(loop_name) and loop_name in self._polls:
+            self.polled(loop_name)  # whoever had work in hand had contact until now
+        self._loops[loop_name] = (count, self.clock.monotonic())
 
     @property
     def in_flight(self) -> int:
         """Pieces of work in hand."""
-        return sum(count for count, _ in self._lanes.values())
+        return sum(count for count, _ in self._loops.values())
 
     @property
     def consecutive_failures(self) -> int:
         """Failures since the last success, of the loop that is worst: one that works does not hide one that fails."""
         return max(self._failures.values(), default=0)
 
-    def succeeded(self, count: int, lane: str = "") -> None:
+    def succeeded(self, count: int, loop_name: str = "") -> None:
         """`count` pieces are done, durably."""
         self.last_progress_at = self.clock.now()
         self.processed += count
         self.last_import_count = count
-        self._failures[lane] = 0
+        self._failures[loop_name] = 0
 
-    def advanced(self, lane: str = "") -> None:
+    def record_progress(self, loop_name: str = "") -> None:
         """A part of the work in hand is done: it is slow, not stuck."""
         self.last_progress_at = self.clock.now()
-        self.began(self._lanes.get(lane, (0, 0.0))[0], lane)
+        self.set_in_flight(self._loops.get(loop_name, (0, 0.0))[0], loop_name)
 
-    def failed_with(self, error: BaseException | str, lane: str = "") -> None:
+    def failed_with(self, error: BaseException | str, loop_name: str = "") -> None:
         """One attempt failed; it may be tried again."""
         self.failed += 1
-        self._failures[lane] = self._failures.get(lane, 0) + 1
+        self._failures[loop_name] = self._failures.get(loop_name, 0) + 1
         self.last_error = str(error)[:500]
 
-    def cut_off(self, error: BaseException | str) -> None:
+    def record_disconnect(self, error: BaseException | str) -> None:
         """There is no way to the work: told, but no failure of the work. What is missing is seen from outside."""
         self.last_error = str(error)[:500]
 
@@ -130,7 +130,7 @@ class Beat:
     def stuck_seconds(self) -> float:
         """Since when work is in hand without any progress; 0.0 when idle."""
         now = self.clock.monotonic()
-        return max((now - since for count, since in self._lanes.values() if count), default=0.0)
+        return max((now - since for count, since in self._loops.values() if count), default=0.0)
 
     def event(self) -> Heartbeat:
         """The next heartbeat."""
@@ -175,7 +175,7 @@ async def beating(bus: Bus, beat: Beat) -> AsyncIterator[Beat]:
             try:
                 yield beat
             finally:
-                await ended(task)
+                await cancel_and_wait(task)
     except asyncio.CancelledError:  # told to stop while it waited for something: as good a goodbye as any
         await enter(bus, beat, Phase.STOPPED)
         raise

@@ -26,7 +26,7 @@ async def either(*events: asyncio.Event, within: float) -> bool:
             waiter.cancel()
 
 
-async def ended(*tasks: asyncio.Task[Any], grace: float = 0.0) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any], grace: float = 0.0) -> None:
     """Returns when all of the tasks have ended: by themselves within `grace` seconds, else by cancellation.
 
     Cancels more than once. Before Python 3.12 `asyncio.wait_for`, which the libraries below use, drops a

@@ -1,5 +1,7 @@
 """What can be done to a running system, and how it is undone. Each is a context: entered = harmed, left = healed."""
 
+# long file: one table of faults: how each is made and healed
+
 from __future__ import annotations
 
 import asyncio

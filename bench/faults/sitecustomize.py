@@ -26,7 +26,7 @@ def _deadlock(*_: object) -> None:
         return False
 
     for module, kind, name in (
-        ("runtime.delivery.settle", "Lane", "_persist"),
+        ("runtime.delivery.settle", "Settler", "_persist"),
         ("runtime.bus", "Bus", "publish_all"),
     ):
         if module in sys.modules:

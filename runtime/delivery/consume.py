@@ -16,7 +16,7 @@ from contracts import topology
 from runtime import pull
 from runtime.bus import Bus
 from runtime.delivery.custody import Gate
-from runtime.delivery.settle import Lane, Work
+from runtime.delivery.settle import Settler, Work
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
@@ -35,40 +35,40 @@ async def work(
 
     Raises Misconfigured when the consumer does not exist.
     """
-    lane = Lane(bus, consumer, do, beat, stop, gate or Gate())
-    await _found(bus, lane)
-    await lane.custody.hand_back()
+    settler = Settler(bus, consumer, do, beat, stop, gate or Gate())
+    await _found(bus, settler)
+    await settler.custody.hand_back()
     misses = 0
     async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
-        beat.polled(lane.name)
+        beat.polled(settler.name)
         while not stop.is_set():
             try:
                 messages = await source.take(stop)
             except Transient as error:
-                await _missed(bus, lane, error, misses)
+                await _missed(bus, settler, error, misses)
                 misses += 1
                 continue
-            beat.polled(lane.name)
+            beat.polled(settler.name)
             misses = 0
             if messages:
-                await lane.settle(messages)
-        await lane.custody.leave()
+                await settler.settle(messages)
+        await settler.custody.leave()
 
 
-async def _found(bus: Bus, lane: Lane) -> None:
+async def _found(bus: Bus, settler: Settler) -> None:
     """Returns when JetStream says that the consumer is there, or at a stop: a cluster may be electing a leader."""
     loop = asyncio.get_running_loop()
     patience = loop.time() + MISSING_SECONDS
-    while not lane.stop.is_set():
+    while not settler.stop.is_set():
         try:
-            await _exists(bus, lane.consumer)
+            await _exists(bus, settler.consumer)
             return
         except (Transient, Misconfigured) as error:
             if isinstance(error, Misconfigured) and loop.time() > patience:
                 raise
-            lane.beat.cut_off(error)
-            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(error))
-            await either(lane.stop, within=backoff(1))
+            settler.beat.record_disconnect(error)
+            log.warning("waiting for the bus", consumer=settler.consumer.name, error=str(error))
+            await either(settler.stop, within=backoff(1))
 
 
 async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
@@ -83,16 +83,18 @@ async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
         raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error
 
 
-async def _missed(bus: Bus, lane: Lane, error: Transient, misses: int) -> None:
+async def _missed(bus: Bus, settler: Settler, error: Transient, misses: int) -> None:
     """A pull that failed. What a person must mend is told at once; a lost connection only when it stays lost."""
     if isinstance(error, pull.Refused):
-        lane.beat.pulls_refused = (lane.beat.pulls_refused or 0) + 1
-        lane.beat.cut_off(f"the pull request was refused: {error}")
-        log.error("pull request refused", consumer=lane.consumer.name, stream=lane.consumer.stream, error=str(error))
+        settler.beat.pulls_refused = (settler.beat.pulls_refused or 0) + 1
+        settler.beat.record_disconnect(f"the pull request was refused: {error}")
+        log.error(
+            "pull request refused", consumer=settler.consumer.name, stream=settler.consumer.stream, error=str(error)
+        )
     elif misses:
-        lane.beat.cut_off(f"no contact with consumer {lane.consumer.name}: {error}")
+        settler.beat.record_disconnect(f"no contact with consumer {settler.consumer.name}: {error}")
         try:
-            await _exists(bus, lane.consumer)
+            await _exists(bus, settler.consumer)
         except (Transient, Misconfigured) as why:  # a person mends it: wait, and go on by ourselves
-            log.warning("waiting for the bus", consumer=lane.consumer.name, error=str(why))
-    await either(lane.stop, within=backoff(misses))
+            log.warning("waiting for the bus", consumer=settler.consumer.name, error=str(why))
+    await either(settler.stop, within=backoff(misses))

@@ -47,7 +47,7 @@ def letter(message: Msg, consumer: topology.Consumer, beat: Beat, error: Excepti
 
 
 async def store(
-    bus: Bus, found: DeadLetter, consumer: topology.Consumer, beat: Beat, stop: asyncio.Event, lane: str
+    bus: Bus, found: DeadLetter, consumer: topology.Consumer, beat: Beat, stop: asyncio.Event, loop_name: str
 ) -> bool:
     """True when the letter is stored; False when told to stop before it was. Never raises for a letter's size."""
     name = f"dead:{found.stream}:{found.stream_sequence}:{consumer.name}"
@@ -60,10 +60,10 @@ async def store(
                 raise
             found = _smaller(found)
         except Transient as failure:
-            beat.failed_with(f"dead letter not stored yet: {failure}", lane)
+            beat.failed_with(f"dead letter not stored yet: {failure}", loop_name)
             log.warning("dead letter not stored yet", error=str(failure))
             await either(stop, within=RETRY_SECONDS)
-            beat.began(1, lane)  # waiting for the bus is no deadlock
+            beat.set_in_flight(1, loop_name)  # waiting for the bus is no deadlock
             if stop.is_set():
                 return False
 

@@ -44,7 +44,7 @@ LAST_LIMIT = 120.0
 Work = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-class Lane:
+class Settler:
     """What happens to the messages of one consumer."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Lane:
         """Every message leaves settled or handed back, unless the process ends."""
         fresh = [message for message in messages if message.metadata.num_delivered == 1]
         known = [message for message in messages if message.metadata.num_delivered > 1]
-        self.beat.began(len(messages), self.name)
+        self.beat.set_in_flight(len(messages), self.name)
         await self.custody.hold(messages)
         keeper = asyncio.create_task(self._keep(messages), name="in-progress")
         try:
@@ -75,7 +75,7 @@ class Lane:
             raise
         finally:
             keeper.cancel()
-            self.beat.began(0, self.name)
+            self.beat.set_in_flight(0, self.name)
         await self._hand_back(messages)
         await self.custody.hold([])
 
@@ -157,7 +157,7 @@ class Lane:
                 if isinstance(error, TooSlow) and len(events) > 1:
                     raise
                 await either(self.stop, within=backoff(attempt))
-                self.beat.began(len(events), self.name)  # waiting for a dependency is no deadlock
+                self.beat.set_in_flight(len(events), self.name)  # waiting for a dependency is no deadlock
                 attempt += 1
         return False
 

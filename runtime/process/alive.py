@@ -22,7 +22,7 @@ STALE_SECONDS = 60.0
 SIGN_SECONDS = 2.0
 
 
-async def signing(sign: Path) -> None:
+async def touch_alive_file(sign: Path) -> None:
     """Touches the file for as long as the event loop turns; its content is the process id. A full disk is no reason to
     be taken for dead: the content is written once, and touched from then on."""
     written = False

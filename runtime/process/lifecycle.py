@@ -71,7 +71,7 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
     body = asyncio.ensure_future(main(loaded, stop))
     guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds, stop), name="watchdog")]
     if loaded.alive_file:
-        guards.append(asyncio.create_task(alive.signing(Path(loaded.alive_file)), name="alive"))
+        guards.append(asyncio.create_task(alive.touch_alive_file(Path(loaded.alive_file)), name="alive"))
     if loaded.parent_pid:
         guards.append(asyncio.create_task(_parent(loaded.parent_pid, stop), name="parent"))
     faulthandler.enable()  # SIGABRT of a supervisor: all stacks

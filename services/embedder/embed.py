@@ -39,12 +39,12 @@ class _Todo(msgspec.Struct, frozen=True):
 class Embedder:
     """Embeds what is chunkable in segments and publishes the vectors; returns when they are stored."""
 
-    def __init__(self, bus: Bus, model: Model, settings: Settings, beat: Beat, lane: str) -> None:
+    def __init__(self, bus: Bus, model: Model, settings: Settings, beat: Beat, loop_name: str) -> None:
         self.bus = bus
         self.model = model
         self.settings = settings
         self.beat = beat
-        self.lane = lane
+        self.loop_name = loop_name
         self.embedded = 0
         """Chunks since the start."""
         self._remembered: OrderedDict[str, Vectors] = OrderedDict()
@@ -99,7 +99,7 @@ class Embedder:
             pieces = [flat[i][0].text[flat[i][1].begin : flat[i][1].stop] for i in group]
             for i, vector in zip(group, await self.model.encode(pieces), strict=True):
                 found[i] = vector.tobytes()
-            self.beat.advanced(self.lane)
+            self.beat.record_progress(self.loop_name)
         at = 0
         for item in todo:
             known[item.sha] = [(span, found[at + i]) for i, span in enumerate(item.spans)]

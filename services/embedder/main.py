@@ -26,7 +26,7 @@ from runtime.clock import SystemClock
 from runtime.delivery import consume, retry
 from runtime.delivery.custody import Gate
 from runtime.process import lifecycle
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 from services.embedder import model as models
 from services.embedder.embed import Embedder
 from services.embedder.model import Model
@@ -46,14 +46,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         await _answer_queries(nats, model)
-        lane = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
-        embedder = Embedder(nats, model, settings, beat, lane)
+        loop_name = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
+        embedder = Embedder(nats, model, settings, beat, loop_name)
         await _hear_tombstones(nats, embedder)
         gate = Gate()
         await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER: embedder.work}, beat, gate)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop, gate)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        await ended(guard)
+        await cancel_and_wait(guard)
 
 
 async def _answer_queries(nats: Bus, model: Model) -> None:

@@ -20,7 +20,7 @@ from contracts.events import Stage
 from runtime.clock import Clock, SystemClock
 from runtime.logs import Log
 from runtime.process import lifecycle
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 from services.health.http import server
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.judge.evaluation import Judge
@@ -60,8 +60,8 @@ async def main(settings: Settings, stop: asyncio.Event, clock: Clock | None = No
         works += [_judge(settings, clock, judge, cache, alerts, senders), *(sender.run() for sender in senders)]
         others = [tasks.create_task(work) for work in works]
         await stop.wait()
-        await ended(*others)
-        await ended(on_bus, grace=GOODBYE_SECONDS)
+        await cancel_and_wait(*others)
+        await cancel_and_wait(on_bus, grace=GOODBYE_SECONDS)
 
 
 async def _judge(

@@ -8,9 +8,7 @@ until it is stored, and if the process dies the cursor dies with it: the log alo
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
-from contextlib import suppress
 
 from contracts.sources import Root
 from contracts.vitals import WatcherVitals
@@ -134,13 +132,8 @@ class Capture:
         it is of use."""
         if self.beat.unpolled_seconds() < MIN_TOUCH_SECONDS:
             return
-        await asyncio.to_thread(self._stat_roots)
+        await asyncio.to_thread(self.registry.stat_roots)
         self.beat.polled()
-
-    def _stat_roots(self) -> None:
-        for root in self.roots:
-            with suppress(OSError):
-                os.stat(root.folder)
 
     async def _leave_absent(self, stop: asyncio.Event) -> None:
         """Reads the rest of files that are gone and still held open; closes those at rest."""

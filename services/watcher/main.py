@@ -24,7 +24,7 @@ from runtime.clock import SystemClock
 from runtime.errors import Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
-from runtime.tasks import either, ended
+from runtime.tasks import cancel_and_wait, either
 from services.watcher import catalog
 from services.watcher.capture import REPORT_SECONDS, Capture
 from services.watcher.notification import Notification
@@ -66,9 +66,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         tombstones = tasks.create_task(_poll_tombstones(nats, capture, heard), name="tombstones")
         memory = tasks.create_task(_compare_after_reconnect(nats, capture), name="memory of the log")
         await _run(capture, watch, settings, stop)
-        await ended(tombstones, memory)
+        await cancel_and_wait(tombstones, memory)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        await ended(hints, guard)
+        await cancel_and_wait(hints, guard)
 
 
 def _stuck(beat: heartbeat.Beat) -> Callable[[], float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from watchfiles import Change, awatch
 
@@ -16,12 +17,15 @@ from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 
+TIMING: dict[str, Any] = {"debounce": 100, "step": 50}
+"""Milliseconds: changes are handed on when none came for `step`, at the latest after `debounce`."""
+
 
 class Notification:
     """File notification: wakes the capture early. Whatever it misses the next sweep finds.
 
-    `mode` in the heartbeat says what works: `notify`, or `poll` where notification is off, refused by the
-    system (watch limits), or silent although files change (network and bind mounts).
+    `mode` in the heartbeat says what works: `notify`, or `poll` where notification is off, refused (watch limits), or
+    silent although files change (network and bind mounts).
     """
 
     def __init__(self, capture: Capture, settings: Settings, stop: asyncio.Event) -> None:
@@ -70,14 +74,7 @@ class Notification:
                 if self.folders:
                     self.refused = ""
                     self._tell()
-                    async for changes in awatch(
-                        *self.folders,
-                        stop_event=self,
-                        debounce=100,
-                        step=50,
-                        watch_filter=_transcripts,
-                        recursive=True,
-                    ):
+                    async for changes in awatch(*self.folders, stop_event=self, watch_filter=_transcripts, **TIMING):
                         self.capture.hints.add(found for _, path in changes for found in _files(path))
             except (OSError, RuntimeError) as error:
                 self.refused = str(error)

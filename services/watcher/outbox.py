@@ -78,7 +78,7 @@ class Outbox:
     async def _publish(self, batch: list[tuple[Message, Position | None]]) -> None:
         """Repeats the very same messages until they are stored: their ids make a repeat harmless."""
         messages = [message for message, _ in batch]
-        self.beat.began(len(batch))
+        self.beat.set_in_flight(len(batch))
         attempt = 0
         while True:
             try:
@@ -90,7 +90,7 @@ class Outbox:
                 log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
                 self.beat.tell(paused=f"{'the log is full' if full else 'the log does not take it'}: {error}")
                 await asyncio.sleep(backoff(attempt))
-                self.beat.began(len(batch))
+                self.beat.set_in_flight(len(batch))
                 attempt += 1
             except Permanent as error:
                 if len(messages) > 1:
@@ -101,7 +101,7 @@ class Outbox:
                 messages = [_bare(messages[0], error)]
         self.beat.tell(paused="")
         self.sent += len(batch)
-        self.beat.began(0)
+        self.beat.set_in_flight(0)
         self.beat.succeeded(len(batch))
         for _, position in batch:
             if position:

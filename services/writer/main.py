@@ -23,7 +23,7 @@ from runtime.delivery import consume, retry
 from runtime.delivery.custody import Gate
 from runtime.delivery.settle import Work
 from runtime.process import lifecycle
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 from services.writer import database
 from services.writer.database import Database
 from services.writer.settings import Settings
@@ -47,7 +47,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for consumer, do in works.items():
                 loops.create_task(consume.work(nats, consumer, do, beat, stop, gate))
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        await ended(guard)
+        await cancel_and_wait(guard)
 
 
 def _changes(store: Database) -> Work:

@@ -4,6 +4,8 @@ The oracle: at rest, the newest generation of every file that is there equals th
 generation is contiguous and its checksums are right, and the records are those of one reading of the whole file.
 """
 
+# long file: one model: the stories of a file, and what must hold after each
+
 from __future__ import annotations
 
 import asyncio

@@ -17,7 +17,7 @@ from runtime.bus import Bus
 from tests.conftest import eventually, jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import Stopwatch, close, watcher
-from tests.integration.test_proof import write
+from tests.integration.proving import write
 
 
 async def test_a_full_log_pauses_capture_says_so_and_nothing_is_lost(

@@ -18,7 +18,7 @@ from services.watcher.files import active, reading
 from tests.conftest import eventually, jsonl, prompt
 from tests.integration.capturing import Later, close, refused, silent, watcher
 from tests.integration.conftest import captured
-from tests.integration.test_proof import write
+from tests.integration.proving import write
 
 
 async def test_a_file_deleted_before_its_end_was_read_is_read_to_its_end(transcripts: Path) -> None:

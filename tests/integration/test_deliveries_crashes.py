@@ -21,7 +21,7 @@ from runtime.errors import Permanent, TooSlow
 from runtime.heartbeat import Beat
 from tests import proxy
 from tests.conftest import ROOT, eventually
-from tests.integration.test_bus import GOLDEN, Worker, count, segment
+from tests.integration.bus_parts import GOLDEN, Worker, count, segment
 from tests.integration.workers import drained, letters, starts
 
 

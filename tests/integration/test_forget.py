@@ -23,7 +23,7 @@ from services.writer.database import connect
 from tests.conftest import jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.forgetting import _apply_tombstones
-from tests.integration.test_proof import write
+from tests.integration.proving import write
 
 
 async def test_a_forgotten_session_leaves_everywhere_and_never_comes_back(

@@ -16,10 +16,10 @@ from services.watcher import capture as capturing
 from services.watcher.formats import identify
 from tests.conftest import jsonl, prompt
 from tests.doubles import MemoryLog
+from tests.integration.capturing import Later, close, watcher
 from tests.integration.conftest import Fill, replayed
 from tests.integration.hostile import HUGE, STOP, events
-from tests.integration.test_capture import Later, close, watcher
-from tests.integration.test_proof import proof, write
+from tests.integration.proving import proof, write
 
 
 async def test_a_name_that_is_no_utf_8_is_captured_beside_others(transcripts: Path, fill: Fill, kept: Archive) -> None:

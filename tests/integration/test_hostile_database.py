@@ -20,10 +20,10 @@ from runtime.bus import Bus, Message
 from services.watcher import capture as capturing
 from tests.conftest import jsonl, prompt
 from tests.doubles import MemoryLog
+from tests.integration.capturing import close, watcher
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.hostile import STOP, events
-from tests.integration.test_capture import close, watcher
-from tests.integration.test_proof import write
+from tests.integration.proving import write
 
 
 async def test_a_file_with_unread_bytes_keeps_its_handle_however_many_others_are_read(

@@ -27,7 +27,7 @@ from services.writer.database import connect
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.forgetting import _kinds, _rows, changed_by_hand, embedded
-from tests.integration.test_proof import write
+from tests.integration.proving import write
 
 
 async def test_a_better_parser_is_applied_to_the_archive_without_any_file(

@@ -9,7 +9,7 @@ from contracts.events import DeadLetter, Event
 from contracts.transcripts import TranscriptChanged
 from runtime.bus import Bus
 from tests.conftest import eventually
-from tests.integration.test_bus import lag
+from tests.integration.bus_parts import lag
 
 
 def starts(events: Sequence[Event]) -> list[int]:

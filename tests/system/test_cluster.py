@@ -22,7 +22,7 @@ from runtime.errors import Transient
 from runtime.heartbeat import Beat
 from tests import cluster as clusters
 from tests.conftest import eventually
-from tests.integration.test_bus import segment
+from tests.integration.bus_parts import segment
 
 RESUMES = 10.0
 """Seconds without a stored message that the loss of one server may cost."""

@@ -21,7 +21,7 @@ from runtime import bus
 from runtime.bus import Bus
 from tests import proxy
 from tests.conftest import answer, eventually, jsonl, prompt, some_port
-from tests.integration.test_bus import segment
+from tests.integration.bus_parts import segment
 
 STOP_SECONDS = 10.0
 

@@ -45,11 +45,11 @@ def test_the_loop_that_is_longest_without_contact_counts() -> None:
     clock.at += 40
     beat.polled("b")
     assert (beat.last_poll, beat.unpolled_seconds()) == (1000.0, 40.0)
-    beat.began(3, "a")  # who has work in hand need not look for more
+    beat.set_in_flight(3, "a")  # who has work in hand need not look for more
     assert (beat.last_poll, beat.unpolled_seconds()) == (1040.0, 0.0)
     clock.at += 500
     beat.polled("b")
-    beat.began(0, "a")  # until now it had contact
+    beat.set_in_flight(0, "a")  # until now it had contact
     assert (beat.last_poll, beat.unpolled_seconds()) == (1540.0, 0.0)
     clock.at += 7
     beat.polled("b")

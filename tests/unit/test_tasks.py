@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from runtime.tasks import ended
+from runtime.tasks import cancel_and_wait
 
 
 async def _deaf(times: int) -> None:
@@ -26,7 +26,7 @@ async def test_a_lost_cancellation_is_repeated(times: int, monkeypatch: pytest.M
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_deaf(times)) for _ in range(3)]
         await asyncio.sleep(0)
-        await ended(*running)
+        await cancel_and_wait(*running)
     assert all(task.cancelled() for task in running)
 
 
@@ -38,9 +38,9 @@ async def test_grace_lets_a_task_say_goodbye() -> None:
         said.append("goodbye")
 
     async with asyncio.timeout(20):
-        await ended(asyncio.create_task(goodbye()), grace=10)
+        await cancel_and_wait(asyncio.create_task(goodbye()), grace=10)
         late = asyncio.create_task(_deaf(0))
-        await ended(late, grace=0.01)
+        await cancel_and_wait(late, grace=0.01)
     assert said == ["goodbye"]
     assert late.cancelled()
 
@@ -51,6 +51,6 @@ async def test_a_failure_stays_in_its_task() -> None:
 
     task = asyncio.create_task(fails())
     await asyncio.sleep(0)
-    await ended(task)
+    await cancel_and_wait(task)
     assert isinstance(task.exception(), ValueError)
-    await ended()
+    await cancel_and_wait()

@@ -16,7 +16,7 @@ from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from runtime.streams import history
-from runtime.tasks import either, ended
+from runtime.tasks import cancel_and_wait, either
 from services.health.judge.evaluation import Judge
 from services.health.judge.instances import is_valid
 from services.health.judge.observer import CONSUMERS, Observer
@@ -73,7 +73,7 @@ class Listening:
                         helpers.append(tasks.create_task(self.timeline.run(nats), name="timeline"))
                         helpers.append(tasks.create_task(self._details(nats), name="details"))
                         await self._look(nats)
-                        await ended(*helpers)
+                        await cancel_and_wait(*helpers)
             except Transient as error:
                 self.observer.probed(BusState(error=str(error)), self.clock.now())
                 await either(self.stop, within=settings.probe_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -46,6 +47,12 @@ class Registry:
                 if root.owns(path) and (path in self._by_root[root] or os.path.isfile(full)):
                     return self._by_root[root].get(path) or self._add(root, path)
         return None
+
+    def stat_roots(self) -> None:
+        """Asks the disk of every root for a sign of life; hangs where it hangs."""
+        for root in self.roots:
+            with suppress(OSError):
+                os.stat(root.folder)
 
     def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
         """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
