@@ -31,7 +31,7 @@ async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, 
         literal = "[" + ",".join(repr(float(x)) for x in vector) + "]"
         rows = await connection.fetch(queries.read("search"), literal, reply.model, limit)
     finally:
-        await connection.close()
+        connection.terminate()  # nothing to finish, and a server that dies now must not hold us
     return [dict(row) for row in rows]
 
 

@@ -143,11 +143,14 @@ def _painter(bars: Progress) -> Callable[[Figures], None]:
 
 async def _verdict(system: System, figures: Figures) -> str | None:
     """ "" when the database agrees that all is there, a reason when it never will be, None to look again."""
-    connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
     try:
-        row = await connection.fetchrow(queries.read("progress"), figures.model)
-    finally:
-        await connection.close()
+        connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
+        try:
+            row = await connection.fetchrow(queries.read("progress"), figures.model)
+        finally:
+            connection.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None  # it is being started again
     if figures.dead:
         return f"{figures.dead} messages were dead-lettered: `mnemo deadletters`"
     if figures.unreadable:

@@ -100,7 +100,7 @@ class Postgres:
         for _ in range(600):
             try:
                 connection = await asyncpg.connect(self.dsn(), timeout=2)
-                await connection.close()
+                await connection.close(timeout=2)
                 return
             except (OSError, TimeoutError, asyncpg.PostgresError):
                 await asyncio.sleep(0.1)

@@ -42,7 +42,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for name, text in schema_files():
                 await _apply(connection, name, text)
     finally:
-        await connection.close()
+        await connection.close(timeout=5)
 
 
 async def _passwords(connection: asyncpg.Connection, settings: Settings) -> None:
