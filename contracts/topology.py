@@ -12,6 +12,9 @@ import msgspec
 from contracts import subjects
 from contracts.events import Stage
 
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+"""Name of the embedding model that comes in a wheel; a consumer's metadata says which model its messages go to."""
+
 MINUTE = 60.0
 DAY = 86_400.0
 GIB = 1024**3

@@ -70,6 +70,11 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Counts how often the assistant wrote the record again with other content; the last one holds."""
 
 
+def embeddable(record: Record) -> bool:
+    """True for a text that must have vectors: human or assistant words that are not just white space."""
+    return record.kind in CHUNKABLE and bool(record.text.strip())
+
+
 class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptChanged"):
     """A segment: the bytes [start, end) of one generation of one transcript.
 

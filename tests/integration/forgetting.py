@@ -6,10 +6,9 @@ import asyncpg
 import msgspec
 
 from contracts import codec, subjects
-from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged
+from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
 from runtime.bus import Bus
 from services.writer.database import connect
-from services.writer.rows import embeddable
 from tests.conftest import ROOT
 
 

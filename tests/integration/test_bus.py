@@ -29,7 +29,7 @@ async def test_a_batch_is_stored_once_however_often_it_is_sent(operator: Bus) ->
 async def test_provisioning_widens_what_an_earlier_version_made_and_keeps_position_and_model(
     nats: Nats, operator: Bus
 ) -> None:
-    settings = provision.Settings(nats_url=nats.url("operator"), model="some-model")
+    settings = provision.Settings(nats_url=nats.url("operator"), embedder_model="some-model")
     await provision.main(settings, asyncio.Event())
     name = topology.TRANSCRIPTS.name
     former = (await operator.stream.consumer_info(name, "embedder")).config
@@ -65,7 +65,7 @@ async def test_another_model_embeds_the_whole_log_again(nats: Nats, operator: Bu
     await operator.publish(segment(1))
 
     async def ready_for(model: str) -> int:
-        settings = provision.Settings(nats_url=nats.url("operator"), model=model)
+        settings = provision.Settings(nats_url=nats.url("operator"), embedder_model=model)
         await provision.main(settings, asyncio.Event())
         return (await operator.stream.consumer_info("TRANSCRIPTS", "embedder")).num_pending or 0
 

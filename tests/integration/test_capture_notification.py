@@ -14,7 +14,8 @@ from contracts import topology
 from runtime.bus import Bus
 from runtime.files import stat_of
 from services.watcher import main as watching
-from services.watcher.files import active, reading
+from services.watcher import notification
+from services.watcher.files import active, compare
 from tests.conftest import eventually, jsonl, prompt
 from tests.integration.capturing import Later, close, refused, silent, watcher
 from tests.integration.conftest import captured
@@ -56,7 +57,7 @@ async def test_two_changes_within_one_tick_of_the_file_systems_clock_are_told_ap
 async def test_growth_with_the_same_edges_is_compared_as_a_whole_at_rest(
     transcripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "FULL_CHECK", 0)
+    monkeypatch.setattr(compare, "FULL_CHECK", 0)
     file = transcripts / "s.jsonl"
     data = bytearray(b"".join(jsonl(prompt("x" * 500, f"u{n}")) for n in range(40)))
     file.write_bytes(data)
@@ -95,7 +96,7 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
     """More events than the kernel's queue holds (16,384 by default), in one folder, while the watcher runs."""
     capture = watcher(transcripts, sweep_seconds=1.0)
     stop = asyncio.Event()
-    watch = watching.Watch(capture, capture.settings, stop)
+    watch = notification.Notification(capture, capture.settings, stop)
     tasks = [asyncio.create_task(watching._run(capture, watch, capture.settings, stop))]
     tasks.append(asyncio.create_task(watch.run()))
 
@@ -128,10 +129,10 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
 async def test_without_notification_the_sweep_finds_all_and_the_mode_says_poll(
     transcripts: Path, monkeypatch: pytest.MonkeyPatch, how: Any, notify: bool, reason: str
 ) -> None:
-    monkeypatch.setattr(watching, "awatch", how)
+    monkeypatch.setattr(notification, "awatch", how)
     capture = watcher(transcripts, sweep_seconds=0.05, notify=notify)
     stop = asyncio.Event()
-    watch = watching.Watch(capture, capture.settings, stop)
+    watch = notification.Notification(capture, capture.settings, stop)
     tasks = [asyncio.create_task(watch.run())]
     tasks.append(asyncio.create_task(watching._run(capture, watch, capture.settings, stop)))
     for number in range(6):
@@ -151,7 +152,7 @@ async def test_without_notification_the_sweep_finds_all_and_the_mode_says_poll(
 async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
     capture = watcher(transcripts, sweep_seconds=60.0)
     stop = asyncio.Event()
-    watch = watching.Watch(capture, capture.settings, stop)
+    watch = notification.Notification(capture, capture.settings, stop)
     tasks = [asyncio.create_task(watching._run(capture, watch, capture.settings, stop))]
     tasks.append(asyncio.create_task(watch.run()))
 

@@ -154,7 +154,7 @@ def test_a_first_line_that_is_being_written_decides_nothing(source: str) -> None
 async def test_an_excluded_project_is_excluded_even_if_its_first_line_comes_in_pieces(transcripts: Path) -> None:
     file = transcripts / "rollout-1.jsonl"
     capture = watcher(transcripts, exclude=("/secret",))
-    capture.settings = capture.settings.__class__(host="laptop", settle_seconds=60.0, exclude=("/secret",))
+    capture.resting.settle_seconds = 60.0
     line = b'{"timestamp":"2026","type":"session_meta","payload":{"id":"x","cwd":"/secret"}}\n'
     file.write_bytes(line[:30])
     await capture.sweep(STOP())

@@ -17,7 +17,7 @@ from contracts.sources import Root
 from contracts.transcripts import Kind
 from local.nats_server import Nats
 from runtime.bus import Bus, Message
-from services.watcher import capture as capturing
+from services.watcher.files import active
 from tests.conftest import jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import close, watcher
@@ -29,7 +29,7 @@ from tests.integration.proving import write
 async def test_a_file_with_unread_bytes_keeps_its_handle_however_many_others_are_read(
     transcripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capturing, "ACTIVE", 2)
+    monkeypatch.setattr(active, "MOST", 2)
     big = transcripts / "big.jsonl"
     write(big, "big", 200)
     size = big.stat().st_size

@@ -154,7 +154,7 @@ async def test_a_paused_consumer_is_resumed_and_a_missing_one_comes_back(nats: N
 
 async def test_the_model_of_a_consumer_survives_its_repair(nats: Nats, operator: Bus) -> None:
     """Else the whole log would be embedded again for nothing, or not at all after a change of the model."""
-    settings = provision.Settings(nats_url=nats.url("operator"), model="m1")
+    settings = provision.Settings(nats_url=nats.url("operator"), embedder_model="m1")
     await provision.main(settings, asyncio.Event())
     info = await operator.stream.consumer_info("TRANSCRIPTS", "embedder")
     body = {"stream_name": "TRANSCRIPTS", "config": {**drift.consumer_config(topology.EMBEDDER), "max_deliver": 3}}

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from contracts import codec
-from contracts.transcripts import Kind, Record, RecordsEmbedded, TranscriptChanged
-from services.embedder.embed import embeddable as to_embed
+from contracts.transcripts import Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
 from services.writer import rows
 
 
@@ -30,7 +29,7 @@ def test_writer_and_embedder_agree_on_what_is_embedded() -> None:
     records = [Record(id=kind, kind=kind, offset=0, text=text) for kind in Kind for text in ("words", " \n", "")]
     event = change(records=records)
     marked = [row for row in rows.of_events([event]).records if row[12] is not None]
-    assert [row[2] for row in marked] == [record.id for record in to_embed(event)]
+    assert [row[2] for row in marked] == [record.id for record in filter(embeddable, event.records)]
     human = {"prompt", "command", "plan", "queued", "steer", "comment", "reply", "local_command"}
     assert {row[2] for row in marked} == human | {"answer"}
 
