@@ -48,7 +48,7 @@ async def test_two_changes_within_one_tick_of_the_file_systems_clock_are_told_ap
     known.seen = stat_of(file.stat())  # as if the clock had not ticked in between
     await capture.sweep(asyncio.Event())
     assert len(capture.bus.events()) == 1  # type: ignore[attr-defined]
-    capture.clock = Later()
+    capture.clock = capture.resting.clock = Later()
     await capture.sweep(asyncio.Event())
     assert [event.generation for event in capture.bus.events()] == [0, 1]  # type: ignore[attr-defined]
     close(capture)
@@ -66,7 +66,7 @@ async def test_growth_with_the_same_edges_is_compared_as_a_whole_at_rest(
     data[10_000] ^= 1
     file.write_bytes(bytes(data) + jsonl(prompt("more")))
     await capture.sweep(asyncio.Event())
-    capture.clock = Later()
+    capture.clock = capture.resting.clock = Later()
     await capture.sweep(asyncio.Event())
     last = capture.bus.events()[-1]  # type: ignore[attr-defined]
     assert (last.generation, last.sha256) == (1, hashlib.sha256(file.read_bytes()).hexdigest())

@@ -56,15 +56,15 @@ async def test_what_cannot_be_read_is_tried_again_without_haste_and_forgotten_wh
 ) -> None:
     (transcripts / "s.jsonl").write_bytes(jsonl(prompt("x")) + b"torn")
     capture = watcher(transcripts)
-    capture.settings = capture.settings.__class__(host="laptop", settle_seconds=60.0)
+    capture.resting.settle_seconds = 60.0
     await capture.sweep(STOP())
     assert capture.resting
 
     def broken(*args: Any, **more: Any) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(capturing, "step", broken)
-    capture.clock = Later()
+    monkeypatch.setattr(capturing, "read_next", broken)
+    capture.clock = capture.resting.clock = Later()
     await capture.rest(STOP())
     assert await capture.rest(STOP()) == float("inf")
     capture.report(now=True)
