@@ -33,11 +33,15 @@ install: $(TOOLS) ## install everything into .venv, with what the tests need
 run: $(STAMP) ## run it all here: NATS, PostgreSQL, the four services (ARGS="--once --source …")
 	$(BIN)/mnemo up $(ARGS)
 
+# Tests wait more than they compute: four side by side keep two cores busy. WORKERS=0 runs one after the other.
+WORKERS ?= 4
+SIDE_BY_SIDE = -n $(WORKERS) --dist load --maxschedchunk 1
+
 test: $(TOOLS) ## all tests but the minutes-long ones
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
-	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} $(BIN)/python -m pytest
+	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(TOOLS) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -150,3 +150,9 @@ def quick(roots: Sequence[Path | Root], data: Path, **more: Any) -> system.Plan:
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: what runs side by side then ends together."""
+    slow = {"system": 0, "integration": 1, "conformance": 1}
+    items.sort(key=lambda item: slow.get(item.path.parent.name, 2))  # stable: files keep their order
