@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
 from archive import copies, forget
 from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run
+from contracts.oneshots import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
 
@@ -86,39 +87,42 @@ def replay_command(reparse: bool, data: str | None, as_json: bool) -> None:
     sys.exit(0)
 
 
-async def _replay(where: Endpoints, reparse: bool) -> dict[str, Any]:
+class Rebuilt(msgspec.Struct, omit_defaults=True):
+    """The outcome of `mnemo replay`."""
+
+    replay: ReplayProgress = ReplayProgress()
+    reparse: ReparseProgress | None = None
+
+
+async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
     env = {
         "MNEMO_NATS_URL": where.nats_url,
         "MNEMO_POSTGRES_DSN": where.postgres_dsn,
         "MNEMO_PARENT_PID": str(os.getpid()),
     }
-    result: dict[str, Any] = {}
+    result = Rebuilt()
     with bars() as shown:
         if reparse:
             task = shown.add_task("reparsing", total=1, words="")
-            async for line in oneshot.lines("services.watcher.reparse", env):
-                result["reparse"] = line
-                shown.update(task, completed=line["done"], total=max(1, line["total"]))
+            async for result.reparse in oneshot.lines("services.watcher.reparse", env, ReparseProgress):
+                shown.update(task, completed=result.reparse.done, total=max(1, result.reparse.total))
         task = shown.add_task("replaying", total=1, words="")
-        async for line in oneshot.lines("services.writer.replay", env):
-            if line.get("swapped"):
-                result["replay"] = line
-            shown.update(task, completed=line.get("done", 0), total=max(1, line.get("total", 1)))
+        async for result.replay in oneshot.lines("services.writer.replay", env, ReplayProgress):
+            shown.update(task, completed=result.replay.done, total=max(1, result.replay.total))
     return result
 
 
-def _print_replay(result: dict[str, Any]) -> None:
-    if "reparse" in result:
-        line = result["reparse"]
-        out.print(f"{line['reparsed']} generations parsed anew, {line['records']} records")
+def _print_replay(result: Rebuilt) -> None:
+    if result.reparse:
+        out.print(f"{result.reparse.reparsed} generations parsed again, {result.reparse.records} records")
     table = Table(box=None, pad_edge=False)
     for name in ("table", "rows before", "rows replayed", ""):
         table.add_column(name, justify="left" if name in ("table", "") else "right")
-    for row in result["replay"]["tables"]:
-        verdict = "[green]equal[/]" if row["equal"] else "[yellow]differed, replaced[/]"
-        table.add_row(row["name"], str(row["live_rows"]), str(row["replayed_rows"]), verdict)
+    for row in result.replay.tables:
+        verdict = "[green]equal[/]" if row.equal else "[yellow]differed, replaced[/]"
+        table.add_row(row.name, str(row.live_rows), str(row.replayed_rows), verdict)
     out.print(table)
-    out.print(f"{result['replay']['done']} messages replayed; the new tables are in use")
+    out.print(f"{result.replay.done} messages replayed; the new tables are in use")
 
 
 COMMANDS = (replay_command, forget_command)

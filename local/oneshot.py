@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -16,7 +16,10 @@ class Failed(Exception):
     """The program ended with an error; the text is the end of its log."""
 
 
-async def lines(module: str, env: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+T = TypeVar("T")
+
+
+async def lines(module: str, env: Mapping[str, str], kind: type[T]) -> AsyncIterator[T]:
     """What `python -m <module>` writes to its standard output, line by line. Raises Failed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore", "-m", module),
@@ -29,7 +32,7 @@ async def lines(module: str, env: Mapping[str, str]) -> AsyncIterator[dict[str, 
     errors = asyncio.create_task(process.stderr.read())
     try:
         async for line in process.stdout:
-            yield msgspec.json.decode(line)
+            yield msgspec.json.decode(line, type=kind)
         text = (await errors).decode("utf-8", "replace").strip().splitlines()
         if await process.wait():
             raise Failed("\n".join(text[-5:]))

@@ -21,6 +21,7 @@ import zstandard
 from nats.js.errors import APIError
 
 from contracts import codec, subjects, topology
+from contracts.oneshots import ReparseProgress
 from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus, Message
@@ -41,16 +42,6 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: the address of the operator of the bus."""
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """One line of the output, JSON."""
-
-    done: int
-    total: int
-    reparsed: int = 0
-    """Generations that were parsed anew."""
-    records: int = 0
-
-
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Reparses what an older parser has read. Raises Transient when the bus fails; say it again then."""
     async with bus.connect(settings.nats_url, name="reparse") as connection:
@@ -63,12 +54,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             reparsed += len({(event.transcript, event.generation) for event in made})
             records += sum(len(event.records) for event in made)
             await connection.publish_all([_message(event) for event in made])
-            _say(Progress(number, len(names), reparsed, records))
+            _say(ReparseProgress(number, len(names), reparsed, records))
         if not names:
-            _say(Progress(0, 0))
+            _say(ReparseProgress(0, 0))
 
 
-def _say(progress: Progress) -> None:
+def _say(progress: ReparseProgress) -> None:
     sys.stdout.write(codec.encode(progress).decode() + "\n")
     sys.stdout.flush()
 

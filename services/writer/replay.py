@@ -21,6 +21,7 @@ from pgvector.asyncpg import register_vector
 
 from contracts import codec, topology
 from contracts.events import Event
+from contracts.oneshots import ReplayedTable, ReplayProgress
 from contracts.transcripts import RecordsEmbedded
 from runtime import bus, streams
 from runtime.bus import Bus
@@ -42,31 +43,11 @@ KEPT_SECONDS = 600.0
 """A batch of rows may take so long between two messages."""
 
 
-class Table(msgspec.Struct, frozen=True):
-    """Rows and the sum of their hashes, before and after."""
-
-    name: str
-    live_rows: int
-    replayed_rows: int
-    equal: bool
-
-
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the output, JSON: progress, then the outcome."""
-
-    done: int = 0
-    total: int = 0
-    skipped: int = 0
-    """Messages that are in the dead letters and give no rows."""
-    tables: list[Table] = []
-    swapped: bool = False
-
-
 class Settings(migrate.Settings, frozen=True, kw_only=True):
     """Environment: the addresses of the owner of the database and of the operator of the bus."""
 
 
-def say(progress: Progress) -> None:
+def say(progress: ReplayProgress) -> None:
     """One line of JSON for `mnemo replay`."""
     sys.stdout.write(codec.encode(progress).decode() + "\n")
     sys.stdout.flush()
@@ -90,7 +71,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 if attempt == SWAP_ATTEMPTS - 1:
                     raise
                 replay.reached = reached
-        say(Progress(replay.done, replay.done, replay.skipped, tables, True))
+        say(ReplayProgress(replay.done, replay.done, replay.skipped, tables, True))
 
 
 class Replay:
@@ -103,7 +84,7 @@ class Replay:
         self.done = 0
         self.skipped = 0
 
-    async def read(self, stream: str, tell: Callable[[Progress], None]) -> None:
+    async def read(self, stream: str, tell: Callable[[ReplayProgress], None]) -> None:
         """Stores what the stream holds beyond what was read."""
         batch: list[Event] = []
         first = self.reached.get(stream, 0) + 1
@@ -118,12 +99,12 @@ class Replay:
                 if len(batch) >= BATCH:
                     await self._store(batch)
                     batch = []
-                    tell(Progress(self.done, self.done + left))
+                    tell(ReplayProgress(self.done, self.done + left))
         if batch:
             await self._store(batch)
-        tell(Progress(self.done, self.done))
+        tell(ReplayProgress(self.done, self.done))
 
-    async def swap(self) -> list[Table]:
+    async def swap(self) -> list[ReplayedTable]:
         """Reads what came meanwhile, compares, and puts the new tables in the place of the old ones."""
         async with self.database.transaction():
             # No row is added from here on; what the writer has committed is in the log and read now.
@@ -175,13 +156,13 @@ async def _fresh(dsn: str) -> AsyncIterator[asyncpg.Connection]:
             await connection.close(timeout=10)
 
 
-async def _compared(connection: asyncpg.Connection, name: str) -> Table:
+async def _compared(connection: asyncpg.Connection, name: str) -> ReplayedTable:
     """Live against replayed: number of rows and the sum of the hashes of all rows."""
     skipped = " - 'first_seen'" if name == "models" else ""  # the moment of the first insert, not of the event
     query = queries.read("replay_hash").replace("{skipped}", skipped)
     live = await connection.fetchrow(query.replace("{table}", f"public.{name}"))
     replayed = await connection.fetchrow(query.replace("{table}", f"{SCHEMA}.{name}"))
-    return Table(name, live["rows"], replayed["rows"], tuple(live) == tuple(replayed))
+    return ReplayedTable(name, live["rows"], replayed["rows"], tuple(live) == tuple(replayed))
 
 
 async def _swap(connection: asyncpg.Connection) -> None:

@@ -18,6 +18,7 @@ from archive import copies
 from archive.copies import Archive
 from contracts import codec
 from contracts.events import Event, Stage
+from contracts.oneshots import ReplayProgress
 from contracts.sources import Root
 from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
 from local.endpoints import Endpoints
@@ -74,9 +75,9 @@ def fill(nats: Nats, operator: Bus, database: str, transcripts: Path) -> Fill:
     return run
 
 
-async def replayed(nats: Nats, database: str) -> replay.Progress:
+async def replayed(nats: Nats, database: str) -> ReplayProgress:
     """The outcome of a replay."""
-    found: list[replay.Progress] = []
+    found: list[ReplayProgress] = []
     before = replay.say
     replay.say = found.append
     try:

@@ -17,6 +17,7 @@ from archive.copies import Archive, decoded
 from archive.proof.verify import Scope, verify
 from contracts import codec, subjects, topology
 from contracts.events import Event
+from contracts.oneshots import ReparseProgress
 from contracts.transcripts import Kind, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
 from local.nats_server import Nats
 from runtime import streams
@@ -57,7 +58,7 @@ async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
     file.unlink()
     assert form.version > 1
     settings = reparse.Settings(nats_url=nats.url("operator"))
-    told: list[reparse.Progress] = []
+    told: list[ReparseProgress] = []
     monkeypatch.setattr(reparse, "_say", told.append)
     await reparse.main(settings, asyncio.Event())
     assert (told[-1].done, told[-1].reparsed) == (1, 1)

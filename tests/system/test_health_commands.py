@@ -15,6 +15,7 @@ import nats
 
 from contracts import subjects
 from local import system
+from runtime import bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 
 MNEMO = [sys.executable, "-W", "ignore", "-m", "cli.app"]
@@ -45,6 +46,7 @@ async def test_the_commands_tell_the_truth_and_what_to_do(folder: Path) -> None:
         await _dashboard(running, data)
         await _dead_letters(running, data)
         await _doctor(folder, data)
+        await _repaired(running, folder, data)
         await _doctor_of_a_sick_system(running, data, {"HOME": str(folder)})
     gone = await mnemo("status", *data)
     assert gone.returncode == 3
@@ -158,3 +160,18 @@ async def _doctor(folder: Path, data: list[str]) -> None:
         assert checks[name]["state"] == "wrong", checks[name]
         assert checks[name]["remedy"], checks[name]
     (folder / "data" / "endpoints.json").chmod(0o600)
+
+
+async def _repaired(running: system.System, folder: Path, data: list[str]) -> None:
+    """A stream that somebody changed is named by doctor, and repaired when it is told to."""
+    home = {"HOME": str(folder), "CLAUDE_CONFIG_DIR": str(folder / "none")}
+    async with bus.connect(running.endpoints.nats_url, "a person") as operator:
+        config = (await operator.stream.stream_info("TRANSCRIPTS")).config
+        config.max_msgs = 5_000_000
+        await operator.stream.update_stream(config)
+    said = await mnemo("doctor", *data, **home)
+    assert said.returncode == 1
+    assert "max_msgs is 5000000, should be -1" in said.stdout
+    assert "mnemo doctor --repair" in said.stdout
+    repaired = await mnemo("doctor", "--repair", *data, **home)
+    assert "max_msgs" not in repaired.stdout, repaired.stdout

@@ -72,20 +72,23 @@ def fold(before: Instance | None, beat: Heartbeat, at: float) -> Instance:
     """The instance after one more beat, received at `at`. A new boot without a success in between adds one failure,
     unless the old one had said goodbye: so a crash loop cannot reset the count."""
     if before is None:
+        # An uptime tells when it began, also to a health service that has only just started to listen.
         began = at - max(0.0, min(beat.uptime_seconds, 1e9))
         return Instance(beat, at, began, clock_off=beat.sent_at - at)
     crashes = tuple(crash for crash in before.crashes if at - crash <= CRASHES_SECONDS)
     if beat.boot_id == before.beat.boot_id:
         if beat.sequence <= before.beat.sequence:
-            return before
+            return before  # it was read from the stream and heard live: it counts once
         carried = before.carried
     elif before.beat.phase is Phase.STOPPED:
-        carried = before.failures
+        carried = before.failures  # a restart on request is no failure, and no success either
     else:
         carried = before.failures + 1
         crashes = (*crashes, at)
+    # An idle process has no success to show: a minute of life with nothing in hand stands for one.
     rested = beat.uptime_seconds >= SETTLED_SECONDS and not beat.in_flight
     settled = beat.consecutive_failures == 0 and (beat.processed > 0 or rested)
+    # What was forgiven stays so only as long as nothing else has happened to it.
     unbroken = beat.boot_id == before.beat.boot_id and beat.processed == before.beat.processed
     forgiven = before.forgiven if unbroken else 0
     return Instance(

@@ -32,11 +32,13 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
         at = 0
         while at < len(data):
             if not inside:
+                # Outside of strings nothing is cut: structure and numbers must survive as they are.
                 quote = data.find(b'"', at)
                 stop = len(data) if quote < 0 else quote + 1
                 out += data[at:stop]
                 at, inside, kept = stop, quote >= 0, 0
                 continue
+            # A string ends at the next quote that no backslash hides; both are looked for, never decoded.
             found = _SPECIAL.search(data, at)
             stop = found.start() if found else len(data)
             if kept < keep and stop > at:
@@ -47,6 +49,7 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                     rest = data[at + len(run) :]  # the character goes on in the next piece
                     kept += len(run)
                     break
+                # Once something of the string is left out, nothing of it may follow: no hole in the middle.
                 kept = keep if len(run) < stop - at else kept + len(run)
             at = stop
             if found is None:
@@ -55,6 +58,7 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                 out += b'"'
                 at, inside = at + 1, False
                 continue
+            # An escape is kept or left out as a whole: half of one would make the line unreadable.
             length = 6 if data[at + 1 : at + 2] == b"u" else 2
             if at + length > len(data) or len(data) - at < 2:
                 rest = data[at:]

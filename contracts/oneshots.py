@@ -1,0 +1,36 @@
+"""What the one-shot programs write to their standard output, one JSON object a line."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ReparseProgress(msgspec.Struct, frozen=True):
+    """`python -m services.watcher.reparse`: transcripts done of all."""
+
+    done: int
+    total: int
+    reparsed: int = 0
+    """Generations that were parsed again."""
+    records: int = 0
+
+
+class ReplayedTable(msgspec.Struct, frozen=True):
+    """Rows of one table and whether the sums of their hashes agree, before and after."""
+
+    name: str
+    live_rows: int
+    replayed_rows: int
+    equal: bool
+
+
+class ReplayProgress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`python -m services.writer.replay`: messages done of all, then the outcome."""
+
+    done: int = 0
+    total: int = 0
+    skipped: int = 0
+    """Messages that are in the dead letters and give no rows."""
+    tables: list[ReplayedTable] = []
+    swapped: bool = False
+    """True in the last line: the new tables are in use."""
