@@ -69,7 +69,7 @@ class Segment(msgspec.Struct, frozen=True):
         except zstandard.ZstdError as error:
             raise ValueError(f"cannot be decompressed: {error}") from error
         if len(found) != self.end - self.start:
-            raise ValueError(f"holds {len(found)} bytes instead of {self.end - self.start}")
+            raise ValueError(f"contains {len(found)} bytes instead of {self.end - self.start}")
         return found
 
 
@@ -116,7 +116,7 @@ class Archive:
                 async for message, _ in messages:
                     yield message
         except Transient as error:
-            raise Unreachable(f"the log cannot be read: {error}") from error
+            raise Unreachable(f"cannot read the log: {error}") from error
 
 
 @asynccontextmanager

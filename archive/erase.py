@@ -23,8 +23,8 @@ REPLAY_LOCK = "hashtext('mnemostream.replay')"
 TABLES = ("records", "segments", "chunks", "chunk_owners", "reparsed", "transcripts")
 CATALOGS = ("pg_catalog.pg_statistic",)
 BEYOND = (
-    "backups, snapshots of the disk and replicas made before",
-    "blocks of the disk that a file has left: free ones, and those that an SSD or a copy-on-write file system keeps",
+    "existing backups, disk snapshots and replicas",
+    "disk blocks that no file uses any more: free ones, and those kept by an SSD or a copy-on-write file system",
     "the assistant's own file",
 )
 """What no command of ours reaches."""
@@ -54,7 +54,7 @@ async def no_replay(connection: asyncpg.Connection, tell: Callable[[str], None])
     """No replay is under way: it has rows of its own, which would come after ours were rewritten. One that was killed
     has left them behind; they are dropped."""
     if not await connection.fetchval(f"select pg_try_advisory_lock({REPLAY_LOCK})"):
-        tell("waiting for a replay to end")
+        tell("waiting for a running replay to finish")
         await connection.execute(f"select pg_advisory_lock({REPLAY_LOCK})", timeout=FOREVER)
     try:
         await connection.execute("drop schema if exists replay cascade")
@@ -68,7 +68,7 @@ async def database(connection: asyncpg.Connection, tell: Callable[[str], None]) 
 
     Tables are locked while they are rewritten: the writer waits, nothing is lost. Raises asyncpg errors.
     """
-    left = [] if await _nobody_looks_back(connection, tell) else ["rows that an older, open transaction still sees"]
+    left = [] if await _nobody_looks_back(connection, tell) else ["rows still visible to an older open transaction"]
     for table in TABLES:
         size = await connection.fetchval("select pg_total_relation_size($1::regclass)", table)
         tell(f"rewriting table {table} ({size / 1e6:.0f} MB)")
@@ -77,8 +77,8 @@ async def database(connection: asyncpg.Connection, tell: Callable[[str], None]) 
         for catalog in CATALOGS:
             await connection.execute(f"vacuum full {catalog}", timeout=FOREVER)
     except REFUSED as error:
-        left.append(f"the planner's statistics: {error}")
-    tell("turning the write-ahead log over")
+        left.append(f"planner statistics: {error}")
+    tell("rotating the write-ahead log")
     try:
         await _wal(connection)
     except REFUSED as error:
@@ -118,7 +118,7 @@ async def _wal(connection: asyncpg.Connection) -> None:
     await connection.execute("checkpoint", timeout=FOREVER)
     after = {row[0] for row in await connection.fetch("select name from pg_ls_waldir()")}
     if len(present & after) > 1:  # a replication slot or an archiver holds it
-        raise asyncpg.FeatureNotSupportedError(f"{len(present & after)} segments are held by a slot or an archiver")
+        raise asyncpg.FeatureNotSupportedError(f"{len(present & after)} held by a replication slot or an archiver")
 
 
 FAILURES = (nats.errors.Error, APIError, TimeoutError)

@@ -124,7 +124,7 @@ async def forget(archive: Archive, rows: Sequence[Transcript], tell: Tell = lamb
             await _remove(archive, rows, names, tell)  # what a replay had read before the tombstones
             found.not_erased = [*await erase.database(archive.database, tell), *erase.BEYOND]
     except (*erase.FAILURES, Transient, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Unreachable(f"not finished, say it again: {error or type(error).__name__}") from error
+        raise Unreachable(f"not finished; run the command again: {error or type(error).__name__}") from error
     found.done = True
     return found
 
@@ -143,7 +143,7 @@ async def _remove(archive: Archive, rows: Sequence[Transcript], names: Sequence[
     for _ in range(MOST_ROUNDS):
         stored = await _stored(archive, rows)
         before |= {(stream, sequence) for stream, sequences in stored.items() for sequence in sequences}
-        tell(f"erasing {sum(map(len, stored.values()))} messages of the log")
+        tell(f"erasing {sum(map(len, stored.values()))} log messages")
         for stream, sequences in stored.items():
             await erase.messages(archive.nats, stream, sequences)
         await _settled(archive, names, before, tell)
@@ -151,7 +151,7 @@ async def _remove(archive: Archive, rows: Sequence[Transcript], names: Sequence[
         if not any((await _stored(archive, rows)).values()) and not await _holders(archive, before):
             await erase.messages(archive.nats, topology.SUSPECTS.name, await _suspects(archive, before))
             return
-    raise Unreachable("segments still arrive; say it again")
+    raise Unreachable("segments are still arriving; run the command again")
 
 
 async def _settled(archive: Archive, names: Sequence[str], erased: set[tuple[str, int]], tell: Tell) -> None:
@@ -163,12 +163,12 @@ async def _settled(archive: Archive, names: Sequence[str], erased: set[tuple[str
         waiting = await archive.database.fetch(queries.read("still_there"), list(names))
         if not holders and not waiting:
             return
-        who = f"{', '.join(holders)} (in work)" if holders else "the writer"
+        who = f"{', '.join(holders)} (still processing messages)" if holders else "the writer"
         tell(f"waiting for {who}")
         if loop.time() > deadline:
             raise Unreachable(
-                f"the tombstones are laid, and nothing more is captured; still waiting for {who}: "
-                "see `mnemo status`, then say it again"
+                f"the tombstones are stored and nothing more is captured; still waiting for {who}: "
+                "see `mnemo status`, then run the command again"
             )
         await asyncio.sleep(0.5)
 

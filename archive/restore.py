@@ -41,7 +41,7 @@ async def find(archive: Archive, name: str) -> list[Transcript]:
     found = [row for row in rows if name in (row.session_id, row.transcript_id, row.path, row.full)]
     found = found or [row for row in rows if row.session_id.startswith(name)]
     if not found:
-        raise Unreachable(f"nothing archived is called {name}; see `mnemo search` or /v1/autosave/recent for sessions")
+        raise Unreachable(f"nothing archived matches {name}; list sessions with `mnemo search` or /v1/autosave/recent")
     sessions = {row.session_id for row in found}
     if len(sessions) > 1:
         raise Unreachable(f"{name} is ambiguous: {', '.join(sorted(sessions)[:5])}")
@@ -64,7 +64,7 @@ async def restore(
     known = await generations(archive, row)
     chosen = max(known, default=None) if generation is None else generation
     if chosen is None or chosen not in known:
-        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (there: {list(known)})")
+        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (available: {list(known)})")
     problems = []
     for copy, segments in (("database", archive.segments(row.transcript_id)), ("log", logged(archive, row))):
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -76,7 +76,7 @@ async def restore(
                 raise ValueError(f"bytes {size} to {known[chosen]} are missing")
             same = target.exists() and _sha(target) == digest
             if not same and target.exists() and not force:
-                raise InTheWay(f"{target} is there with other bytes; name another file with -o, or --force")
+                raise InTheWay(f"{target} exists with different content; choose another file with -o, or use --force")
             if not same:
                 os.replace(part, target)
             return Restored(row.transcript_id, str(target), size, chosen, copy, digest, same)
@@ -102,7 +102,7 @@ async def _write(part: Path, segments: AsyncIterator[Segment], generation: int) 
             hasher.update(data)
             end = segment.end
             if hasher.copy().digest() != segment.sha256:
-                raise ValueError(f"bytes {segment.start} to {end} do not have the recorded checksum")
+                raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
         handle.flush()
         os.fsync(handle.fileno())
     return end, hasher.hexdigest()

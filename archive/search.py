@@ -39,12 +39,12 @@ async def _embed(url: str, text: str) -> EmbedReply:
     try:
         client = await nats.connect(url, connect_timeout=5, allow_reconnect=False)
     except (OSError, TimeoutError, nats.errors.Error) as error:
-        raise CannotSearch(f"the bus does not answer ({error}); is `mnemo up` running?") from error
+        raise CannotSearch(f"NATS does not answer ({error}); is `mnemo up` running?") from error
     try:
         answer = await client.request(subjects.EMBED_QUERY, codec.encode(EmbedQuery(text)), timeout=30)
         reply = msgspec.json.decode(answer.data, type=EmbedReply)
     except nats.errors.NoRespondersError as error:
-        raise CannotSearch("no embedder runs (or its model is still loading); see `mnemo status`") from error
+        raise CannotSearch("no embedder is running (or its model is still loading); see `mnemo status`") from error
     except (TimeoutError, nats.errors.Error) as error:
         raise CannotSearch("the embedders did not answer within 30 s; see `mnemo status`") from error
     finally:

@@ -47,7 +47,7 @@ def decoded(answer: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=kind)
     except msgspec.DecodeError as error:
-        raise CannotTell(f"the health service answers something else: {error}; is it of another version?") from error
+        raise CannotTell(f"unexpected answer from the health service: {error}; is it another version?") from error
 
 
 def problem(answer: httpx.Response) -> str:

@@ -42,23 +42,23 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(service_version(), prog_name="mnemo")
 def cli() -> None:
-    """Saves every byte of AI assistant transcripts, makes them searchable by meaning, and can prove it."""
+    """Archive AI assistant transcripts byte for byte, search them by meaning, and verify the archive."""
 
 
 @cli.command()
 @data_option
 @click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
 @click.option(
-    "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = only save."
+    "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = save only."
 )
 @click.option(
-    "--once", is_flag=True, help="Exit 0 when all on disk is captured, stored and embedded; 4 = saved, not embedded."
+    "--once", is_flag=True, help="Exit 0 once everything is captured, stored and embedded; 4 = saved, not embedded."
 )
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
 def up(data: str | None, given: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
-    """Run everything here: NATS, PostgreSQL and the four services, without Docker."""
+    """Run NATS, PostgreSQL and the four services on this machine, without Docker."""
     roots = [sources.parse(text) for text in given]
     for root in roots:
         if not Path(root.folder).is_dir():
@@ -89,7 +89,7 @@ def _default_roots() -> list[sources.Root]:
     """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
     if any(next(walk(root.folder, root.owns, []), None) for root in sources.defaults(os.environ, Path.home())):
         return []
-    err.print(f"no transcripts of any assistant found: running on the bundled examples ({EXAMPLES})", soft_wrap=True)
+    err.print(f"no assistant transcripts found; using the bundled examples ({EXAMPLES})", soft_wrap=True)
     return [sources.Root(str(EXAMPLES))]
 
 
@@ -105,7 +105,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
-        say(f"look     {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
+        say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
         async with httpx.AsyncClient(timeout=5) as client:
@@ -113,11 +113,11 @@ async def _up(plan: system.Plan, once: bool) -> int:
         without = running.not_embedding
         say("stopping …")
     if reason:
-        err.print(f"[red]not done:[/] {reason}", soft_wrap=True)
+        err.print(f"[red]incomplete:[/] {reason}", soft_wrap=True)
         return EX_FALSE
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
-        say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", every text embedded"))
+        say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", all texts embedded"))
     if once and without:
         err.print(f"[yellow]not embedded:[/] {escape(without)}", soft_wrap=True)
         return EX_NOT_EMBEDDED
@@ -126,11 +126,11 @@ async def _up(plan: system.Plan, once: bool) -> int:
 
 @cli.command("search")
 @click.argument("text")
-@click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, 100), help="Most results.")
+@click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, 100), help="Maximum results.")
 @data_option
 @json_option
 def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
-    """The exchanges nearest in meaning to TEXT."""
+    """Search conversations by meaning."""
     try:
         found = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
     except (endpoints.NotRunning, CannotSearch) as error:
@@ -146,7 +146,7 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
             out.print(f"      asked: {_short(hit['prompt'])}", markup=False, soft_wrap=True)
             out.print(f"      found: {_short(hit['snippet'])}\n", markup=False, soft_wrap=True)
     if not found:
-        err.print("nothing found: is anything embedded yet? see `mnemo status`")
+        err.print("no results; check with `mnemo status` whether anything is embedded yet")
     sys.exit(0 if found else EX_FALSE)
 
 

@@ -20,25 +20,25 @@ from local.endpoints import Endpoints
 
 @click.command("forget")
 @click.argument("session")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, without deleting it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @data_option
 @json_option
 def forget_command(session: str, dry_run: bool, yes: bool, data: str | None, as_json: bool) -> None:
-    """Remove a session from log, database and dead letters, for good; it is not captured again.
+    """Permanently delete a session from the log, the database and the dead letters.
 
-    The assistant's own file stays where it is.
+    The assistant's own file is kept, but it is not captured again.
     """
     folder = endpoints.data_folder(data)
     found = run(_forget(folder, session, really=False))
     if not as_json or not (dry_run or yes):
         _print_forgotten(found)
     if not dry_run:
-        if not yes and not click.confirm("Forget it for good?", err=True):
+        if not yes and not click.confirm("Permanently delete this session?", err=True):
             sys.exit(EX_FALSE)
         found = run(_forget(folder, session, really=True))
-        err.print("forgotten: gone from the log, the database and the dead letters, and overwritten there")
-        err.print("not in our reach: " + "; ".join(found.not_erased), markup=False, soft_wrap=True)
+        err.print("deleted from the log, the database and the dead letters, and overwritten there")
+        err.print("not erased: " + "; ".join(found.not_erased), markup=False, soft_wrap=True)
     if as_json:
         print_json(found)
     sys.exit(0)
@@ -49,7 +49,7 @@ async def _forget(data: Path, session: str, *, really: bool) -> forget.Forgotten
         rows = await forget.whose(opened, session)
         if not really:
             return await forget.survey(opened, rows)
-        with err.status("forgetting …") as status:
+        with err.status("deleting …") as status:
             return await forget.forget(opened, rows, lambda text: status.update(escape(text)))
 
 
@@ -58,27 +58,27 @@ def _print_forgotten(found: forget.Forgotten) -> None:
     for file in found.files[:20]:
         err.print(f"  {file}", markup=False, soft_wrap=True)
     err.print(
-        f"{found.messages} messages of the log, {found.segments} segments ({found.bytes} bytes),"
-        f" {found.records} records, vectors of {found.vectors} texts, {found.dead_letters} dead letters",
+        f"{found.messages} log messages, {found.segments} segments ({found.bytes} bytes),"
+        f" {found.records} records, vectors for {found.vectors} texts, {found.dead_letters} dead letters",
         soft_wrap=True,
     )
     if found.shared_exchanges:
-        err.print(f"{found.shared_exchanges} exchanges are also in forks of this session and stay there")
+        err.print(f"{found.shared_exchanges} exchanges also exist in forks of this session and are kept there")
 
 
 @click.command("replay")
-@click.option("--reparse", is_flag=True, help="First apply the present parsers to all archived bytes.")
+@click.option("--reparse", is_flag=True, help="First parse all archived bytes again with the current parsers.")
 @data_option
 @json_option
 def replay_command(reparse: bool, data: str | None, as_json: bool) -> None:
-    """Rebuild the database from the log in a fresh schema, compare row for row, and swap it in."""
+    """Rebuild the database from the log, compare it row by row, and swap it in."""
     try:
         result = run(_replay(endpoints.read(endpoints.data_folder(data)), reparse))
     except endpoints.NotRunning as error:
-        err.print(f"cannot tell: {error}", soft_wrap=True)
+        err.print(f"result unknown: {error}", soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     except oneshot.Failed as error:
-        err.print(f"not replayed, nothing was changed: {error}", soft_wrap=True, markup=False)
+        err.print(f"replay failed, nothing was changed: {error}", soft_wrap=True, markup=False)
         sys.exit(EX_FALSE)
     if as_json:
         print_json(result)

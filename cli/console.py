@@ -47,7 +47,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except (endpoints.NotRunning, copies.Unreachable, Transient, Misconfigured, *LOST) as error:
-        err.print(f"cannot tell: {error or type(error).__name__}", soft_wrap=True, markup=False)
+        err.print(f"result unknown: {error or type(error).__name__}", soft_wrap=True, markup=False)
         sys.exit(EX_UNKNOWN)
 
 

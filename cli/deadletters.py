@@ -20,8 +20,8 @@ from local import endpoints
 from local.endpoints import Endpoints
 from runtime.errors import MnemoError
 
-stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only of one stage.")
-reason_option = click.option("--reason", default="", metavar="TEXT", help="Only those whose error contains TEXT.")
+stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only this stage.")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Only letters whose error contains TEXT.")
 
 
 @click.group("deadletters", invoke_without_command=True)
@@ -35,11 +35,11 @@ def deadletters(context: click.Context) -> None:
 @deadletters.command("list")
 @stage_option
 @reason_option
-@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 200), help="Most letters.")
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 200), help="Maximum to list.")
 @data_option
 @json_option
 def list_command(stage: str | None, reason: str, limit: int, data: str | None, as_json: bool) -> None:
-    """List dead letters, newest first. Exit code 0 if there are none, 1 if there are some."""
+    """List dead letters, newest first. Exit code 0 if there are none, 1 otherwise."""
     try:
         found = listed(_running(data), stage, reason)
     except CannotTell as error:
@@ -49,11 +49,11 @@ def list_command(stage: str | None, reason: str, limit: int, data: str | None, a
 
 @deadletters.command("show")
 @click.argument("number", type=int)
-@click.option("--payload", is_flag=True, help="Write the whole original message, as it is in the log, to stdout.")
+@click.option("--payload", is_flag=True, help="Write the complete original message from the log to stdout.")
 @data_option
 @json_option
 def show_command(number: int, payload: bool, data: str | None, as_json: bool) -> None:
-    """Show one dead letter: its error, traceback and the beginning of the message."""
+    """Show one dead letter: its error, its traceback and the start of the message."""
     try:
         where = _running(data)
         letter = one(where, number)
@@ -64,21 +64,21 @@ def show_command(number: int, payload: bool, data: str | None, as_json: bool) ->
             sys.stdout.buffer.write(asyncio.run(original(where, letter)))
         except (MnemoError, nats.errors.Error, APIError, TimeoutError) as error:
             _cannot_tell(
-                CannotTell(f"the log does not give {letter.stream} {letter.stream_sequence}: {error}"), as_json
+                CannotTell(f"cannot read {letter.stream} {letter.stream_sequence} from the log: {error}"), as_json
             )
     elif as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode())
     else:
         _head(letter)
         where_it_is = f"        log: {letter.stream} {letter.stream_sequence}, {letter.size:,} bytes"
-        for text in (where_it_is, letter.traceback, letter.text or "(the message is only in the log: --payload)"):
+        for text in (where_it_is, letter.traceback, letter.text or "(the message is only in the log; use --payload)"):
             if text:
                 out.print(plain(text), markup=False, soft_wrap=True)
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
     """Which letters: numbers, or a filter, or all."""
-    command = click.option("--all", "everything", is_flag=True, help="All of them.")(command)
+    command = click.option("--all", "everything", is_flag=True, help="All dead letters.")(command)
     return click.argument("numbers", nargs=-1, type=int)(stage_option(reason_option(command)))
 
 
@@ -89,9 +89,9 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 def retry_command(
     numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
 ) -> None:
-    """Try dead letters once more, when the reason is gone. The original is read from the log.
+    """Retry dead letters once their cause is fixed. The original is read from the log.
 
-    Exit code 0 if none is left, 1 if some are.
+    Exit code 0 if no dead letters remain, 1 otherwise.
     """
     _request("retry", numbers, (stage, reason, everything), data, as_json)
 
@@ -103,7 +103,7 @@ def retry_command(
 def drop_command(
     numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
 ) -> None:
-    """Drop dead letters for good. The messages they stand for stay in the log."""
+    """Permanently delete dead letters. Their original messages stay in the log."""
     _request("drop", numbers, (stage, reason, everything), data, as_json)
 
 
@@ -112,7 +112,7 @@ def _request(
 ) -> None:
     stage, reason, everything = chosen
     if not numbers and not everything and not stage and not reason:
-        raise click.UsageError("name numbers, --stage, --reason or --all")
+        raise click.UsageError("specify NUMBERS, --stage, --reason or --all")
     try:
         where = _running(data)
         chosen_ = [] if numbers else [letter.sequence for letter in listed(where, stage, reason).deadletters]
@@ -133,7 +133,7 @@ def _running(data: str | None) -> Endpoints:
 def _cannot_tell(error: CannotTell, as_json: bool) -> NoReturn:
     if as_json:
         click.echo(msgspec.json.encode({"error": str(error)}).decode())
-    err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
+    err.print(f"result unknown: {error}", soft_wrap=True, markup=False)
     sys.exit(EX_UNKNOWN)
 
 
@@ -145,7 +145,7 @@ def _show(found: Listed, limit: int, as_json: bool) -> NoReturn:
         for letter in found.deadletters:
             _head(letter)
         if found.kept:
-            err.print(f"{found.kept} kept; `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
+            err.print(f"{found.kept} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
         else:
             err.print("no dead letters")
     sys.exit(EX_FALSE if found.kept else 0)

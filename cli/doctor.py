@@ -70,16 +70,16 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         found.append(_told(where, health))
     except (endpoints.NotRunning, api.CannotTell) as error:
         remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
-        found.append(Check("health", "wrong", f"nothing answers: {error}", remedy))
+        found.append(Check("health", "wrong", f"no answer: {error}", remedy))
     watched = [sources.parse(root) for root in where.roots] if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
     found += [
-        Check("folder", "wrong", f"{p.folder}: {p.problem}", "let the user who runs the watcher read it")
+        Check("folder", "wrong", f"{p.folder}: {p.problem}", "grant read access to the user that runs the watcher")
         for p in places
         if p.problem
     ]
     if not any(place.files for place in places):
-        found.append(Check("folders", "note", "no transcripts of any assistant found", "name a folder with --source"))
+        found.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
     found += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
     if health:
         found += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
@@ -111,16 +111,16 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
         remedy = "" if guard.safe else "wait until `mnemo status` shows no gap, or raise cleanupPeriodDays"
         found.append(Check("retention", "ok" if guard.safe else "wrong", guard.words(), remedy))
         if guard.settings_error:
-            found.append(Check("retention", "wrong", guard.settings_error, "mend Claude Code's settings.json"))
+            found.append(Check("retention", "wrong", guard.settings_error, "fix Claude Code's settings.json"))
     return found
 
 
 @click.command("doctor")
-@click.option("--repair", is_flag=True, help="Bring streams and consumers of NATS in line with the topology.")
+@click.option("--repair", is_flag=True, help="Repair NATS streams and consumers that differ from the topology.")
 @data_option
 @json_option
 def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
-    """Check folders, settings, services and servers; say what is wrong and how to fix it."""
+    """Check folders, settings, services and servers; report problems and how to fix them."""
     folder = endpoints.data_folder(data)
     if repair:
         _repair(folder)
@@ -132,7 +132,7 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
         for name in ("assistant", "folder", "files", "MB", ""):
             table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
         for place in places:
-            state = "watched" if place.watched else "not there" if not place.exists else "[yellow]not watched[/]"
+            state = "watched" if place.watched else "missing" if not place.exists else "[yellow]not watched[/]"
             table.add_row(place.title, place.folder, str(place.files), f"{place.bytes / 1e6:.1f}", state)
         out.print(table)
         for check in found:
@@ -148,7 +148,7 @@ def _repair(folder: Path) -> None:
     try:
         where = api.running_at(folder)
         asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))
-        err.print("streams and consumers are as they should be")
+        err.print("streams and consumers match the topology")
     except (api.CannotTell, Transient, Misconfigured) as error:
         err.print(f"not repaired: {error}", soft_wrap=True, markup=False)
 

@@ -84,9 +84,9 @@ def settings(environ: Mapping[str, str]) -> list[Check]:
             problems += done.stderr.strip().removeprefix("misconfigured: ").removeprefix("settings:").splitlines()
     told = list(dict.fromkeys(problem.strip() for problem in problems if problem.strip()))
     if told:
-        return [Check("settings", "wrong", "; ".join(told), "docs/settings.md has all variables")]
+        return [Check("settings", "wrong", "; ".join(told), "see docs/settings.md for all variables")]
     given = sum(name.startswith("MNEMO_") for name in environ)
-    return [Check("settings", "ok", f"{given} variables set, all understood")]
+    return [Check("settings", "ok", f"{given} variables set, all valid")]
 
 
 def model(environ: Mapping[str, str]) -> list[Check]:
@@ -99,12 +99,12 @@ def model(environ: Mapping[str, str]) -> list[Check]:
     if Path(name).is_dir():
         if (Path(name) / "modules.json").exists() or (Path(name) / "config.json").exists():
             return [Check("model", "ok", f"folder {name}")]
-        remedy = "name a folder that sentence-transformers has saved"
-        return [Check("model", "wrong", f"the folder {name} holds no model", remedy)]
+        remedy = "specify a folder saved by sentence-transformers"
+        return [Check("model", "wrong", f"folder {name} contains no model", remedy)]
     if environ.get("HF_HUB_OFFLINE") == "1":
-        remedy = "unset HF_HUB_OFFLINE for the first start, or name a folder"
-        return [Check("model", "note", f"{name} must be in the local cache: HF_HUB_OFFLINE=1", remedy)]
-    return [Check("model", "note", f"{name} is fetched at the first start if it is not in the cache")]
+        remedy = "unset HF_HUB_OFFLINE for the first start, or specify a folder"
+        return [Check("model", "note", f"{name} must be in the local cache because HF_HUB_OFFLINE=1 is set", remedy)]
+    return [Check("model", "note", f"{name} is downloaded at the first start if it is not cached")]
 
 
 def disk(data: Path, home: Path) -> list[Check]:
@@ -112,23 +112,23 @@ def disk(data: Path, home: Path) -> list[Check]:
     place = next((folder for folder in (data, *data.parents, home) if folder.exists()), home)
     free = shutil.disk_usage(place).free
     low = free < LOW_DISK_BYTES
-    remedy = "free some space: capture pauses when the disk is full" if low else ""
+    remedy = "free up disk space; capture pauses when the disk is full" if low else ""
     return [Check("disk", "wrong" if low else "ok", f"{free / 1e9:.1f} GB free at {data}", remedy)]
 
 
 def permissions(data: Path) -> list[Check]:
     """Who may read and write the data folder and its secrets."""
     if not data.exists():
-        return [Check("permissions", "note", f"{data} is made at the first start")]
+        return [Check("permissions", "note", f"{data} is created at the first start")]
     if not os.access(data, os.W_OK | os.X_OK):
-        return [Check("permissions", "wrong", f"{data} cannot be written", f"chown {os.getuid()} {data}")]
+        return [Check("permissions", "wrong", f"{data} is not writable", f"chown {os.getuid()} {data}")]
     open_ = [
         file.name
         for file in (data / "secrets.json", data / "endpoints.json", data / "nats.conf")
         if file.exists() and file.stat().st_mode & 0o077
     ]
     if open_:
-        words = f"others may read {', '.join(open_)}"
+        words = f"readable by other users: {', '.join(open_)}"
         return [Check("permissions", "wrong", words, f"chmod 600 {' '.join(str(data / name) for name in open_)}")]
     return [Check("permissions", "ok", f"{data} is writable, its secrets are private")]
 
@@ -140,9 +140,9 @@ def watches(folders: Sequence[str]) -> list[Check]:
     limit = int(INOTIFY.read_text())
     needed = sum(1 for folder in folders if os.path.isdir(folder) for _ in os.walk(folder))
     if needed * 2 > limit:
-        words = f"{needed} folders, and the system allows {limit} watches"
+        words = f"{needed} folders, but the system allows only {limit} inotify watches"
         return [Check("watches", "wrong", words, "sysctl fs.inotify.max_user_watches=524288")]
-    return [Check("watches", "ok", f"{needed} folders of {limit} watches")]
+    return [Check("watches", "ok", f"{needed} folders, {limit} inotify watches allowed")]
 
 
 def ports() -> list[Check]:
@@ -150,8 +150,8 @@ def ports() -> list[Check]:
     wanted = {"NATS": system.NATS_PORT, "health": system.HEALTH_PORT, "PostgreSQL": system.POSTGRES_PORT}
     taken = [f"{port} ({name})" for name, port in wanted.items() if not free_ports.is_free(port)]
     if taken:
-        words = f"taken by another program: {', '.join(taken)}"
-        return [Check("ports", "note", words, "`mnemo up` takes the next free ones; or choose them by its options")]
+        words = f"in use by another program: {', '.join(taken)}"
+        return [Check("ports", "note", words, "`mnemo up` uses the next free ports; its options select others")]
     return [Check("ports", "ok", f"{', '.join(map(str, wanted.values()))} are free")]
 
 
@@ -161,10 +161,10 @@ def clocks(health: Health, now: float) -> list[Check]:
     off = told - now
     strange = [issue for issue in health.issues if "its clock is" in issue]
     if abs(off) > CLOCK_SECONDS:
-        strange.append(f"the health service's clock is {off:+.0f} s off this machine's")
+        strange.append(f"the health service's clock differs from this machine's by {off:+.0f} s")
     if strange:
-        return [Check("clock", "wrong", "; ".join(strange), "set the clocks by NTP: times of records depend on them")]
-    return [Check("clock", "ok", "agrees with the health service's")]
+        return [Check("clock", "wrong", "; ".join(strange), "set the clocks by NTP; record timestamps depend on them")]
+    return [Check("clock", "ok", "matches the health service's clock")]
 
 
 def services(health: Health) -> list[Check]:
@@ -175,11 +175,11 @@ def services(health: Health) -> list[Check]:
     models = {vitals.model for vitals in told if vitals.model}
     found = []
     if other:
-        words = f"not of version {service_version()}: {', '.join(other)}"
+        words = f"not running version {service_version()}: {', '.join(other)}"
         found.append(Check("services", "wrong", words, "restart them: `mnemo up`, or docker compose up -d --build"))
     if len(models) > 1:
-        words = f"the embedders have different models: {', '.join(sorted(models))}"
-        found.append(Check("model", "wrong", words, "set MNEMO_EMBEDDER_MODEL alike for all"))
+        words = f"the embedders use different models: {', '.join(sorted(models))}"
+        found.append(Check("model", "wrong", words, "set the same MNEMO_EMBEDDER_MODEL for all"))
     return found or [Check("services", "ok", f"{len(instances)} instances of version {service_version()}")]
 
 
@@ -190,13 +190,13 @@ async def bus(url: str) -> list[Check]:
             told = nats.client.connected_server_version
             version_ = f"nats-server {told.major}.{told.minor}.{told.patch}"
             if (told.major, told.minor) < OLDEST_NATS:
-                remedy = f"nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer"
-                return [Check("bus", "wrong", f"{version_} has no atomic batches", remedy)]
+                remedy = f"install nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer"
+                return [Check("bus", "wrong", f"{version_} does not support atomic batch publishing", remedy)]
             found = await provision.drifts(nats)
     except (Transient, Misconfigured) as error:
         return [Check("bus", "wrong", f"NATS does not answer: {error}", "see logs/nats.log in the data folder")]
     if found:
-        return [Check("bus", "wrong", "; ".join(one.cause for one in found), "`mnemo doctor --repair` repairs it")]
+        return [Check("bus", "wrong", "; ".join(one.cause for one in found), "run `mnemo doctor --repair`")]
     return [Check("bus", "ok", f"{version_}, {len(topology.STREAMS)} streams")]
 
 
@@ -210,12 +210,12 @@ async def database(connection: asyncpg.Connection, now: float) -> list[Check]:
     )
     words = f"PostgreSQL {row['words'].split()[0]}, pgvector {row['vector'] or 'missing'}"
     if row["major"] < OLDEST_POSTGRES:
-        return [Check("database", "wrong", words, f"PostgreSQL {OLDEST_POSTGRES} or newer")]
+        return [Check("database", "wrong", words, f"install PostgreSQL {OLDEST_POSTGRES} or newer")]
     if row["vector"] is None:
         return [Check("database", "wrong", words, "install pgvector and run `python -m services.writer.migrate`")]
     if row["standby"]:
-        return [Check("database", "wrong", f"{words}: a read-only standby", "name the primary in MNEMO_POSTGRES_DSN")]
+        return [Check("database", "wrong", f"{words}: a read-only standby", "set MNEMO_POSTGRES_DSN to the primary")]
     if abs(row["at"] - now) > CLOCK_SECONDS:
         words += f"; its clock is {row['at'] - now:+.0f} s off"
-        return [Check("database", "wrong", words, "set the clocks by NTP")]
+        return [Check("database", "wrong", words, "set the clocks with NTP")]
     return [Check("database", "ok", words)]

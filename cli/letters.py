@@ -46,7 +46,7 @@ def one(where: Endpoints, number: int) -> DeadLetterItem:
     for letter in listed(where, None, "").deadletters:
         if letter.sequence == number:
             return letter
-    raise CannotTell(f"no dead letter {number} among the newest; `mnemo deadletters list` lists them")
+    raise CannotTell(f"no dead letter {number} among the newest; run `mnemo deadletters list`")
 
 
 async def original(where: Endpoints, letter: DeadLetterItem) -> bytes:
@@ -78,7 +78,7 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
     if answer.status_code == 401:
         raise CannotTell(problem(answer))
     if answer.status_code != 202:
-        err.print(f"letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
+        err.print(f"dead letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
     return answer.status_code == 202
 
 

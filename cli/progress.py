@@ -112,7 +112,7 @@ async def follow(system: System, console: Console, stop: asyncio.Event, *, once:
                     await asyncio.wait_for(stop.wait(), POLL_SECONDS)
                 except TimeoutError:
                     continue
-    return "stopped before all was done" if once else ""
+    return "stopped before everything was processed" if once else ""
 
 
 def _painter(bars: Progress) -> Callable[[Figures], None]:
@@ -152,7 +152,7 @@ async def _verdict(system: System, figures: Figures) -> str | None:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return None  # it is being started again
     if figures.dead:
-        return f"{figures.dead} messages were dead-lettered: `mnemo deadletters`"
+        return f"{figures.dead} messages were dead-lettered; see `mnemo deadletters`"
     if figures.unreadable:
         return f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}"
     if row["stored_bytes"] < figures.captured or (not system.not_embedding and row["texts"] != row["embedded"]):

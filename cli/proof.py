@@ -20,13 +20,13 @@ MOST_GAPS = 50
 
 @click.command("verify")
 @click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER to verify; default: all watched.")
-@click.option("--all", "everything", is_flag=True, help="Also transcripts whose file is gone.")
+@click.option("--all", "everything", is_flag=True, help="Also verify transcripts whose file no longer exists.")
 @data_option
 @json_option
 def verify_command(given: tuple[str, ...], everything: bool, data: str | None, as_json: bool) -> None:
-    """Read every file again and compare it with the archive, byte for byte.
+    """Compare every file with the archive, byte for byte.
 
-    Exit code 0 only if each file equals its copy in the database and in the log.
+    Exit code 0 only if every file is identical to its copies in the database and the log.
     """
     report = run(_verify(endpoints.data_folder(data), given, everything))
     if as_json:
@@ -36,10 +36,10 @@ def verify_command(given: tuple[str, ...], everything: bool, data: str | None, a
             where = f"bytes {gap.start} to {gap.end}" if gap.end > gap.start else f"at byte {gap.start}"
             out.print(f"✗ {gap.file}\n    {gap.copy}: {where}: {gap.kind}", markup=False, soft_wrap=True)
         if len(report.gaps) > MOST_GAPS:
-            out.print(f"… and {len(report.gaps) - MOST_GAPS} more (--json names all)")
+            out.print(f"… and {len(report.gaps) - MOST_GAPS} more (--json lists all)")
         _print_summary(report)
     if not report.equal:
-        err.print("the log is the truth: `mnemo replay` rebuilds a damaged database; a running import needs more time")
+        err.print("`mnemo replay` rebuilds a damaged database from the log; during an import, verify again later")
     sys.exit(0 if report.equal else EX_FALSE)
 
 
@@ -63,36 +63,36 @@ def _print_summary(report: verify.Report) -> None:
     verdict = "[green]all equal[/]" if report.equal else f"[red]{len(report.gaps)} gaps[/]"
     out.print(f"{report.files} files, {megabytes:.1f} MB in {report.seconds:.1f} s ({speed:.0f} MB/s): {verdict}")
     if report.archived_only:
-        out.print(f"{report.archived_only} transcripts whose file is gone: compared between database and log")
+        out.print(f"{report.archived_only} transcripts whose file no longer exists: database and log compared")
     if report.ignored or report.forgotten:
-        out.print(f"{report.ignored} files are no transcripts, empty or excluded; {report.forgotten} were forgotten")
+        out.print(f"{report.ignored} files are not transcripts, empty or excluded; {report.forgotten} were forgotten")
     if report.damaged:
         kinds: Counter[str] = Counter()
         for one in report.damaged:
             kinds[one.kind] += one.lines
         words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         files = len({one.file for one in report.damaged})
-        out.print(f"damaged lines in {files} files, archived as they are: {words} (--json names the files)")
+        out.print(f"damaged lines in {files} files, archived unchanged: {words} (--json lists the files)")
     if report.unknown:
         words = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
-        out.print(f"lines of unknown types, archived as they are: {words}", markup=False)
+        out.print(f"lines of unknown types, archived unchanged: {words}", markup=False)
     left = report.texts_without_vector
-    out.print(f"{report.texts} texts, " + (f"{left} wait for their vectors" if left else "all with vectors"))
+    out.print(f"{report.texts} texts, " + (f"{left} not embedded yet" if left else "all embedded"))
 
 
 @click.command("restore")
 @click.argument("session")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the main transcript to this file.")
-@click.option("--generation", type=int, help="An earlier generation; default: the newest.")
-@click.option("--force", is_flag=True, help="Overwrite a file that has other bytes.")
+@click.option("--generation", type=int, help="Generation to restore; default: the newest.")
+@click.option("--force", is_flag=True, help="Overwrite a file whose content differs.")
 @data_option
 @json_option
 def restore_command(
     session: str, output: Path | None, generation: int | None, force: bool, data: str | None, as_json: bool
 ) -> None:
-    """Write a transcript back, byte-identical, to where the assistant can resume it.
+    """Restore a transcript, byte for byte, to where the assistant can resume it.
 
-    SESSION is a session id, or its beginning, a transcript id, or a path.
+    SESSION is a session ID or the start of one, a transcript ID, or a path.
     """
     try:
         done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
@@ -103,7 +103,7 @@ def restore_command(
         print_json(done)
     for one in done:
         if not as_json:
-            what = "is there already" if one.same else f"written from the {one.copy}"
+            what = "already identical" if one.same else f"written from the {one.copy}"
             out.print(f"{one.file}: {one.bytes} bytes, {what}", markup=False, soft_wrap=True)
     sys.exit(0)
 

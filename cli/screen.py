@@ -67,11 +67,11 @@ def _ledger_lines(where: Endpoints) -> list[str]:
     lines = [
         f"ledger  {left} = {right}"
         if not total.gaps.get(gap)
-        else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} missing yet[/]"
+        else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} still missing[/]"
         for left, right, gap in told
     ]
     if ledger.absent_backlog_bytes:
-        lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of absent files were never read[/]")
+        lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of deleted files were never read[/]")
     return lines
 
 

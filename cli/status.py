@@ -31,14 +31,14 @@ MOST_ISSUES = 12
 
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Keep showing it, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh continuously until Ctrl-C.")
 @data_option
 @json_option
 def status_command(watch: bool, data: str | None, as_json: bool) -> None:
-    """Show each stage's status and cause."""
+    """Show the status of each stage and its cause."""
     folder = endpoints.data_folder(data)
     if watch and as_json:
-        raise click.UsageError("--watch and --json exclude each other; poll `mnemo status --json`")
+        raise click.UsageError("--watch and --json cannot be combined; poll `mnemo status --json`")
     if watch:
         _watch(folder)
     try:
@@ -47,7 +47,7 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
     except CannotTell as error:
         if as_json:
             click.echo(msgspec.json.encode({"status": "unknown", "reason": str(error)}).decode())
-        err.print(f"cannot tell: {error}", soft_wrap=True)
+        err.print(f"status unknown: {error}", soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
@@ -100,30 +100,30 @@ def _screen(folder: Path, guard: _Guard) -> RenderableType:
         where = running_at(folder)
         answer = health(where)
     except CannotTell as error:
-        return Text(f"cannot tell: {error}", style="magenta")
+        return Text(f"status unknown: {error}", style="magenta")
     if (more := len(answer.issues) - MOST_ISSUES) > 0:
-        answer.issues[MOST_ISSUES:] = [f"and {more} more: `mnemo status`"]
+        answer.issues[MOST_ISSUES:] = [f"and {more} more; see `mnemo status`"]
     lines = [overall(answer), *parts(where, answer), *(Text.from_markup(line) for line in guard.look(where))]
-    return Group(*lines, Text(f"{answer.timestamp}   Ctrl-C ends", style="dim"))
+    return Group(*lines, Text(f"{answer.timestamp}   Ctrl-C to quit", style="dim"))
 
 
 @click.command("dashboard")
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "show", is_flag=True, help="Open the dashboard in the browser.")
 @data_option
 @json_option
 def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
-    """The address of the dashboard, with the token in the part that is never sent."""
+    """Print the dashboard URL, with the token in its fragment, which is never sent."""
     try:
         where = running_at(endpoints.data_folder(data))
     except CannotTell as error:
         if as_json:
             click.echo(msgspec.json.encode({"error": str(error)}).decode())
-        err.print(f"cannot tell: {error}", soft_wrap=True, markup=False)
+        err.print(f"cannot find the dashboard: {error}", soft_wrap=True, markup=False)
         sys.exit(EX_UNKNOWN)
     url = f"{where.health_url}/autosave" + (f"#token={where.health_token}" if where.health_token else "")
     click.echo(msgspec.json.encode({"url": url}).decode() if as_json else url)
     if show and not webbrowser.open(url):
-        err.print("no browser could be opened")
+        err.print("could not open a browser")
         sys.exit(EX_FALSE)
 
 

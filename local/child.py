@@ -61,7 +61,7 @@ class Child:
             try:
                 await asyncio.wait_for(process.wait(), self.spec.stop_seconds)
             except TimeoutError:
-                self.say(f"{self.spec.name} did not stop in {self.spec.stop_seconds:.0f} s, killed")
+                self.say(f"{self.spec.name} did not stop within {self.spec.stop_seconds:.0f} s; killed")
                 self.kill()
                 await process.wait()
         if self._keeper:
@@ -125,9 +125,9 @@ class Child:
             if code == EX_CONFIG:
                 self.fatal = self.tail(3)
                 pause = CONFIG_SECONDS  # a person must act, or memory was short for a moment
-                self.say(f"{self.spec.name} is misconfigured, next try in {pause:.0f} s: {self.fatal}")
+                self.say(f"{self.spec.name} is misconfigured; retrying in {pause:.0f} s: {self.fatal}")
             else:
-                self.say(f"{self.spec.name} ended with code {code}, starting it again in {pause:.1f} s")
+                self.say(f"{self.spec.name} exited with code {code}; restarting in {pause:.1f} s")
             self.restarts += 1
             await asyncio.sleep(pause)
             if self._stopping:

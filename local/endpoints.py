@@ -55,4 +55,4 @@ def read(data: Path) -> Endpoints:
     try:
         return msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
     except (OSError, msgspec.DecodeError) as error:
-        raise NotRunning(f"nothing runs on {data}: start `mnemo up`, or name its folder with --data") from error
+        raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data") from error

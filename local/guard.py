@@ -79,7 +79,7 @@ async def _forever(guard: _Guard, say: Callable[[str], None]) -> None:
         try:
             await guard.look()
         except Exception as error:
-            say(f"cannot look after it ({type(guard).__name__[1:]}): {type(error).__name__}: {error}")
+            say(f"supervisor check failed ({type(guard).__name__[1:]}): {type(error).__name__}: {error}")
 
 
 class _Services:
@@ -101,7 +101,7 @@ class _Services:
             looks = self.silent[name]
             unsigned = looks >= STARTING_LOOKS and shutil.disk_usage(self.signs).free >= SIGN_BYTES
             if pid and (looks >= SILENT_LOOKS if sign else unsigned):
-                self.say(f"{name} hangs: no sign of life for {looks * LOOK_SECONDS:.0f} s, killed; stacks in its log")
+                self.say(f"{name} is hung: no sign of life for {looks * LOOK_SECONDS:.0f} s; killed, stacks in its log")
                 child.ask_for_stacks()
                 await asyncio.sleep(1.0)
                 child.kill()
@@ -130,7 +130,7 @@ class _Postgres:
         heard = await self.server.answers(ANSWER_SECONDS)
         self.deaf = 0 if heard or not pid or pid != self.child.pid else self.deaf + 1
         if self.deaf >= DEAF_LOOKS:
-            self.say("PostgreSQL hangs: it does not answer, killed; it recovers from its log")
+            self.say("PostgreSQL is hung: it does not answer; killed, it will recover from its write-ahead log")
             self.child.kill()
             self.deaf = 0
 
@@ -156,7 +156,7 @@ class _Topology:
         missing = await self.server.missing(ANSWER_SECONDS)
         if not missing:
             return
-        self.say(f"missing at NATS: {', '.join(missing)}; provisioning again")
+        self.say(f"missing in NATS: {', '.join(missing)}; recreating")
         if topology.EMBEDDINGS.name in missing:
             await self.server.drop_consumer(topology.EMBEDDER)
         await self.provision()
@@ -184,11 +184,11 @@ class _Nats:
         self.calm = max(0, self.calm - 1)
         self.stopping = self.stopping + 1 if self.asked and self.asked == pid else 0
         if self.deaf >= DEAF_LOOKS or self.stopping >= STOP_LOOKS:
-            self.say("NATS hangs: it does not answer, killed")
+            self.say("NATS is hung: it does not answer; killed")
             self.child.kill()
             self.deaf = self.asked = 0
         elif self.unwell >= COMPLAINT_LOOKS and not self.calm and self._room():
-            self.say(f"NATS says: {complaint}; there is room on its disk, starting it again")
+            self.say(f"NATS reports: {complaint}; its disk has free space, restarting it")
             self.child.ask_to_stop()
             self.asked = pid
             self.calm, self.wait = self.wait, min(2 * self.wait, MOST_CALM_LOOKS)

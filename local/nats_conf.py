@@ -46,7 +46,7 @@ max_pending: 67108864
 write_deadline: "10s"
 jetstream {{
   store_dir: {_quoted(store)}
-  max_file_store: 1099511627776  # streams reserve max_bytes; the disk itself is watched by health
+  max_file_store: 1099511627776  # streams reserve max_bytes; health monitors the disk itself
   sync_interval: always
 }}
 authorization {{

@@ -33,7 +33,7 @@ def free_port(wanted: int) -> Port:
                 return Port(number, _claim(number))
             except OSError:
                 continue
-    raise RuntimeError(f"no free port from {wanted} on")
+    raise RuntimeError(f"no free port found, starting at {wanted}")
 
 
 def is_free(port: int) -> bool:

@@ -72,7 +72,7 @@ class System:
         down = {name: why for name, why in self._down() if name.startswith(Stage.EMBEDDER)}
         names = [name for name in self.children if name.startswith(Stage.EMBEDDER)]
         if not names:
-            return "no embedder was asked for (--embedders 0)"
+            return "no embedders requested (--embedders 0)"
         return next(iter(down.values())) if len(down) == len(names) else ""
 
     def _down(self) -> list[tuple[str, str]]:
@@ -98,7 +98,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             found = free_port(wanted)
             stack.callback(found.close)
             if wanted and found.number != wanted:
-                say(f"port {wanted} is taken, {name} listens on {found.number}")
+                say(f"port {wanted} is in use; {name} listens on {found.number}")
             return found.number
 
         async def start(spec: Spec) -> Child:
@@ -139,7 +139,7 @@ def _lock(data: Path) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
-        raise Busy(f"another `mnemo up` runs on {data}") from error
+        raise Busy(f"another `mnemo up` is running on {data}") from error
     return handle
 
 

@@ -111,7 +111,7 @@ class Bus:
             return reply.get("count") == len(batch)
         if failure.get("err_code") in STORE_FULL:
             raise NoSpace(str(failure.get("description")))
-        log.debug("batch refused, sending singly", error=failure.get("description"), code=failure.get("err_code"))
+        log.debug("batch rejected, publishing singly", error=failure.get("description"), code=failure.get("err_code"))
         return False
 
 
@@ -133,9 +133,9 @@ def translated(error: Exception) -> Exception:
             return NoSpace(text)
         return Permanent(text) if error.err_code == TOO_LARGE else Transient(text)
     if isinstance(error, NoStreamResponseError):
-        return Transient("no stream takes this subject: run `python -m runtime.provision`")
+        return Transient("no stream accepts this subject; run `python -m runtime.provision`")
     if isinstance(error, nats.errors.MaxPayloadError):
-        return Permanent("larger than the server's max_payload")
+        return Permanent("message exceeds the server's max_payload")
     if isinstance(error, (NatsError, TimeoutError, asyncio.TimeoutError, ConnectionError, OSError)):
         return Transient(f"NATS: {error or type(error).__name__}")
     return error
@@ -206,7 +206,7 @@ class _Connection:
         with suppress(Exception):  # a server that took the connection and says nothing: it is open still
             await asyncio.wait_for(self.client.close(), 2)
         if self.refused.is_set():
-            raise Misconfigured(f"NATS at {without_password(self.url)} refuses the user or password")
+            raise Misconfigured(f"NATS at {without_password(self.url)} rejected the user or password")
         raise Transient(f"no NATS server answers at {without_password(self.url)}")
 
 

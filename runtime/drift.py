@@ -80,7 +80,7 @@ class Repair(StrEnum):
     CREATE = "create it"
     UPDATE = "update it"
     RESUME = "resume it"
-    RECREATE = "delete it and create it again"
+    RECREATE = "delete and recreate it"
 
 
 class Drift(msgspec.Struct, frozen=True):

@@ -40,11 +40,11 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: `MNEMO_NATS_URL`, `MNEMO_EMBEDDER_MODEL`, `MNEMO_STREAM_REPLICAS`, `MNEMO_STREAM_MAX_BYTES`."""
 
     embedder_model: str = ""
-    """Name of the embedding model; empty = leave the embedder's consumer as it is."""
+    """Name of the embedding model; empty = leave the embedder's consumer unchanged."""
     stream_replicas: int = 0
-    """Copies of each stream: 3 on a cluster of three servers; 0 = as it is, 1 where a stream is new."""
+    """Copies of each stream: 3 on a cluster of three servers; 0 = unchanged, 1 for a new stream."""
     stream_max_bytes: int = 0
-    """Size limit of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = as it is, 64 GiB where a stream is new."""
+    """Size limit of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = unchanged, 64 GiB for a new stream."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool
         log.warning("stream recreated", stream=stream.name, because=found.cause)
     elif found or resized:
         await _ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
-        log.info("stream updated", stream=stream.name, because=found.cause if found else "sizes are settings")
+        log.info("stream updated", stream=stream.name, because=found.cause if found else "sizes changed by settings")
     return []
 
 
@@ -156,7 +156,7 @@ def _by_hand(stream: Stream, found: Drift, info: Info) -> str:
         f"{found.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
         f"To recreate it with its messages: `nats stream backup {name} ./{name}`, `nats stream rm {name}`, "
         f"`python -m runtime.provision`, then publish the messages of the backup again, "
-        f"or start from the files on disk: the watcher ships what the log does not hold"
+        f"or start from the files on disk: the watcher publishes what the log lacks"
     )
 
 
@@ -182,7 +182,7 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
         await _ask(nats, f"CONSUMER.DELETE.{place}", None)
         await create()
         reason = found.cause if found and found.repair is Repair.RECREATE else f"model {model} instead of {before}"
-        log.warning("consumer recreated, it reads the log again from the start", consumer=place, because=reason)
+        log.warning("consumer recreated; it rereads the log from the start", consumer=place, because=reason)
     elif found:
         await create()
         log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=found.cause)
@@ -232,7 +232,7 @@ def _arguments(argv: Sequence[str]) -> bool:
     """True for `--repair`. Raises SystemExit for what is not understood."""
     unknown = [argument for argument in argv if argument not in (REPAIR, lifecycle.CHECK)]
     if unknown:
-        sys.exit(f"unknown argument {unknown[0]}: only {REPAIR} is understood")
+        sys.exit(f"unknown argument {unknown[0]}: the only option is {REPAIR}")
     return REPAIR in argv
 
 

@@ -142,13 +142,13 @@ class Pull:
         words = description.lower()
         if status == "503" or any(gone in words for gone in GONE):
             if not some:
-                raise Lost(description or "no responders: the consumer or JetStream is not there")
+                raise Lost(description or "no responders: the consumer or JetStream is missing")
         elif status not in ENDS and not any(passing in words for passing in PASSING) and not some:
             raise Refused(f"{status} {description}")
 
     async def _take_in(self, message: Msg) -> None:
         if not message.reply.startswith(ACK) and not _status(message):
-            log.warning("not a message of JetStream, dropped", subject=message.subject[:200])
+            log.warning("not a JetStream message; dropped", subject=message.subject[:200])
             return
         self._messages.append(message)
         self._arrived.set()

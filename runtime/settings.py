@@ -22,7 +22,7 @@ from runtime.errors import Misconfigured
 PREFIX = "MNEMO_"
 OTHER_OWNERS = ("LOCAL", "TEST", "COMPOSE")
 """Owners of variables besides the stages: `mnemo` itself, the tests, compose.yaml."""
-ONE_SHOTS = frozenset({"MODEL", "STREAM_MAX_BYTES", "STREAM_REPLICAS", "WRITER_PASSWORD", "READER_PASSWORD"})
+ONE_SHOTS = frozenset({"EMBEDDER_MODEL", "STREAM_MAX_BYTES", "STREAM_REPLICAS", "WRITER_PASSWORD", "READER_PASSWORD"})
 """Variables of `runtime.provision` and `services.writer.migrate`: in one environment with those of the services,
 as `mnemo up` has them, they are no mistake."""
 
@@ -35,26 +35,26 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """What every service needs."""
 
     nats_url: str = "nats://127.0.0.1:4222"
-    """Address of the bus; may hold user and password."""
+    """Address of NATS; may include user and password."""
     postgres_dsn: str = "postgresql:///mnemo"
     """Address of the database; used by writer and health."""
     host: str = ""
     """Name of this machine in transcript ids; empty = the host name. Fixed in containers, whose names change."""
     instance: str = ""
-    """Name of this process in heartbeats; empty = host name, a mark of where such names are kept, and the lowest
-    number that is free: a process that is started again has the name of the one before."""
+    """Name of this process in heartbeats; empty = host name, an ID of where such names are kept, and the lowest
+    free number: a restarted process has the name of its predecessor."""
     log_level: str = "info"
     """debug, info, warning or error."""
     heartbeat_seconds: float = 5.0
-    """Time between two heartbeats, seconds; 6 at most."""
+    """Time between two heartbeats, seconds; at most 6."""
     watchdog_blocked_seconds: float = 30.0
-    """An event loop blocked for so long ends the process with all stacks, seconds; 0 = never."""
+    """How long the event loop may be blocked before the process dumps all stacks and exits, seconds; 0 = never."""
     watchdog_stuck_seconds: float = 120.0
-    """Work in flight without progress for so long ends the process, seconds; 0 = never."""
+    """How long work in flight may make no progress before the process exits, seconds; 0 = never."""
     alive_file: str = ""
     """File touched by the event loop, for `python -m runtime.process.alive` in containers; empty = none."""
     parent_pid: int = 0
-    """Process whose death ends this one too; 0 = none. Set by `mnemo up`."""
+    """ID of the process whose exit also ends this one; 0 = none. Set by `mnemo up`."""
 
     def __post_init__(self) -> None:
         """Raises Misconfigured."""
@@ -93,7 +93,7 @@ def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
             continue
         field = names[plain]
         if field.name in values:
-            problems.append(f"{plain}: set twice, by itself and by {plain}_FILE")
+            problems.append(f"{plain}: set twice, directly and through {plain}_FILE")
             continue
         try:
             text = given if plain == name else Path(given).read_text().strip()

@@ -97,7 +97,7 @@ async def _messages(
             for message in found[:left]:
                 left -= 1
                 if message.metadata.sequence.consumer != reached + 1:  # without acks, nothing is sent twice
-                    raise TimeoutError("messages were lost on their way")
+                    raise TimeoutError("messages were lost in transit")
                 reached += 1
                 yield message, left
 
@@ -137,7 +137,7 @@ async def deleted(bus: Bus, stream: str) -> frozenset[int]:
         answer = await bus.client.request(api, b'{"deleted_details":true}', timeout=5)
         return frozenset(msgspec.json.decode(answer.data, type=_Info).state.deleted)
     except (*FAILURES, msgspec.DecodeError) as error:
-        raise Transient(f"stream {stream} cannot be looked at: {error or type(error).__name__}") from error
+        raise Transient(f"stream {stream} cannot be inspected: {error or type(error).__name__}") from error
 
 
 async def history(bus: Bus, stream: str, first: int = 1) -> AsyncIterator[Stored]:

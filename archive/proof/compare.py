@@ -76,10 +76,10 @@ class Comparison:
         self.spans.append((segment.start, segment.end))
         if kept != there:
             begin, stop = difference(kept, there)
-            kind = "the file is shorter than the archive" if len(there) < len(kept) else "other bytes"
+            kind = "the file is shorter than the archive" if len(there) < len(kept) else "different bytes"
             self.gap(segment.start + begin, segment.start + stop, kind)
         elif self._checksum(segment.end, disk) != segment.sha256:
-            self.gap(segment.start, segment.end, "the checksum is of other bytes")
+            self.gap(segment.start, segment.end, "checksum mismatch")
 
     def _checksum(self, end: int, disk: Bytes) -> bytes:
         """SHA-256 of the file up to `end`: running as long as segments come in their order."""
@@ -98,7 +98,7 @@ class Comparison:
                 self.gap(reached, start, "missing")
             reached = max(reached, end)
         if reached < size and not self._named(reached, size):
-            self.gap(reached, size, "missing" if self.spans else "nothing is kept")
+            self.gap(reached, size, "missing" if self.spans else "not archived")
         return sorted(self.gaps)
 
     def _named(self, start: int, end: int) -> bool:

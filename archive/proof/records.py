@@ -56,7 +56,7 @@ async def compare_records(
         if place not in found:
             gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} is missing", name))
         elif found[place][1] != digest:
-            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has another text", name))
+            gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has a different text", name))
     for place in found.keys() - wanted.keys():
         gaps.append(Gap(full, "records", found[place][0], found[place][0], f"record {place[1]} is in no segment", name))
     return gaps

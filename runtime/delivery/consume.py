@@ -67,7 +67,7 @@ async def _found(bus: Bus, settler: Settler) -> None:
             if isinstance(error, Misconfigured) and loop.time() > patience:
                 raise
             settler.beat.record_disconnect(error)
-            log.warning("waiting for the bus", consumer=settler.consumer.name, error=str(error))
+            log.warning("waiting for NATS", consumer=settler.consumer.name, error=str(error))
             await either(settler.stop, within=backoff(1))
 
 
@@ -96,5 +96,5 @@ async def _missed(bus: Bus, settler: Settler, error: Transient, misses: int) -> 
         try:
             await _exists(bus, settler.consumer)
         except (Transient, Misconfigured) as why:  # a person mends it: wait, and go on by ourselves
-            log.warning("waiting for the bus", consumer=settler.consumer.name, error=str(why))
+            log.warning("waiting for NATS", consumer=settler.consumer.name, error=str(why))
     await either(settler.stop, within=backoff(misses))

@@ -126,7 +126,7 @@ class Custody:
                 return
             held = await self._held_by_others()
         except (*FAILURES, Transient) as error:
-            log.warning("nothing is handed back, it comes again by itself", error=str(translated(error)))
+            log.warning("crashed worker's messages not released; awaiting redelivery", error=str(translated(error)))
             return
         first, last = info.ack_floor.stream_seq + 1, info.delivered.stream_seq
         left = [sequence for sequence in range(first, min(last, first + RANGE) + 1) if sequence not in held]
@@ -137,7 +137,7 @@ class Custody:
             await self._bus.client.publish(ack, b"-NAK")
         with suppress(*FAILURES):  # an answer says that all of them were dealt with: a pull must not overtake them
             await self._bus.client.request(acks[-1], b"-NAK", timeout=LOOKUP)
-        log.info("handed back what a dead worker held", candidates=len(acks), pending=info.num_ack_pending)
+        log.info("released messages held by a crashed worker", candidates=len(acks), pending=info.num_ack_pending)
 
     async def _held_by_others(self) -> set[int]:
         """Sequences in the records of other instances, living or not: those of the dead are their successors'."""
@@ -170,7 +170,7 @@ class Custody:
         try:
             await self._bus.client.publish(self._subject, codec.encode(event))
         except FAILURES as error:
-            log.warning("what is in hand is not recorded", error=str(error) or type(error).__name__)
+            log.warning("in-flight messages not recorded", error=str(error) or type(error).__name__)
 
     async def suspicion(self, message: Msg) -> Suspect:
         """The record of a message of the stream; an empty one if there is none, or none can be read."""
@@ -201,7 +201,7 @@ class Custody:
         try:
             await self._store(record, attempts=attempts, **({} if attempts else {"witnessed": 0}))
         except Transient as error:
-            log.warning("a suspicion was not taken back", sequence=record.stream_sequence, error=str(error))
+            log.warning("suspected crash not cleared", sequence=record.stream_sequence, error=str(error))
 
     async def testify(self, record: Suspect, error: BaseException) -> None:
         """The attempt ends this process by an error that we can name."""
@@ -210,7 +210,7 @@ class Custody:
         try:
             await self._store(record, witnessed=record.witnessed + 1, error=words, traceback=text)
         except Transient as failure:
-            log.warning("a crash was not recorded", sequence=record.stream_sequence, error=str(failure))
+            log.warning("crash not recorded", sequence=record.stream_sequence, error=str(failure))
 
     def _suspect(self, sequence: int) -> str:
         return subjects.suspect(self._consumer.stream, self._consumer.name, sequence)
@@ -230,5 +230,5 @@ class Custody:
         except NotFoundError:
             return None
         except (*FAILURES, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("a record cannot be read", subject=subject, error=str(translated(error)))
+            log.warning("cannot read record", subject=subject, error=str(translated(error)))
             return None

@@ -72,9 +72,9 @@ async def _retry(
     try:
         await bus.stream.delete_msg(topology.DEADLETTERS.name, sequence)
     except FAILURES as error:
-        raise Declined(f"the work is done, but the letter could not be removed: {error}") from error
+        raise Declined(f"the retry succeeded, but the dead letter could not be removed: {error}") from error
     beat.succeeded(1, f"{consumer.stream}.{consumer.name}")
-    log.info("dead letter done", sequence=sequence, subject=letter.subject)
+    log.info("dead letter retried successfully", sequence=sequence, subject=letter.subject)
 
 
 async def _letter(bus: Bus, stage: Stage, sequence: int) -> DeadLetter:
@@ -82,13 +82,13 @@ async def _letter(bus: Bus, stage: Stage, sequence: int) -> DeadLetter:
         stored = await bus.stream.get_msg(topology.DEADLETTERS.name, sequence, direct=True)
         letter = codec.decode(stored.data or b"")
     except NotFoundError as error:
-        raise Declined("there is no such dead letter (any more)") from error
+        raise Declined("this dead letter does not exist (any more)") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Declined(f"the letter is not understood: {error}") from error
+        raise Declined(f"cannot decode the dead letter: {error}") from error
     except FAILURES as error:
-        raise Declined(f"the letter cannot be read: {error or type(error).__name__}") from error
+        raise Declined(f"cannot read the dead letter: {error or type(error).__name__}") from error
     if not isinstance(letter, DeadLetter) or stored.subject != subjects.deadletter(stage):
-        raise Declined(f"this is no dead letter of the {stage}")
+        raise Declined(f"this is not a dead letter of the {stage}")
     return letter
 
 
@@ -99,13 +99,13 @@ async def _original(bus: Bus, consumer: topology.Consumer, letter: DeadLetter) -
         stored = await bus.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
         event = codec.decode(stored.data or b"")
     except NotFoundError as error:
-        raise Declined(f"the log no longer holds {where} (forgotten?): drop the letter") from error
+        raise Declined(f"{where} is no longer in the log (forgotten?): drop the dead letter") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Declined(f"it failed again: {where} is not understood: {error}") from error
+        raise Declined(f"it failed again: cannot decode {where}: {error}") from error
     except FAILURES as error:
-        raise Declined(f"{where} cannot be read: {error or type(error).__name__}") from error
+        raise Declined(f"cannot read {where}: {error or type(error).__name__}") from error
     if stored.subject != letter.subject:
-        raise Declined(f"the letter does not belong to {where}, which is {stored.subject}")
+        raise Declined(f"the dead letter does not match {where}, whose subject is {stored.subject}")
     if isinstance(event, TranscriptForgotten):
-        raise Declined("a tombstone is never applied by a retry: say `mnemo forget` again")
+        raise Declined("tombstones cannot be retried: run `mnemo forget` again")
     return event

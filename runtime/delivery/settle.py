@@ -153,7 +153,7 @@ class Settler:
                 return await self._attempt(events, record)
             except Transient as error:
                 self.beat.failed_with(error, self.name)
-                log.warning("holding messages", count=len(events), attempt=attempt, error=str(error))
+                log.warning("work failed; holding messages", count=len(events), attempt=attempt, error=str(error))
                 if isinstance(error, TooSlow) and len(events) > 1:
                     raise
                 await either(self.stop, within=backoff(attempt))
@@ -216,4 +216,4 @@ class _Crashes(Permanent):
 
     def __init__(self, record: Suspect) -> None:
         seen = f"; the last error: {record.error}\n{record.traceback}" if record.error else ""
-        super().__init__(f"crashed its worker {record.attempts} times while it alone was in work{seen}")
+        super().__init__(f"crashed its worker {record.attempts} times while it was processed alone{seen}")

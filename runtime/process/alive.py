@@ -45,7 +45,7 @@ def main() -> int:
         return 1
     if age <= STALE_SECONDS:
         return 0
-    sys.stderr.write(f"no sign of life for {age:.0f} s, ending process {pid}\n")
+    sys.stderr.write(f"no sign of life for {age:.0f} s; killing process {pid}\n")
     os.kill(pid, signal.SIGKILL)
     return 1
 

@@ -95,7 +95,7 @@ async def _until_done(body: asyncio.Future[None], stop: asyncio.Event) -> None:
         faulthandler.dump_traceback_later(STOP_SECONDS + CANCEL_SECONDS + 1, exit=True)  # even if the loop is blocked
         await asyncio.wait({body}, timeout=STOP_SECONDS)
     if not body.done():
-        log.warning("still at work when told to stop, cancelling", seconds=STOP_SECONDS)
+        log.warning("still busy after the stop request; cancelling", seconds=STOP_SECONDS)
         body.cancel()
         await asyncio.wait({body}, timeout=CANCEL_SECONDS)
     if body.done() and not body.cancelled():
@@ -122,7 +122,7 @@ async def _parent(pid: int, stop: asyncio.Event) -> None:
     """A service of `mnemo up` does not outlive it."""
     while os.getppid() == pid:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(1.0)
-    log.warning("the parent process is gone, stopping")
+    log.warning("parent process exited; stopping")
     stop.set()
 
 
@@ -131,7 +131,7 @@ async def guard_progress(stuck_seconds: Callable[[], float], limit: float) -> No
     while limit:
         await asyncio.sleep(limit / 8)
         if (stuck := stuck_seconds()) > limit:
-            log.error("work without progress, leaving", seconds=round(stuck))
+            log.error("no progress on work in flight; exiting", seconds=round(stuck))
             faulthandler.dump_traceback()
             os._exit(1)
 

@@ -79,7 +79,7 @@ def _load(settings: Settings) -> Model:
         where = _bundled() if name == DEFAULT_MODEL else name
         transformer = SentenceTransformer(where, device=settings.device or None, backend=settings.backend)
     except MemoryError as error:
-        raise Transient(f"no memory to load model {name}") from error
+        raise Transient(f"not enough memory to load model {name}") from error
     except Exception as error:
         raise Misconfigured(f"model {name} cannot be loaded: {type(error).__name__}: {error}") from error
     return Model(name, transformer, settings.window_tokens)

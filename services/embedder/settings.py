@@ -13,12 +13,12 @@ class Settings(Common, frozen=True, kw_only=True):
     backend: str = "torch"
     """torch, onnx or openvino, as sentence-transformers names them."""
     device: str = ""
-    """cpu, cuda, mps; empty = the best there is."""
+    """cpu, cuda, mps; empty = the best available."""
     threads: int = 0
     """Threads of the model; 0 = one per core."""
     window_tokens: int = 0
-    """Most tokens in one chunk; 0 = the model's own window."""
+    """Maximum tokens in one chunk; 0 = the model's own window."""
     batch_tokens: int = 2048
-    """Most tokens, padding included, in one call of the model."""
+    """Maximum tokens, including padding, in one call of the model."""
     cache_texts: int = 4096
-    """Texts whose vectors are remembered, so that an equal text is not embedded again."""
+    """Number of texts whose vectors are cached, so that an equal text is not embedded again."""

@@ -23,37 +23,37 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: `MNEMO_HEALTH_<FIELD>`, and the common ones."""
 
     bind: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback needs `token` for everything that shows content."""
+    """Address to listen on. Any address except loopback requires `token` for everything that shows content."""
     port: int = 8001
     """Port of the HTTP API."""
     token: str = ""
-    """Bearer token: for content when not bound to loopback, and for every retry of a dead letter."""
+    """Bearer token: required for content when not bound to loopback, and for every retry of a dead letter."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names by which the API may be called, besides those of loopback (against DNS rebinding); `*` = any."""
+    """Host names that the API accepts besides those of loopback (against DNS rebinding); `*` = any."""
     evaluate_seconds: float = 1.0
-    """Time between two judgements, seconds."""
+    """Time between two evaluations, seconds."""
     probe_seconds: float = 2.0
-    """Time between two looks at the bus and at the database, seconds."""
+    """Time between two probes of NATS and of the database, seconds."""
     figures_seconds: float = 10.0
-    """Least time between two counts over the database, seconds; none is made while nothing was written."""
+    """Minimum time between two counts over the database, seconds; skipped while nothing was written."""
     grace_seconds: float = 45.0
-    """After its start, the service calls a stage that it never heard of `unknown` so long, then `unhealthy`."""
+    """How long after its own start a stage never heard from is reported as `unknown`, then as `unhealthy`; seconds."""
     desired: tuple[str, ...] = ()
-    """How many instances should run, as `embedder=4`; a stage that is not named: as many as were seen."""
+    """How many instances should run, for example `embedder=4`; for a stage not listed, as many as were seen."""
     system_url: str = ""
-    """Address of the bus as the user `system`, to ask nats-server whether its store works; empty = not asked."""
+    """Address of NATS as the user `system`, to ask nats-server whether its store works; empty = do not ask."""
     disks: tuple[str, ...] = ()
-    """Folders whose disks are watched, as `nats=/data`, `postgres=/pgdata`."""
+    """Folders whose disk space is monitored, for example `nats=/data`, `postgres=/pgdata`."""
     webhooks: str = ""
-    """Where alerts go, separated by blanks: `slack+https://…`, `discord+https://…`, else JSON. May hold secrets."""
+    """Alert targets, separated by spaces: `slack+https://…`, `discord+https://…`, else JSON. May contain secrets."""
     webhook_from: str = "degraded"
-    """The least status that is an alert: `degraded` or `unhealthy`."""
+    """The least severe status that triggers an alert: `degraded` or `unhealthy`."""
     webhook_seconds: float = 300.0
-    """Least time between two alerts about the same component, seconds; the last state of it is told in the end."""
+    """Minimum time between two alerts about one component, seconds; its last state is sent when that time is over."""
     canary_seconds: float = 0.0
-    """Time between two synthetic transcript lines that must come out as a row with a vector, seconds; 0 = off."""
+    """Time between two synthetic transcript lines, each of which must become a row with a vector, seconds; 0 = off."""
     canary_folder: str = ""
-    """Folder for these lines; `MNEMO_WATCHER_CANARY_FOLDER` names the same."""
+    """Folder for these lines; set `MNEMO_WATCHER_CANARY_FOLDER` to the same folder."""
 
     def __post_init__(self) -> None:
         """Raises Misconfigured for what can be seen without looking anywhere."""
@@ -64,9 +64,9 @@ class Settings(Common, frozen=True, kw_only=True):
             if not least <= value <= most:
                 raise Misconfigured(f"MNEMO_HEALTH_{name.upper()}: {value} is not between {least} and {most}")
         if self.webhook_from not in ("degraded", "unhealthy"):
-            raise Misconfigured("MNEMO_HEALTH_WEBHOOK_FROM: write degraded or unhealthy")
+            raise Misconfigured("MNEMO_HEALTH_WEBHOOK_FROM: use degraded or unhealthy")
         if self.canary_seconds and not self.canary_folder:
-            raise Misconfigured("MNEMO_HEALTH_CANARY_SECONDS: set MNEMO_HEALTH_CANARY_FOLDER too, where lines may go")
+            raise Misconfigured("MNEMO_HEALTH_CANARY_SECONDS: also set MNEMO_HEALTH_CANARY_FOLDER for its lines")
 
     @property
     def open(self) -> bool:
@@ -78,14 +78,14 @@ class Settings(Common, frozen=True, kw_only=True):
         try:
             found = {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
         except ValueError as error:
-            raise Misconfigured(f"MNEMO_HEALTH_DESIRED: {error}; write embedder=4") from error
+            raise Misconfigured(f"MNEMO_HEALTH_DESIRED: {error}; use embedder=4") from error
         if Stage.HEALTH in found or any(count < 0 for count in found.values()):
-            raise Misconfigured("MNEMO_HEALTH_DESIRED: a number of watchers, embedders or writers; write embedder=4")
+            raise Misconfigured("MNEMO_HEALTH_DESIRED: only numbers of watchers, embedders or writers; use embedder=4")
         return found
 
     def folders(self) -> dict[str, str]:
         """`disks` by name. Raises Misconfigured."""
         named = dict(entry.partition("=")[::2] for entry in self.disks)
         if unknown := set(named) - {"nats", "postgres"}:
-            raise Misconfigured(f"MNEMO_HEALTH_DISKS: unknown {', '.join(sorted(unknown))}; write nats=/folder")
+            raise Misconfigured(f"MNEMO_HEALTH_DISKS: unknown {', '.join(sorted(unknown))}; use nats=/folder")
         return named

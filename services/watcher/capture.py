@@ -97,7 +97,7 @@ class Capture:
         self.outbox.drop(transcript)
         source = self.positions.sources.get(transcript, "")
         generation, _ = self.acknowledged.forget(transcript, source)
-        log.info("forgotten", transcript=transcript, generation=generation)
+        log.info("session forgotten", transcript=transcript, generation=generation)
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Looks at every file once; hot ones first, at any time."""
@@ -106,7 +106,7 @@ class Capture:
             self.registry.scan, self.sweeps + 1, self.unreadable, self.clock.now(), self.beat.polled
         )
         for problem in scan.problems:
-            log.warning("folder not listed", problem=problem)
+            log.warning("cannot list folder", problem=problem)
         self.unlistable = scan.problems
         self.unreadable = scan.unreadable  # what is gone is no problem any more
         self.dirty = self.dirty or bool(scan.changed) or scan.files != self._files
@@ -193,7 +193,7 @@ class Capture:
         self.resting.drop(known)
         reason = error.strerror or str(error)
         if known.full not in self.unreadable:
-            log.warning("cannot read, will try again", file=known.name, error=reason)
+            log.warning("cannot read file, will retry", file=known.name, error=reason)
         self.unreadable[known.full] = reason
 
     async def _took(self, known: TrackedFile, result: ReadResult, *, rested: bool) -> None:
@@ -201,7 +201,7 @@ class Capture:
         self.dirty = True
         if result.rewritten:
             self.rewritten += 1
-            log.info("rewritten: a new generation", file=known.name, generation=known.generation)
+            log.info("file rewritten; new generation", file=known.name, generation=known.generation)
         if result.torn:
             self.resting.wait_for(known, rested=rested)
         else:

@@ -110,14 +110,14 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
         try:
             log_ = await catalog.load(nats)
         except Transient as error:
-            log.warning("the log is not compared yet", error=str(error))
+            log.warning("comparison with the log failed; retrying", error=str(error))
             continue
         seen = now
         there, gone = log_.checkpoints, log_.forgotten
         for transcript in gone - capture.positions.forgotten:
             capture.forget(transcript)
         if lost := [n for n, at in acknowledged.items() if n not in gone and at > catalog.reached(there.get(n))]:
-            log.error("the log lost what it had acknowledged", transcripts=len(lost), example=lost[0])
+            log.error("the log lost acknowledged segments", transcripts=len(lost), example=lost[0])
             raise Transient(f"the log lost acknowledged segments of {len(lost)} transcripts: shipping them again")
 
 

@@ -62,7 +62,7 @@ class Notification:
 
     def _tell(self) -> None:
         working = self.settings.notify and self.folders and not self.refused and self.silent < 2
-        silent = "files change and no notification comes" if self.silent >= 2 else ""
+        silent = "files change but no notifications arrive" if self.silent >= 2 else ""
         self.capture.beat.tell(mode="notify" if working else "poll", mode_reason=self.refused or silent)
 
     async def run(self) -> None:
@@ -79,7 +79,7 @@ class Notification:
             except (OSError, RuntimeError) as error:
                 self.refused = str(error)
                 self._tell()
-                log.warning("no file notification, sweeps go on", error=self.refused)
+                log.warning("file notifications unavailable; sweeps continue", error=self.refused)
                 self.again.clear()
             if not self.again.is_set():
                 await either(self.again, self.stop, within=4 * self.settings.sweep_seconds)

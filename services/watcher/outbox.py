@@ -87,8 +87,8 @@ class Outbox:
             except Transient as error:
                 self.beat.failed_with(error)
                 full = isinstance(error, NoSpace)
-                log.warning("log is full, capture pauses" if full else "not stored yet", error=str(error))
-                self.beat.tell(paused=f"{'the log is full' if full else 'the log does not take it'}: {error}")
+                log.warning("log is full; capture paused" if full else "segments not stored yet", error=str(error))
+                self.beat.tell(paused=f"{'the log is full' if full else 'the log does not accept segments'}: {error}")
                 await asyncio.sleep(backoff(attempt))
                 self.beat.set_in_flight(len(batch))
                 attempt += 1
@@ -97,7 +97,7 @@ class Outbox:
                     for pair in batch:
                         await self._publish([pair])
                     return
-                log.error("the log refuses a segment, it goes without its records", error=str(error))
+                log.error("the log rejected a segment; publishing it without its records", error=str(error))
                 messages = [_bare(messages[0], error)]
         self.beat.tell(paused="")
         self.sent += len(batch)

@@ -49,7 +49,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         reparsed = records = 0
         for number, subject in enumerate(names, start=1):
             if stop.is_set():
-                raise Transient("stopped before all was parsed; say it again")
+                raise Transient("stopped before everything was parsed; run the command again")
             made = await _transcript(connection, subject)
             reparsed += len({(event.transcript, event.generation) for event in made})
             records += sum(len(event.records) for event in made)
@@ -73,7 +73,7 @@ async def _subjects(connection: Bus) -> list[str]:
     try:
         info = await connection.stream.stream_info(topology.TRANSCRIPTS.name, subjects_filter=subjects.CHANGED)
     except (nats.errors.Error, APIError, TimeoutError) as error:
-        raise Transient(f"the log cannot be read: {error}") from error
+        raise Transient(f"cannot read the log: {error}") from error
     return sorted(info.state.subjects or {})
 
 
@@ -106,7 +106,7 @@ async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
             try:
                 yield codec.decode(message.data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                log.warning("message not understood", subject=message.subject)
+                log.warning("cannot decode message", subject=message.subject)
 
 
 def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
@@ -148,7 +148,7 @@ def _chain(segments: list[TranscriptChanged]) -> Iterator[bytes]:
         if segment.end <= end:
             continue
         if segment.start > end:
-            log.warning("bytes are missing in the log", transcript=segment.transcript, start=end, end=segment.start)
+            log.warning("bytes missing from the log", transcript=segment.transcript, start=end, end=segment.start)
             return
         size = segment.end - segment.start
         yield zstandard.decompress(segment.data, max_output_size=size)[end - segment.start :]

@@ -20,15 +20,15 @@ class Settings(Common, frozen=True, kw_only=True):
     include: tuple[str, ...] = ()
     """Globs of the projects to capture, separated by the path separator; empty = all."""
     exclude: tuple[str, ...] = ()
-    """Globs of projects that are not captured; stronger than `include`."""
+    """Globs of the projects not to capture; takes precedence over `include`."""
     sweep_seconds: float = 15.0
-    """Time between two looks at every file, seconds: the truth behind all notifications."""
+    """Time between two scans of every file, seconds. Sweeps are authoritative; notifications are only hints."""
     settle_seconds: float = 2.0
-    """A last line without newline is shipped when the file has rested so long, seconds."""
+    """How long a file must be unchanged before a last line without newline is published, seconds."""
     segment_bytes: int = 512 * 1024
-    """Most transcript bytes in one segment."""
+    """Maximum transcript bytes in one segment."""
     notify: bool = True
-    """Wake up by file notification; false = sweeps only (network mounts)."""
+    """Wake up on file notifications; false = sweeps only (network mounts)."""
 
     canary_folder: str = ""
     """Folder of the health service's synthetic lines (docs/status.md); empty = none."""

@@ -164,7 +164,7 @@ def _translated(late: type[Transient]) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
-        raise Permanent(f"PostgreSQL refuses the rows: {_words(error)}") from error
+        raise Permanent(f"PostgreSQL rejects the rows: {_words(error)}") from error
     except (asyncpg.QueryCanceledError, TimeoutError) as error:
         raise late(f"PostgreSQL: {_words(error) or 'no answer in time'}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

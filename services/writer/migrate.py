@@ -75,9 +75,9 @@ async def _apply(connection: asyncpg.Connection, name: str, text: str) -> None:
     if applied is None:
         await connection.execute(text)
         await connection.execute("insert into migrations (name, sha256) values ($1, $2)", name, digest)
-        log.info("schema changed", file=name)
+        log.info("schema file applied", file=name)
     elif applied != digest:
-        raise Misconfigured(f"{name} was applied with other content; schema files are never edited, add a new one")
+        raise Misconfigured(f"{name} was applied with different content; never edit a schema file, add a new one")
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ class Replay:
         except REFUSALS as error:
             if len(batch) == 1:
                 self.skipped += 1
-                log.warning("left out", error=str(error))
+                log.warning("database rejected a message; skipped", error=str(error))
                 return
             for event in batch:
                 await self._store([event])

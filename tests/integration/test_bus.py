@@ -85,7 +85,7 @@ async def test_services_may_not_purge(nats: Nats) -> None:
 
 
 async def test_wrong_credentials_are_a_matter_for_a_person(nats: Nats) -> None:
-    with pytest.raises(Misconfigured, match="refuses"):
+    with pytest.raises(Misconfigured, match="rejected"):
         async with bus.connect(f"nats://writer:wrong@127.0.0.1:{nats.port}", "test"):
             pass
 

@@ -132,10 +132,10 @@ async def test_a_retry_does_what_the_log_holds_and_nothing_else(nats: Nats, oper
     changed, forgotten = subjects.changed("s", "t"), subjects.forgotten("s", "t")
     cases = [
         (Stage.WRITER, {"stream_sequence": 1, "subject": forgotten}, "tombstone"),
-        (Stage.WRITER, {"stream_sequence": 1, "subject": changed}, "does not belong"),
-        (Stage.WRITER, {"stream_sequence": 99, "subject": changed}, "no longer holds"),
+        (Stage.WRITER, {"stream_sequence": 1, "subject": changed}, "does not match"),
+        (Stage.WRITER, {"stream_sequence": 99, "subject": changed}, "no longer in the log"),
         (Stage.WRITER, {"stream_sequence": 2, "subject": changed, "stream": "HEALTH"}, "does not read"),
-        (Stage.EMBEDDER, {"stream_sequence": 2, "subject": changed}, "no dead letter of the writer"),
+        (Stage.EMBEDDER, {"stream_sequence": 2, "subject": changed}, "not a dead letter of the writer"),
     ]
     beat = Beat(Stage.WRITER, "test", 5.0, SystemClock())
     works = {topology.WRITER_TRANSCRIPTS: do}

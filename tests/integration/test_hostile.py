@@ -95,7 +95,7 @@ async def test_a_segment_that_the_log_refuses_goes_without_its_records(transcrip
     class Log(MemoryLog):
         async def publish_all(self, messages: Any) -> None:
             if any(len(message.payload) > 3000 for message in messages):
-                raise Permanent("larger than the server's max_payload")
+                raise Permanent("message exceeds the server's max_payload")
             await super().publish_all(messages)
 
     (transcripts / "large.jsonl").write_bytes(jsonl(prompt("y" * 5000)))

@@ -78,7 +78,7 @@ async def test_a_lost_database_is_named_at_once_and_forgiven_later(folder: Path)
         for process in frozen:
             process.suspend()
         try:
-            await eventually(lambda: status(503, "the database does not take rows"))
+            await eventually(lambda: status(503, "the database does not accept rows"))
         finally:
             for process in frozen:
                 process.resume()

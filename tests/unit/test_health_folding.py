@@ -74,11 +74,11 @@ def test_the_number_of_instances_is_bounded_and_told(world: World) -> None:
         world.beat(Stage.EMBEDDER, instance=f"e{number}")
     assert len(world.observer.instances.of[Stage.EMBEDDER]) == MOST_INSTANCES
     issues = world.step().issues
-    assert f"embedder: more than {MOST_INSTANCES} instances beat, the others are not followed" in issues
+    assert f"embedder: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked" in issues
     world.steps(130)  # those are gone
     world.beat(Stage.EMBEDDER, instance="another")
     assert "another" in world.observer.instances.of[Stage.EMBEDDER]
-    assert not any("are not followed" in issue for issue in world.step().issues)
+    assert not any("are not tracked" in issue for issue in world.step().issues)
 
 
 def test_clocks_of_other_machines_do_not_matter() -> None:

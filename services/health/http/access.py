@@ -27,17 +27,17 @@ class Access:
         self._token = settings.token.encode()
         self._hint = "send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`"
         if not settings.token:
-            self._hint = "the service has no token, set MNEMO_HEALTH_TOKEN"
+            self._hint = "the service has no token; set MNEMO_HEALTH_TOKEN"
 
     def to_content(self, request: AnyRequest) -> None:
         """Reading what people wrote. Raises NotAuthorizedException."""
         if not self._open and not self._has_token(request):
-            raise NotAuthorizedException(f"this shows content: {self._hint}")
+            raise NotAuthorizedException(f"access to content requires the token: {self._hint}")
 
     def to_change(self, request: AnyRequest, what: str) -> None:
         """Changing something, which needs the token on loopback too. Raises NotAuthorizedException."""
         if not self._has_token(request):
-            raise NotAuthorizedException(f"a {what} needs the token: {self._hint}")
+            raise NotAuthorizedException(f"a {what} requires the token: {self._hint}")
 
     def _has_token(self, request: AnyRequest) -> bool:
         sent = bearer(request.headers.get("authorization", ""))
@@ -59,7 +59,7 @@ def guards(settings: Settings) -> list[Callable[[ASGIApp], ASGIApp]]:
 
 def only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
     """Refuses requests under other names: a page that had its name rebound to this address reads nothing."""
-    problem = Problem(400, "Bad Request", "this name is not served; see MNEMO_HEALTH_ALLOWED_HOSTS")
+    problem = Problem(400, "Bad Request", "host name not allowed; see MNEMO_HEALTH_ALLOWED_HOSTS")
     body = msgspec.json.encode(problem)
 
     def around(app: ASGIApp) -> ASGIApp:

@@ -86,7 +86,7 @@ def refused(error: HTTPException) -> ProblemDetailsException:
 def failed(error: Exception) -> ProblemDetailsException:
     """A bug: the log gets the traceback, the client a generic 500."""
     log.exception("request failed", error)
-    return _problem(500, "a fault of this service; see its log", {})
+    return _problem(500, "internal error; see the log of the health service", {})
 
 
 def _problem(status: int, detail: str, headers: dict[str, str]) -> ProblemDetailsException:

@@ -31,7 +31,7 @@ class SnapshotCache:
     def current(self) -> Snapshot:
         """Raises ServiceUnavailableException before the first judgement."""
         if self.snapshot is None:
-            raise ServiceUnavailableException("starting: nothing is known yet, ask again in a few seconds")
+            raise ServiceUnavailableException("starting: no data yet; retry in a few seconds")
         return self.snapshot
 
     def answer(self, name: str, make: Callable[[Snapshot], msgspec.Struct | bytes]) -> bytes:

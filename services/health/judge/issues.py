@@ -38,9 +38,9 @@ def issues(
         for name, one in window.alive.items():
             found += [f"{stage} {name}: {words}" for words in _of(one)]
         if now - crowded.get(stage, float("-inf")) < AGE_DEGRADED:
-            found.append(f"{stage}: more than {MOST_INSTANCES} instances beat, the others are not followed")
+            found.append(f"{stage}: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked")
     if letters := bus.messages(topology.DEADLETTERS.name):
-        found.append(f"dead letters kept: {letters}, see `mnemo deadletters`")
+        found.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
     told = list(dict.fromkeys(found))
     return told if len(told) <= MOST else [*told[:MOST], f"and {len(told) - MOST} more"]
 
@@ -49,7 +49,7 @@ def _of(one: Instance) -> list[str]:
     """What one instance has to tell."""
     found, told = [], one.watcher
     if told.paused:
-        found.append(f"capture is paused, {told.paused}")
+        found.append(f"capture is paused: {told.paused}")
     if told.unreadable_files:
         found.append(f"{told.unreadable_files} files cannot be read: {told.unreadable}")
     if told.unlistable_folders:
@@ -57,5 +57,5 @@ def _of(one: Instance) -> list[str]:
     if told.damaged_lines:
         found.append(f"{told.damaged_lines} damaged lines archived since start (no action needed)")
     if abs(one.clock_off) > CLOCK_SECONDS:
-        found.append(f"its clock is {one.clock_off:+.0f} s off ours")
+        found.append(f"its clock is {one.clock_off:+.0f} s off the health service's")
     return found

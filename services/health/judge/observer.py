@@ -113,7 +113,7 @@ class Observer:
             earlier = before.consumers.get(name)
             created, self.created[name] = self.created.get(name, state.created), state.created
             if created != state.created:
-                cause = f"consumer {consumer} of {stream} was recreated and reads it from the start"
+                cause = f"consumer {consumer} of {stream} was recreated and rereads the stream from the start"
                 self.recreated[name] = (now, cause)
             if earlier is None or created != state.created:
                 continue
@@ -122,7 +122,7 @@ class Observer:
             first = bus.streams[stream].first if stream in bus.streams else 0
             lost = min(first - 1 - earlier.ack_floor, earlier.lag.total)
             if lost > 0 and now - self.forgotten_at > FORGOTTEN_SECONDS:
-                self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} had processed them")
+                self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} processed them")
 
     def database(self, error: str, wall: float) -> None:
         """One look at the database."""
@@ -221,7 +221,7 @@ class Observer:
     def bus_fault(self) -> str:
         """Why nothing can be known of the stages; "" if the bus answers and works."""
         fault = self.bus_error or self._late(self.bus_at, self.bus_error)
-        return fault or (f"nats-server cannot work: {self.store_error}" if self.store_error else "")
+        return fault or (f"nats-server reports a fault: {self.store_error}" if self.store_error else "")
 
     @property
     def database_fault(self) -> str:
@@ -230,7 +230,7 @@ class Observer:
 
     def _late(self, at: float, error: str) -> str:
         late = self.clock.now - at > STALE_SECONDS and error != NOT_ASKED
-        return f"the last look is {self.clock.now - at:.0f} s old" if late else ""
+        return f"the last check is {self.clock.now - at:.0f} s old" if late else ""
 
     def dead_letters_of(self, stage: Stage) -> tuple[int, int]:
         """Dead letters of a stage that are kept, and those of the last ten minutes."""

@@ -39,7 +39,7 @@ def targets(text: str) -> list[Target]:
         except (ValueError, httpx.InvalidURL):
             good = None
         if not good or not parts.hostname:
-            words = f"MNEMO_HEALTH_WEBHOOKS: entry {number} is no http(s) URL"
-            raise Misconfigured(f"{words}; write slack+https://…, with blanks between several")
+            words = f"MNEMO_HEALTH_WEBHOOKS: entry {number} is not an http(s) URL"
+            raise Misconfigured(f"{words}; use slack+https://…, separated by spaces")
         found.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
     return found

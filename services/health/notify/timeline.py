@@ -59,7 +59,7 @@ class Timeline:
                         await bus.publish(_message(untold[0]))
                         untold.popleft()
                 except (Permanent, Transient) as error:
-                    log.warning("what happened is not stored yet", error=str(error))
+                    log.warning("timeline event not stored yet; retrying", error=str(error))
 
 
 async def past(bus: Bus, last: int) -> tuple[list[HealthChanged], list[AlertDelivered]]:
@@ -70,7 +70,7 @@ async def past(bus: Bus, last: int) -> tuple[list[HealthChanged], list[AlertDeli
         try:
             event = codec.decode(stored.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("status change not understood", sequence=stored.sequence, error=str(error))
+            log.warning("cannot decode status change", sequence=stored.sequence, error=str(error))
             continue
         if isinstance(event, HealthChanged):
             changes.append(event)

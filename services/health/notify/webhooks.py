@@ -101,7 +101,7 @@ class Sender:
             pause = min(LONGEST_SECONDS, self.backoff * 2**attempt)
             await asyncio.sleep(max(min(wait, LONGEST_SECONDS), pause * random.uniform(0.8, 1.2)))
         self.dropped += 1
-        log.error("alert given up", to=self.target.name, component=alert.component, status=alert.status)
+        log.error("alert dropped", to=self.target.name, component=alert.component, status=alert.status)
 
     async def _try(self, client: httpx.AsyncClient, alert: Alert, content: bytes) -> tuple[str, float]:
         """Why it was not taken ("" if it was), and how long the receiver wants us to wait."""
@@ -130,7 +130,7 @@ def _refusal(text: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     if isinstance(told, dict) and (told.get("ok") is False or told.get("success") is False):
-        return f"answered 200 and refused: {str(told.get('error', ''))[:100]}"
+        return f"answered 200 but rejected the alert: {str(told.get('error', ''))[:100]}"
     return ""
 
 

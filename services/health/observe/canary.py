@@ -62,7 +62,7 @@ class CanaryProbe:
                 )
         except FAILURES as error:
             if isinstance(error, OSError) and error.filename:
-                state = msgspec.structs.replace(state, error=f"the line cannot be written: {error}")
+                state = msgspec.structs.replace(state, error=f"cannot write the canary line: {error}")
         self.observer.canary = state
 
     async def _sent(self, wall: float) -> None:
@@ -72,7 +72,7 @@ class CanaryProbe:
             self._writing = asyncio.create_task(asyncio.to_thread(self._send, wall))
         done, _ = await asyncio.wait((self._writing,), timeout=WRITE_SECONDS)
         if not done:
-            raise OSError(errno.ETIMEDOUT, f"no end of it within {WRITE_SECONDS:.0f} s", str(self.folder))
+            raise OSError(errno.ETIMEDOUT, f"not finished within {WRITE_SECONDS:.0f} s", str(self.folder))
         await self._writing
 
     def _send(self, wall: float) -> None:

@@ -87,7 +87,7 @@ class DeadLetterReader:
 
     async def _retry(self, bus: Bus, letter: KeptLetter) -> None:
         error = await _retried(bus, letter.sequence, Stage(letter.stage))
-        log.info("retry of a dead letter", sequence=letter.sequence, error=error)
+        log.info("dead letter retry finished", sequence=letter.sequence, error=error)
         if error and letter.sequence in self.observer.dead_letters:
             self.observer.dead_letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
         elif not error:
@@ -110,9 +110,9 @@ async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:
         answer = await bus.client.request(subjects.retry(stage), codec.encode(Retry(sequence)), timeout=RETRY_TIMEOUT)
         return msgspec.json.decode(answer.data, type=RetryReply).error
     except nats.errors.NoRespondersError:
-        return f"no {stage} runs that could try it"
+        return f"no {stage} is running to retry it"
     except (nats.errors.Error, APIError, TimeoutError, OSError, msgspec.DecodeError) as error:
-        return f"no answer of the {stage}: {error or type(error).__name__}"
+        return f"no answer from the {stage}: {error or type(error).__name__}"
 
 
 def newest(state: StreamState, gone: Set[int], most: int) -> set[int]:
@@ -126,9 +126,9 @@ def _letter(stored: Stored) -> KeptLetter:
     try:
         event = codec.decode(stored.payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        event, why = None, f"not understood: {error}"
+        event, why = None, f"cannot be decoded: {error}"
     else:
-        why = f"this is no dead letter: {type(event).__name__}"
+        why = f"this is not a dead letter: {type(event).__name__}"
     if not isinstance(event, DeadLetter):
         text = stored.payload[:TEXT_CHARS].decode("utf-8", "replace")
         facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)

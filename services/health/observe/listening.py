@@ -129,7 +129,7 @@ class Listening:
         try:
             event = codec.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("heartbeat not understood", subject=subject[:200], error=str(error)[:200])
+            log.warning("cannot decode heartbeat", subject=subject[:200], error=str(error)[:200])
             return
         if not isinstance(event, Heartbeat) or event.boot_id == self.beat.boot_id:
             return
@@ -157,7 +157,7 @@ class Listening:
         try:
             await self._restore_streams(nats, BusState())
         except Transient as error:
-            log.warning("heartbeats are not stored", error=str(error))
+            log.warning("heartbeat stream not restored", error=str(error))
         return await probe.bus_state(nats, self.clock.now())
 
     async def _details(self, nats: Bus) -> None:

@@ -32,7 +32,7 @@ class StateStore:
         except NotFoundError:
             return HealthState()
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("state not understood, starting without it", error=str(error))
+            log.warning("cannot decode the saved state; starting without it", error=str(error))
             return HealthState()
         except (APIError, nats.errors.Error, TimeoutError, OSError) as error:
             raise Transient(f"state cannot be read: {error or type(error).__name__}") from error

@@ -58,14 +58,14 @@ async def database_error(store: Store) -> str:
     except Exception as error:  # whatever it answers, it is not what a database answers
         return words(error)
     if row["in_recovery"]:
-        return "it is a standby in recovery, and read-only"
+        return "it is a read-only standby in recovery"
     return "it is read-only (default_transaction_read_only)" if row["read_only"] else ""
 
 
 def words(error: BaseException) -> str:
     """An exception for people."""
     if not isinstance(error, FAILURES):
-        return f"no sense in its answer or address ({type(error).__name__})"  # the text may hold a part of the address
+        return f"invalid answer or address ({type(error).__name__})"  # the text may hold a part of the address
     return str(error) or f"no answer in time ({type(error).__name__})"
 
 

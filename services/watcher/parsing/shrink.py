@@ -38,7 +38,6 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                 out += data[at:stop]
                 at, inside, kept = stop, quote >= 0, 0
                 continue
-            # A string ends at the next quote that no backslash hides; both are looked for, never decoded.
             found = _SPECIAL.search(data, at)
             stop = found.start() if found else len(data)
             if kept < keep and stop > at:
@@ -49,8 +48,7 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                     rest = data[at + len(run) :]  # the character goes on in the next piece
                     kept += len(run)
                     break
-                # Once something of the string is left out, nothing of it may follow: no hole in the middle.
-                kept = keep if len(run) < stop - at else kept + len(run)
+                kept = keep if len(run) < stop - at else kept + len(run)  # no hole in the middle of a string
             at = stop
             if found is None:
                 break

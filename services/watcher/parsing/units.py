@@ -87,7 +87,7 @@ def _line(line: bytes, offset: int, origin: FileOrigin, state: State) -> tuple[l
         try:
             records, name = origin.format.records(obj, NAMELESS, offset + at, origin.file, state)
         except Exception as error:  # a hostile line must cost its records, never its bytes or other files
-            log.error("a line was not understood", source=origin.format.name, error=f"{type(error).__name__}: {error}")
+            log.error("parser failed on a line", source=origin.format.name, error=f"{type(error).__name__}: {error}")
             records, name = [], "damaged:parser_failed"
         named.append(name)
         if any(record.id == NAMELESS for record in records):

@@ -52,7 +52,7 @@ UNHEALTHY = http.Health(
     AT,
     http.Daemon(2.1, 12.0, METRICS),
     ["database: no answer in time (TimeoutError)"],
-    "writer: the database does not take rows: no answer in time (TimeoutError)",
+    "writer: the database does not accept rows: no answer in time (TimeoutError)",
     AT,
     FINE,
     http.Reachable("unreachable", "no answer in time (TimeoutError)"),
@@ -98,7 +98,7 @@ CONVERSATION = archive.FullConversation(
     None,
 )
 CHANGE = http.Change(
-    "writer", "healthy", "unhealthy", Reason.DATABASE_UNREACHABLE, "the database does not take rows", AT, 3600.0, 0
+    "writer", "healthy", "unhealthy", Reason.DATABASE_UNREACHABLE, "the database does not accept rows", AT, 3600.0, 0
 )
 TIMELINE = archive.Timeline(
     7,
@@ -110,7 +110,7 @@ TIMELINE = archive.Timeline(
             "healthy",
             "unhealthy",
             Reason.DATABASE_UNREACHABLE,
-            "the database does not take rows",
+            "the database does not accept rows",
             AT,
             3600.0,
             0,

@@ -40,7 +40,7 @@ class _Collector(Collector):
     def collect(self) -> Iterator[Metric]:
         snapshot = self.snapshot
         yield InfoMetricFamily(f"{PREFIX}build", "Version of the health service.", {"version": self.version})
-        yield gauge("snapshot_timestamp_seconds", "Unix time of the judgement that these metrics show.", snapshot.at)
+        yield gauge("snapshot_timestamp_seconds", "Unix time of the evaluation that these metrics show.", snapshot.at)
         yield from statuses.statuses(snapshot)
         yield from statuses.former_names(snapshot)
         yield from stages.stages(snapshot)

@@ -35,11 +35,11 @@ def canary(snapshot: Snapshot) -> Iterator[Metric]:
     yield gauge("canary_fault", "1 if a synthetic line cannot be written.", float(bool(state.error)))
     yield gauge("canary_period_seconds", "Time between two synthetic lines; 0 = off.", state.period)
     waiting = max(0.0, snapshot.now - state.waiting_since) if state.waiting_since else 0.0
-    yield gauge("canary_waiting_seconds", "For how long a line has been under way.", waiting)
-    yield gauge("canary_last_seconds", "From the line on disk to its vector, the last time.", state.last_seconds)
+    yield gauge("canary_waiting_seconds", "Seconds that a synthetic line has been pending.", waiting)
+    yield gauge("canary_last_seconds", "Seconds from disk to vector of the last line that arrived.", state.last_seconds)
     for name in ("sent", "arrived", "lost"):
         rows: list[Row] = [((), float(getattr(state, name)))]
-        yield counters(f"canary_{name}", f"Synthetic lines {name} since the health service began.", (), rows)
+        yield counters(f"canary_{name}", f"Synthetic lines {name} since the health service started.", (), rows)
 
 
 def webhooks(figures: Sequence[WebhookFigures]) -> Iterator[Metric]:
@@ -47,10 +47,10 @@ def webhooks(figures: Sequence[WebhookFigures]) -> Iterator[Metric]:
     keys = [(figure.name, str(number)) for number, figure in enumerate(figures)]
     for name, words in (
         ("delivered", "Alerts delivered."),
-        ("failed", "Tries to deliver an alert that failed."),
-        ("dropped", "Alerts given up."),
+        ("failed", "Failed attempts to deliver an alert."),
+        ("dropped", "Alerts dropped."),
     ):
         rows = [(key, float(getattr(f, name))) for key, f in zip(keys, figures, strict=True)]
         yield counters(f"webhook_{name}", words, labels, rows)
     rows = [(key, float(f.waiting)) for key, f in zip(keys, figures, strict=True)]
-    yield gauges("webhook_waiting", "Alerts that wait to be delivered.", labels, rows)
+    yield gauges("webhook_waiting", "Alerts waiting to be delivered.", labels, rows)

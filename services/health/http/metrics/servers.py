@@ -14,15 +14,15 @@ from services.health.judge.snapshot import NOT_ASKED, Snapshot
 
 def bus(snapshot: Snapshot) -> Iterator[Metric]:
     for name, words, error in (
-        ("bus_up", "1 if NATS answered at the last look; absent before the first.", snapshot.bus_error),
-        ("database_up", "1 if PostgreSQL takes rows; absent before the first look.", snapshot.database_error),
+        ("bus_up", "1 if NATS answered at the last check; absent before the first check.", snapshot.bus_error),
+        ("database_up", "1 if PostgreSQL accepts rows; absent before the first check.", snapshot.database_error),
     ):
         yield gauges(name, words, (), [] if error == NOT_ASKED else [((), float(not error))])
     streams = snapshot.bus.streams
     for name, words in (
         ("messages", "Messages in the stream."),
         ("bytes", "Bytes in the stream."),
-        ("max_bytes", "Bound of the bytes in the stream; -1 = none."),
+        ("max_bytes", "Size limit of the stream in bytes; -1 = none."),
     ):
         rows = [((stream,), float(getattr(state, name))) for stream, state in streams.items()]
         yield gauges(f"stream_{name}", words, ("stream",), rows)
@@ -34,13 +34,13 @@ def bus(snapshot: Snapshot) -> Iterator[Metric]:
     rows_ = [(k, float(c.lag.ack_pending)) for k, c in known]
     yield gauges("consumer_ack_pending", "Messages delivered and not acknowledged.", labels, rows_)
     rows_ = [(k, float(c.redelivered)) for k, c in known]
-    yield gauges("consumer_redelivered", "Messages in hand that were delivered before.", labels, rows_)
+    yield gauges("consumer_redelivered", "Messages in flight that were redelivered.", labels, rows_)
     wrong = [((f"{c.stream}", c.name), float(f"{c.stream}.{c.name}" in snapshot.bus.wrong)) for c in topology.CONSUMERS]
     yield gauges("consumer_wrong", "1 if the consumer is missing, paused or changed.", labels, wrong)
     free = [((name,), float(value)) for name, value in snapshot.disks.items()]
     yield gauges("disk_free_bytes", "Free bytes on the disk of a server.", ("disk",), free)
     kept = float(snapshot.bus.messages(topology.DEADLETTERS.name))
-    yield gauge("dead_letters_kept", "Dead letters in their stream, of all stages.", kept)
+    yield gauge("dead_letters_kept", "Dead letters of all stages in the stream.", kept)
 
 
 STEPS = {
@@ -69,9 +69,9 @@ def ledger(snapshot: Snapshot) -> Iterator[Metric]:
         for gap, value in account.gaps.items()
         if gap.endswith("_bytes")
     ]
-    yield gauges("ledger_gap_bytes", "Bytes that a step still lacks.", ("source", "gap"), gaps)
+    yield gauges("ledger_gap_bytes", "Bytes still missing at a step.", ("source", "gap"), gaps)
     missing = [
         ((source,), float(account.gaps.get("unembedded_texts", 0))) for source, account in ledger.sources.items()
     ]
     yield gauges("ledger_gap_texts", "Texts that have no vector yet.", ("source",), missing)
-    yield gauge("ledger_balanced", "1 if it is known that there is no gap.", float(ledger.balanced is True))
+    yield gauge("ledger_balanced", "1 if the ledger is known to have no gap.", float(ledger.balanced is True))

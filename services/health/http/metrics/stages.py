@@ -33,23 +33,23 @@ def _heartbeats(windows: Windows, now: float) -> Iterator[Metric]:
     """Who beats, and how often they failed."""
     yield _each(
         "consecutive_failures",
-        "Failures since the last success, of the worst instance, over restarts.",
+        "Consecutive failures of the worst instance, across restarts.",
         {s: w.failures for s, w in windows.items()},
     )
     yield _each(
         "heartbeat_age_seconds",
-        "Seconds since the last heartbeat of the instance that was heard last.",
+        "Seconds since the last heartbeat of any instance.",
         {s: w.age(now) for s, w in windows.items()},
     )
-    yield _each("instances", "Instances that did not say goodbye.", {s: len(w.alive) for s, w in windows.items()})
+    yield _each("instances", "Instances without a clean stop.", {s: len(w.alive) for s, w in windows.items()})
     yield _each(
         "instances_desired",
-        "Instances that should run, by setting; 0 = no setting.",
+        "Expected instances, by setting; 0 = not set.",
         {s: w.desired for s, w in windows.items()},
     )
     yield _each(
         "goodbye_age_seconds",
-        "Seconds since the last instance that stopped said so.",
+        "Seconds since the last clean stop of an instance.",
         {s: now - w.goodbye() if w.goodbye() else None for s, w in windows.items()},
     )
 
@@ -57,7 +57,7 @@ def _heartbeats(windows: Windows, now: float) -> Iterator[Metric]:
 def _lag(windows: Windows, now: float) -> Iterator[Metric]:
     """The work that waits."""
     yield _each("lag_pending", "Work not delivered yet; messages, for the watcher bytes.", _of(windows, "pending"))
-    yield _each("lag_ack_pending", "Work in hand; messages.", _of(windows, "ack_pending"))
+    yield _each("lag_ack_pending", "Messages in flight.", _of(windows, "ack_pending"))
     yield _each("lag_age_seconds", "Age of the oldest waiting work.", {s: w.lag_age(now) for s, w in windows.items()})
     yield _each(
         "lag_drain_per_second",
@@ -66,17 +66,17 @@ def _lag(windows: Windows, now: float) -> Iterator[Metric]:
     )
     yield _each(
         "lag_eta_seconds",
-        "Seconds until the lag is gone at this pace; absent while it does not shrink.",
+        "Seconds until the backlog is processed at this rate; absent while it does not shrink.",
         {s: eta(w) for s, w in windows.items()},
     )
     yield _each(
         "throughput_per_second",
-        "Finished pieces of work per second over two minutes.",
+        "Work items finished per second over two minutes.",
         {s: throughput(w.samples) for s, w in windows.items()},
     )
     yield _each(
         "stalled_seconds",
-        "For how long work has waited and nothing was finished.",
+        "Seconds that work has waited without any being finished.",
         {s: stalled_seconds(w, now) for s, w in windows.items()},
     )
     yield _each("busy", "1 while work waits, or a watcher captured up to its last heartbeat.", _flag(windows, "busy"))
@@ -87,17 +87,17 @@ def _lag(windows: Windows, now: float) -> Iterator[Metric]:
     )
     yield _each(
         "lag_not_less",
-        "1 if no less waits than ten minutes ago, by the least of each minute.",
+        "1 if the backlog is no smaller than ten minutes ago, by the minimum of each minute.",
         {s: float(not_less(w)) for s, w in windows.items()},
     )
     yield _each(
         "saturated_seconds",
-        "For how long all that may be in hand has been in hand.",
+        "Seconds at the limit of messages in flight.",
         {s: saturated_seconds(w, now) for s, w in windows.items()},
     )
     yield _each(
         "grace_left_seconds",
-        "For how long a stage that was never heard is still unknown.",
+        "Remaining seconds in which a stage without a heartbeat is unknown.",
         {s: max(0.0, w.started + w.grace - now) for s, w in windows.items()},
     )
 
@@ -105,19 +105,19 @@ def _lag(windows: Windows, now: float) -> Iterator[Metric]:
 def _storage(windows: Windows, now: float) -> Iterator[Metric]:
     """Streams, dead letters, disks."""
     yield _each("topology_drift", "1 if a stream or consumer of the stage is wrong.", _flag(windows, "topology_error"))
-    yield _each("evicted", "1 if messages left a stream before the stage had done them.", _flag(windows, "evicted"))
-    yield _each("consumer_recreated", "1 if a consumer was made anew a short while ago.", _flag(windows, "recreated"))
-    yield _each("dead_letters", "Messages given up, of the newest 200.", _field(windows, "dead_letters"))
-    yield _each("dead_letters_recent", "Given up in the last ten minutes.", _field(windows, "dead_letters_recent"))
-    yield _each("ack_pending_limit", "What may be in hand at most.", _field(windows, "ack_limit"))
+    yield _each("evicted", "1 if messages were evicted before the stage processed them.", _flag(windows, "evicted"))
+    yield _each("consumer_recreated", "1 if a consumer was recreated recently.", _flag(windows, "recreated"))
+    yield _each("dead_letters", "Dead letters among the newest 200.", _field(windows, "dead_letters"))
+    yield _each("dead_letters_recent", "Dead-lettered in the last ten minutes.", _field(windows, "dead_letters_recent"))
+    yield _each("ack_pending_limit", "Maximum number of messages in flight.", _field(windows, "ack_limit"))
     yield _each(
         "stream_fullness_ratio",
-        "Part of the bound that the stream which the stage writes to has reached.",
+        "Size of the stream that the stage writes to, as a fraction of its limit.",
         {s: w.storage.fullness for s, w in windows.items()},
     )
     yield _each(
         "stage_disk_free_bytes",
-        "Free bytes on the disk below what the stage writes to.",
+        "Free bytes on the disk that the stage writes to.",
         {s: w.storage.disk_free_bytes if w.storage.disk_known else None for s, w in windows.items()},
     )
 
@@ -126,17 +126,17 @@ def _watchers(snapshot: Snapshot) -> Iterator[Metric]:
     """What only watchers tell."""
     windows = snapshot.windows
     importing = any(w.importing for w in windows.values())
-    yield gauge("importing", "1 while the watcher has, or had a short while ago, a large backlog.", float(importing))
+    yield gauge("importing", "1 while the watcher has, or recently had, a large backlog.", float(importing))
     told = bodies.watchers(snapshot)
     for name, help_, value in (
         ("unreadable_files", "Transcripts that exist and cannot be read.", told.unreadable_files),
         ("unlistable_folders", "Folders with transcripts that cannot be listed.", told.unlistable_folders),
-        ("damaged_lines", "Damaged lines that were archived since the watcher began.", told.damaged_lines),
+        ("damaged_lines", "Damaged lines archived since the watcher started.", told.damaged_lines),
     ):  # absent while no watcher tells it
         yield gauges(name, help_, (), [] if value is None else [((), float(value))])
     watchers = sorted(snapshot.windows[Stage.WATCHER].alive.items())
     paused = [((name,), float(bool(one.watcher.paused))) for name, one in watchers]
-    yield gauges("capture_paused", "1 while the log takes nothing and capture waits.", ("process",), paused)
+    yield gauges("capture_paused", "1 while the log accepts nothing and capture is paused.", ("process",), paused)
 
 
 def _of(windows: Mapping[str, StageWindow], name: str) -> dict[str, float]:

@@ -16,13 +16,13 @@ def statuses(snapshot: Snapshot) -> Iterator[Metric]:
     shown = {name: component.verdict for name, component in snapshot.components.items()}
     rows = [((name, status), float(v.status is status)) for name, v in shown.items() for status in Status]
     rows += [(("overall", status), float(snapshot.status is status)) for status in Status]
-    yield gauges("status", "1 for the status that the component has.", ("component", "status"), rows)
+    yield gauges("status", "1 for the current status of the component.", ("component", "status"), rows)
     reasons = [((name, v.reason), 1.0) for name, v in shown.items()]
-    help_ = "1 for the code of the rule that gave the status; docs/status.md."
+    help_ = "1 for the reason code of the current status; see docs/status.md."
     yield gauges("status_reason", help_, ("component", "reason"), reasons)
     since = [((name,), component.since) for name, component in snapshot.components.items()]
     since.append((("overall",), snapshot.since))
-    yield gauges("status_since_timestamp_seconds", "Unix time since when it has its status.", ("component",), since)
+    yield gauges("status_since_timestamp_seconds", "Unix time of the last status change.", ("component",), since)
 
 
 def former_names(snapshot: Snapshot) -> Iterator[Metric]:
@@ -31,6 +31,6 @@ def former_names(snapshot: Snapshot) -> Iterator[Metric]:
     age = watcher.age(snapshot.now)
     words = "Seconds since the last heartbeat of the watcher; +Inf without one."
     yield gauge("daemon_heartbeat_age_seconds", words, float("inf") if age is None else age)
-    words = "Conversations in the archive; falls only when a person forgets one."
+    words = "Conversations in the archive; decreases only when one is forgotten."
     counted = snapshot.figures.get("conversations")  # absent until counted: 0 would be a reset of the counter
     yield counters("conversations_imported", words, (), [] if counted is None else [((), float(counted))])

@@ -25,7 +25,7 @@ CHARACTERS = 4_000_000
 """Most characters of the records of one page; half of it for the prompt and for the answer."""
 
 Exchange = Annotated[str, PathParameter(description="`exchange_id` of a conversation.")]
-Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Most records of one page.")]
+Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Maximum records per page.")]
 Days = Annotated[int, QueryParameter(ge=1, le=365, description="Days to look back.")]
 
 
@@ -43,14 +43,14 @@ class ConversationReader:
     async def read(self, exchange: str, limit: int, offset: int) -> FullConversation:
         """Raises NotFoundException, ServiceUnavailableException."""
         if "\0" in exchange:
-            raise NotFoundException("no conversation has such an id")
+            raise NotFoundException("no conversation has this ID")
         if self._reading.locked():
-            raise ServiceUnavailableException("too many conversations are being read, ask again in a second")
+            raise ServiceUnavailableException("too many conversations are being read; retry in a second")
         async with self._reading:
             try:
                 rows = await self._store.ask("conversation", exchange, CHARACTERS // 2)
                 if not rows:
-                    raise NotFoundException(f"no conversation {exchange[:100]!r}; `recent` lists them")
+                    raise NotFoundException(f"no conversation {exchange[:100]!r}; see `recent` for a list")
                 place = (exchange, rows[0]["transcript_id"], limit, offset, CHARACTERS)
                 records = await self._store.ask("conversation_records", *place)
             except FAILURES as error:
@@ -73,7 +73,7 @@ class Conversations(Controller):
         responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
     )
     def recent(self, request: AnyRequest, cache: Cache, access: May, page: OnePage) -> Response[bytes]:
-        """The newest conversations, texts shortened."""
+        """List the newest conversations, with shortened texts."""
         access.to_content(request)
         return json_answer(msgspec.json.encode(bodies.recent(cache.current(), page.limit, page.offset)))
 
@@ -97,7 +97,7 @@ class Conversations(Controller):
         limit: Records = RECORDS,
         offset: Offset = 0,
     ) -> Response[bytes]:
-        """One conversation with its whole texts. The only answer that is read from the database when asked for."""
+        """Get one conversation with its full texts. The only endpoint that reads the database on each request."""
         access.to_content(request)
         body = await reader.read(exchange, limit, offset)
         return json_answer(await asyncio.to_thread(msgspec.json.encode, body))
@@ -108,5 +108,5 @@ class Conversations(Controller):
         responses={200: spec(Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
     )
     def timeline(self, cache: Cache, page: OnePage, days: Days = 7) -> Response[bytes]:
-        """Imports per hour and day; status changes, newest first."""
+        """List imports per hour and per day, and status changes, newest first."""
         return json_answer(msgspec.json.encode(bodies.timeline(cache.current(), days, page.limit, page.offset)))

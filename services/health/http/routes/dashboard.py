@@ -42,10 +42,10 @@ class Dashboard(Controller):
         responses={200: text("Server-sent events", "text/event-stream"), **BUSY, **STARTING},
     )
     async def events(self, cache: Cache, requests: Requests) -> ServerSentEvent:
-        """Server-sent events for the dashboard: `live`, the whole state without content, whenever it is new."""
+        """Server-sent events for the dashboard: `live`, the complete state without content, on every change."""
         cache.current()
         if cache.streams >= STREAMS:
-            detail = f"{STREAMS} streams of events are open already; close another dashboard"
+            detail = f"{STREAMS} event streams are already open; close another dashboard"
             raise TooManyRequestsException(detail, headers={"Retry-After": "5"})
         headers = {**NO_STORE, "X-Accel-Buffering": "no"}
         return ServerSentEvent(_stream(cache, requests), headers=headers)
@@ -71,7 +71,7 @@ class Dashboard(Controller):
         """Its modules, style and icon."""
         kind = KINDS.get(name[name.rfind(".") :])
         if kind is None or name not in _static():
-            raise NotFoundException(f"no {name[:100]!r} here")
+            raise NotFoundException(f"no file {name[:100]!r}")
         return Response(_static()[name], media_type=kind, headers=NO_CACHE)
 
 

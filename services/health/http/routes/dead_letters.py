@@ -20,7 +20,7 @@ from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 
 Sequence = Annotated[int, PathParameter(description="`sequence` of a dead letter.")]
-OnlyStage = Annotated[Stage | None, QueryParameter(description="Only those of one stage.")]
+OnlyStage = Annotated[Stage | None, QueryParameter(description="Only dead letters of this stage.")]
 
 
 class DeadLetterRoutes(Controller):
@@ -43,7 +43,7 @@ class DeadLetterRoutes(Controller):
         page: OnePage,
         stage: OnlyStage = None,
     ) -> Response[bytes]:
-        """Dead-lettered messages, newest first; the newest 200 can be paged through."""
+        """List dead-lettered messages, newest first, up to the newest 200."""
         access.to_content(request)
         body = bodies.deadletters(cache.current(), stage, page.limit, page.offset, requests.pending)
         return json_answer(msgspec.json.encode(body))
@@ -71,11 +71,11 @@ class DeadLetterRoutes(Controller):
         requests: Requests,
         sequence: Sequence,
     ) -> Response[bytes]:
-        """Try a dead letter once more. Needs the token, on loopback too. `deadletters` tells what becomes of it."""
+        """Retry a dead letter. Requires the token, also on loopback. `deadletters` shows the outcome."""
         access.to_change(request, "retry")
         stage = _stage_of(cache, sequence)
         if stage not in (Stage.EMBEDDER, Stage.WRITER):
-            raise HTTPException(f"the {stage} takes no retries", status_code=409)
+            raise HTTPException(f"the {stage} does not support retries", status_code=409)
         _hand_on(requests, sequence, "retry")
         return json_answer(msgspec.json.encode(RetryAccepted(sequence, "pending")), 202)
 
@@ -85,7 +85,7 @@ class DeadLetterRoutes(Controller):
         status_code=202,
         security=SECURED,
         responses={
-            202: spec(DropAccepted, DropAccepted(7, "pending"), "Being removed"),
+            202: spec(DropAccepted, DropAccepted(7, "pending"), "Deletion requested"),
             **MISSING,
             **BUSY,
             **BAD,
@@ -101,7 +101,7 @@ class DeadLetterRoutes(Controller):
         requests: Requests,
         sequence: Sequence,
     ) -> Response[bytes]:
-        """Drop a dead letter. What it stands for stays in the log. Needs the token, on loopback too."""
+        """Delete a dead letter. Its original message stays in the log. Requires the token, also on loopback."""
         access.to_change(request, "drop")
         _stage_of(cache, sequence)
         _hand_on(requests, sequence, "drop")
@@ -112,7 +112,7 @@ def _stage_of(cache: SnapshotCache, sequence: int) -> str:
     """Raises NotFoundException."""
     letter = next((one for one in cache.current().dead_letters if one.sequence == sequence), None)
     if letter is None:
-        raise NotFoundException(f"no dead letter {sequence} among the newest; `deadletters` lists them")
+        raise NotFoundException(f"no dead letter {sequence} among the newest; see `deadletters` for a list")
     return letter.stage
 
 

@@ -19,8 +19,8 @@ May = NamedDependency[Access]
 Requests = NamedDependency[DeadLetterRequests]
 LIMIT, MOST = 20, 100
 
-Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of one page.")]
-Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the page before.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Maximum items per page.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the previous page.")]
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -32,12 +32,12 @@ class Status(Controller):
         "/readyz",
         sync_to_thread=False,
         responses={
-            200: spec(Ready, examples.READY, "NATS and the database were reachable at the last look"),
-            503: spec(Ready, Ready(False, "timeout", "ok"), "One was not, or is not known yet"),
+            200: spec(Ready, examples.READY, "NATS and the database were reachable at the last check"),
+            503: spec(Ready, Ready(False, "timeout", "ok"), "At least one was unreachable or has not been checked yet"),
         },
     )
     def readyz(self, cache: Cache) -> Response[bytes]:
-        """NATS and the database were reachable at the last look."""
+        """Readiness: NATS and the database were reachable at the last check."""
         if cache.snapshot is None:
             return json_answer(msgspec.json.encode(Ready(False, NOT_ASKED, NOT_ASKED)), 503)
         body = cache.answer("readyz", bodies.ready)
@@ -52,8 +52,8 @@ class Status(Controller):
         },
     )
     def health(self, request: AnyRequest, cache: Cache) -> Response[bytes]:
-        """Status of all stages; 200 when healthy or degraded, 503 otherwise. As `application/health+json` to those who
-        accept it."""
+        """Status of all stages; 200 when healthy or degraded, 503 otherwise. Sent as `application/health+json` if the
+        client accepts it."""
         accepted = accepts(request.headers.get("accept", ""), HEALTH_JSON)
         kind = HEALTH_JSON if accepted else "application/json"
         if cache.snapshot is None:
@@ -79,7 +79,7 @@ class Status(Controller):
         responses={200: spec(Ledger, examples.LEDGER, "The ledger"), **STARTING},
     )
     def ledger(self, cache: Cache) -> Response[bytes]:
-        """On disk = captured = published = stored; texts = embedded: each step with its gap."""
+        """Ledger: on disk = captured = published = stored; texts = embedded. Each step with its gap."""
         return json_answer(cache.answer("ledger", bodies.ledger))
 
 

@@ -16,17 +16,17 @@ def judge_canary(canary: CanaryState, error: str, now: float, ahead: int = 0) ->
     if not canary.period:
         return healthy("off", Reason.CANARY)
     if error:
-        return unknown(Reason.CANARY, f"cannot be looked for: {error}")
+        return unknown(Reason.CANARY, f"cannot be checked: {error}")
     if canary.error:
         return unhealthy(Reason.CANARY, canary.error)
     waiting = now - canary.waiting_since if canary.waiting_since else 0.0
     if ahead and waiting >= LATE_PERIODS * canary.period:
-        return healthy(f"a line written {waiting:.0f} s ago waits behind {ahead:,} messages", Reason.CANARY)
+        return healthy(f"a line written {waiting:.0f} s ago is waiting behind {ahead:,} messages", Reason.CANARY)
     if waiting >= LOST_PERIODS * canary.period:
-        cause = f"lost: a line written {waiting:.0f} s ago is still no row with a vector"
+        cause = f"lost: a line written {waiting:.0f} s ago has not become a row with a vector"
         return unhealthy(Reason.CANARY, cause)
     if waiting >= LATE_PERIODS * canary.period:
-        return degraded(Reason.CANARY, f"late: a line written {waiting:.0f} s ago is still no row with a vector")
+        return degraded(Reason.CANARY, f"late: a line written {waiting:.0f} s ago has not become a row with a vector")
     if not canary.last_arrived_at:
         return healthy("the first line is on its way", Reason.CANARY)
     return healthy(f"from disk to vector in {canary.last_seconds:.1f} s", Reason.CANARY)

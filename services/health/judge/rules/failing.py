@@ -37,7 +37,7 @@ def bus_unreachable(w: StageWindow, now: float) -> Verdict | None:
 def database_unreachable(w: StageWindow, now: float) -> Verdict | None:
     """Only the writer needs the database."""
     if w.database_error and w.stage is Stage.WRITER:
-        return unhealthy(Reason.DATABASE_UNREACHABLE, f"the database does not take rows: {w.database_error}")
+        return unhealthy(Reason.DATABASE_UNREACHABLE, f"the database does not accept rows: {w.database_error}")
     return None
 
 

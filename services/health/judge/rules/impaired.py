@@ -35,10 +35,10 @@ def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
         return None
     if silent:
         age = max(w.alive[name].age(now) for name in silent)
-        cause = f"{', '.join(silent[:3])}: no heartbeat for {age:.0f} s; {beating} of {len(w.alive)} instances beat"
+        cause = f"{', '.join(silent[:3])}: no heartbeat for {age:.0f} s; {beating} of {len(w.alive)} instances alive"
         return degraded(Reason.INSTANCE_VANISHED, cause)
     if beating < w.desired and now - w.goodbye() >= HANDOVER_SECONDS:
-        return degraded(Reason.INSTANCE_VANISHED, f"{beating} instances are running, {w.desired} should")
+        return degraded(Reason.INSTANCE_VANISHED, f"{beating} instances are running, expected {w.desired}")
     return None
 
 
@@ -81,10 +81,10 @@ def backlog_growing(w: StageWindow, now: float) -> Verdict | None:
         return None
     if growing(w, now):
         pace = -rate(w.recent(now, BEHIND_SECONDS))
-        cause = f"{backlog(w)} wait, growing by {pace:.1f} a second; the oldest waits for {w.lag_age(now):.0f} s"
+        cause = f"{backlog(w)} wait, growing by {pace:.1f} per second; the oldest has waited {w.lag_age(now):.0f} s"
         return degraded(Reason.BACKLOG_GROWING, cause)
     if w.lag_age(now) >= OLD_SECONDS and not_less(w):
-        cause = f"{backlog(w)} wait, not fewer than 10 minutes ago; the oldest waits for {span(w.lag_age(now))}"
+        cause = f"{backlog(w)} wait, no fewer than 10 minutes ago; the oldest has waited {span(w.lag_age(now))}"
         return degraded(Reason.BACKLOG_GROWING, cause)
     return None
 
@@ -92,11 +92,11 @@ def backlog_growing(w: StageWindow, now: float) -> Verdict | None:
 def saturated(w: StageWindow, now: float) -> Verdict | None:
     """All that may be in hand is in hand, or an event loop has no time left."""
     if saturated_seconds(w, now) >= SATURATED_SECONDS:
-        cause = f"{w.lag.ack_pending} messages await their ack, which is the limit: no more are delivered"
+        cause = f"{w.lag.ack_pending} messages await acknowledgement, which is the limit: no more are delivered"
         return degraded(Reason.SATURATED, cause)
     for name, one in sorted(w.alive.items()):
         if one.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and one.beat.phase is Phase.RUNNING:
-            cause = f"the event loop of {name} was {one.beat.loop_lag_seconds:.1f} s late"
+            cause = f"the event loop of {name} lagged by {one.beat.loop_lag_seconds:.1f} s"
             return degraded(Reason.SATURATED, cause)
     return None
 
@@ -143,7 +143,7 @@ def redelivered(w: StageWindow, now: float) -> Verdict | None:
     silent = any(one.age(now) >= SILENT_SECONDS for one in w.alive.values())
     if crashed or silent or w.failures or now - w.goodbye() < EXPLAINED_SECONDS:
         return None
-    cause = "messages are redelivered although nothing failed: their work starts 30 s late"
+    cause = "messages are redelivered although nothing failed: processing starts 30 s late"
     return degraded(Reason.REDELIVERED, cause)
 
 

@@ -71,13 +71,13 @@ def backlog_unknown(w: StageWindow) -> Verdict | None:
         return None
     if max(one.beat.uptime_seconds for one in w.alive.values()) < TELLING_SECONDS:
         return None
-    return unknown(Reason.BACKLOG_UNKNOWN, "the heartbeats tell no backlog: is it another version?")
+    return unknown(Reason.BACKLOG_UNKNOWN, "the heartbeats report no backlog: is it another version?")
 
 
 def otherwise_healthy(w: StageWindow, now: float) -> Verdict:
     """Working, catching up, stopped on request, or idle; idle is healthy and says since when."""
     if not w.alive:
-        waits = f"{backlog(w)} wait" if w.lag.total else "nothing waits"
+        waits = f"{backlog(w)} wait" if w.lag.total else "nothing is waiting"
         return healthy(f"stopped on request {span(now - w.goodbye())} ago, {waits}")
     if w.lag.total:
         left = eta(w)
@@ -87,4 +87,4 @@ def otherwise_healthy(w: StageWindow, now: float) -> Verdict:
     if all(one.beat.phase is Phase.STARTING for one in w.alive.values()):
         return healthy("starting")
     idle = w.idle(now)
-    return healthy("idle since its start" if idle is None else f"idle for {span(idle)}")
+    return healthy("idle since start" if idle is None else f"idle for {span(idle)}")

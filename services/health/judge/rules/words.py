@@ -14,13 +14,13 @@ def backlog(w: StageWindow) -> str:
 
 def paused(w: StageWindow) -> str:
     """Why capture pauses; "" while it goes on."""
-    return next((f"capture is paused, {why}" for one in w.alive.values() if (why := one.watcher.paused)), "")
+    return next((f"capture is paused: {why}" for one in w.alive.values() if (why := one.watcher.paused)), "")
 
 
 def no_contact(stage: Stage, seconds: float) -> str:
     """What an instance does not do that looks for no work."""
     if stage is Stage.WATCHER:
-        return f"has not scanned its folders for {seconds:.0f} s: a disk that hangs, or a deadlock"
+        return f"has not scanned its folders for {seconds:.0f} s: hung disk or deadlock"
     return f"has had no contact with its consumer for {seconds:.0f} s"
 
 
@@ -31,7 +31,7 @@ def worst_error(w: StageWindow) -> str:
 
 def last_error(one: Instance) -> str:
     """The last error that an instance told."""
-    return one.beat.last_error or "restarted without a success since"
+    return one.beat.last_error or "no success since the restart"
 
 
 def span(seconds: float) -> str:
