@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,21 @@ def test_events_streams_and_rules_are_documented() -> None:
         assert name in text, name
     asked = [*(reason for reason, _ in RULES), Reason.BACKLOG_UNKNOWN, Reason.HEALTHY, Reason.CANARY]
     assert re.findall(r"^\| `([A-Z]\w+)` ", doc("docs/status.md"), re.MULTILINE) == [str(reason) for reason in asked]
+
+
+def test_messages_in_the_troubleshooting_table_are_those_that_the_programs_write() -> None:
+    """`…` in the table stands for a value; what other programs say (`no space left on device`) comes last."""
+    texts = "\n".join(file.read_text() for top in ("services", "local", "cli", "runtime") for file in _sources(top))
+    table = doc("docs/operations.md").split("## Troubleshooting")[1].split("##")[0]
+    quoted = re.findall(r"^\| (?:``(.+?)``|`([^`]+)`)", table, re.MULTILINE)
+    assert len(quoted) > 8
+    for message in ("".join(pair) for pair in quoted):
+        pieces = [piece for piece in message.split("…") if piece.strip() and "no space left" not in piece]
+        assert [piece for piece in pieces if piece.strip(" `") not in texts] == [], message
+
+
+def _sources(top: str) -> list[Path]:
+    return [file for file in (ROOT / top).rglob("*.py") if "__pycache__" not in str(file)]
 
 
 def test_readme_names_every_command_and_only_targets_that_exist() -> None:
