@@ -173,12 +173,12 @@ class Drill:
         self,
         title: str,
         component: str,
-        rules: str,
+        reasons: str,
         limit: float,
         harm: Callable[[], Awaitable[None] | None],
         mend: Callable[[], Awaitable[None] | None],
     ) -> None:
-        """One line of the table. `rules` is a regular expression of the rules that name this fault rightly."""
+        """One line of the table. `reasons` is a regular expression of the codes that name this fault rightly."""
         if await self.healthy() < 0:
             self.row(title, "not healthy before", "", -1.0, -1.0, limit, False)
             return
@@ -186,14 +186,14 @@ class Drill:
 
         def named(answer: dict[str, Any]) -> object:
             found = _component(answer, component)
-            return found and found[0] != "healthy" and re.match(rules, found[1])
+            return found and found[0] != "healthy" and re.match(reasons, found[1])
 
         seconds, answer = await self.until(named, WORST + 30)
-        status, rule, cause = _component(answer, component) or ("no answer", "", "")
+        status, reason, cause = _component(answer, component) or ("no answer", "", "")
         await _call(mend)
         recovered = await self.healthy()
         good = 0 <= seconds <= limit and recovered >= 0
-        self.row(title, f"{component} {status}", f"{rule}: {cause}", seconds, recovered, limit, good)
+        self.row(title, f"{component} {status}", f"{reason}: {cause}", seconds, recovered, limit, good)
 
     async def quiet(self, title: str, seconds: float, harm: Callable[[], Awaitable[None] | None]) -> None:
         """A healthy case: nothing but healthy may be seen for so long."""
@@ -213,7 +213,7 @@ class Drill:
 
 
 def _component(answer: dict[str, Any], name: str) -> tuple[str, str, str] | None:
-    """Status, rule and cause of a stage, of bus or database, or of everything."""
+    """Status, reason and cause of a stage, of bus or database, or of everything."""
     if name == "health":
         return None if answer.get("status") else ("no answer", "no answer", "the health service does not answer")
     if not answer.get("stages"):
@@ -222,7 +222,7 @@ def _component(answer: dict[str, Any], name: str) -> tuple[str, str, str] | None
         found = answer[name]
         return ("healthy" if found["status"] == "reachable" else "unhealthy", found["status"], found["error"])
     stage = answer["stages"][name]
-    return stage["status"], stage["rule"], stage["cause"]
+    return stage["status"], stage["reason"], stage["cause"]
 
 
 def _instances(answer: dict[str, Any], stage: str) -> dict[str, Any]:
@@ -314,17 +314,28 @@ async def drills(drill: Drill, only: list[str]) -> None:
     faults: list[Fault] = []
     named = (("watcher", "watcher"), ("embedder-0", "embedder"), ("writer", "writer"))
     for name, stage in named:  # first: crashes are remembered for five minutes, and others would count here
-        faults.append((f"{stage}: crash loop", stage, "8", WORK, partial(_crash, drill, name), drill.crashes))
+        faults.append((f"{stage}: crash loop", stage, "RestartLoop", WORK, partial(_crash, drill, name), drill.crashes))
     faults += _of_servers(drill)
     for name, stage in named:
-        faults.append((f"{stage} kill -9", stage, "13|6|5", WORK, sending(name, kill), nothing))
-        faults.append((f"{stage} SIGSTOP", stage, "6|7", WORK, sending(name, stop), sending(name, go)))
+        faults.append(
+            (
+                f"{stage} kill -9",
+                stage,
+                "InstanceCrashed|HeartbeatsStopped|NoInstance",
+                WORK,
+                sending(name, kill),
+                nothing,
+            )
+        )
+        faults.append(
+            (f"{stage} SIGSTOP", stage, "HeartbeatsStopped|WorkStalled", WORK, sending(name, stop), sending(name, go))
+        )
         blocked, deadlocked = sending(name, signal.SIGUSR1), sending(name, signal.SIGUSR2)
-        faults.append((f"{stage}: event loop blocked", stage, "6", WORK, blocked, nothing))
-        faults.append((f"{stage}: work deadlocked, beats go on", stage, "7", WORK, deadlocked, nothing))
+        faults.append((f"{stage}: event loop blocked", stage, "HeartbeatsStopped", WORK, blocked, nothing))
+        faults.append((f"{stage}: work deadlocked, beats go on", stage, "WorkStalled", WORK, deadlocked, nothing))
     hanging = sending("watcher", signal.SIGURG)
     faults += [
-        ("watcher: its disk hangs, beats go on", "watcher", "7", WORK, hanging, nothing),
+        ("watcher: its disk hangs, beats go on", "watcher", "WorkStalled", WORK, hanging, nothing),
         ("health kill -9", "health", "no answer", BUS, sending("health", kill), nothing),
         ("health SIGSTOP", "health", "no answer", BUS, sending("health", stop), sending("health", go)),
         ("health: event loop blocked", "health", "no answer", BUS, sending("health", signal.SIGUSR1), nothing),
@@ -343,7 +354,7 @@ async def drills(drill: Drill, only: list[str]) -> None:
             lambda answer: len(answer.get("stages", {}).get("embedder", {}).get("instances", [])) == 2, 60
         )
         stop_, go_ = sending("embedder-1", stop), sending("embedder-1", go)
-        await drill.fault("one of two embedders SIGSTOP", "embedder", "11", WORK, stop_, go_)
+        await drill.fault("one of two embedders SIGSTOP", "embedder", "InstanceVanished", WORK, stop_, go_)
         await drill.quiet("scale-down: SIGTERM of an embedder", 60, lambda: drill.running.children["embedder-1"].stop())
 
 
@@ -357,8 +368,8 @@ def _of_servers(drill: Drill) -> list[Fault]:
     return [
         ("NATS down", "bus", "unreachable", BUS, lambda: drill.down("nats"), lambda: drill.up("nats")),
         ("NATS frozen", "bus", "unreachable", BUS, sending("nats", stop), sending("nats", go)),
-        ("consumer deleted", "writer", "3", BUS, drill.delete_consumer, drill.provision),
-        ("consumer paused", "embedder", "3", BUS, lambda: drill.pause(3600), lambda: drill.pause(-1)),
+        ("consumer deleted", "writer", "TopologyDrift", BUS, drill.delete_consumer, drill.provision),
+        ("consumer paused", "embedder", "TopologyDrift", BUS, lambda: drill.pause(3600), lambda: drill.pause(-1)),
         (
             "PostgreSQL down",
             "database",
@@ -368,9 +379,16 @@ def _of_servers(drill: Drill) -> list[Fault]:
             lambda: drill.up("postgres"),
         ),
         ("PostgreSQL frozen", "database", "unreachable", BUS, sending("postgres", stop), sending("postgres", go)),
-        ("PostgreSQL read-only", "writer", "2", BUS, lambda: drill.read_only(True), lambda: drill.read_only(False)),
-        ("poison message", "writer", "15", WORK, drill.poison, drill.bury),
-        ("growing lag", "embedder", "16", WORST, lambda: _flood(drill, 120), lambda: _flood(drill, 1)),
+        (
+            "PostgreSQL read-only",
+            "writer",
+            "DatabaseUnreachable",
+            BUS,
+            lambda: drill.read_only(True),
+            lambda: drill.read_only(False),
+        ),
+        ("poison message", "writer", "DeadLettersGrew", WORK, drill.poison, drill.bury),
+        ("growing lag", "embedder", "BacklogGrowing", WORST, lambda: _flood(drill, 120), lambda: _flood(drill, 1)),
     ]
 
 
@@ -440,7 +458,7 @@ async def importing(source: Path) -> int:
 def show(rows: list[tuple[str, ...]]) -> None:
     """The table, and the machine."""
     table = Table(title=f"detection, seconds · {os.cpu_count()} cores, {platform.system()} {platform.machine()}")
-    for column in ("fault", "status", "rule: cause", "detect", "recover", "limit", ""):
+    for column in ("fault", "status", "reason: cause", "detect", "recover", "limit", ""):
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
