@@ -65,12 +65,12 @@ class Segment(msgspec.Struct, frozen=True):
     def bytes(self) -> bytes:
         """The bytes; raises ValueError when they cannot be read or have another length."""
         try:
-            found = zstandard.decompress(self.data, max_output_size=self.end - self.start) if self.data else b""
+            content = zstandard.decompress(self.data, max_output_size=self.end - self.start) if self.data else b""
         except zstandard.ZstdError as error:
             raise ValueError(f"cannot be decompressed: {error}") from error
-        if len(found) != self.end - self.start:
-            raise ValueError(f"contains {len(found)} bytes instead of {self.end - self.start}")
-        return found
+        if len(content) != self.end - self.start:
+            raise ValueError(f"contains {len(content)} bytes instead of {self.end - self.start}")
+        return content
 
 
 class Archive:
@@ -96,14 +96,14 @@ class Archive:
 
     async def checkpoints(self) -> dict[str, Checkpoint]:
         """Where capture stands by transcript, from the last message of each subject; without the canary's."""
-        found = {}
+        checkpoints = {}
         async for message in self.messages([subjects.CHANGED], last=True):
             if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
                 continue
             if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
                 checkpoint = codec.decode_checkpoint(header)
-                found[checkpoint.transcript] = checkpoint
-        return found
+                checkpoints[checkpoint.transcript] = checkpoint
+        return checkpoints
 
     async def messages(
         self, filters: Iterable[str], *, stream: str = topology.TRANSCRIPTS.name, last: bool = False

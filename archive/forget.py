@@ -62,7 +62,7 @@ class Forgotten(msgspec.Struct):
 
 
 Tell = Callable[[str], None]
-Found = dict[str, list[int]]
+StreamSequences = dict[str, list[int]]
 """Stream to the sequences of its messages."""
 
 
@@ -90,7 +90,7 @@ async def whose(archive: Archive, name: str) -> list[Transcript]:
 async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: set[str]) -> list[Transcript]:
     """Transcripts of these sessions that the writer has not stored yet."""
     stored = {row.transcript_id for row in await archive.transcripts()} | forgotten
-    found = []
+    transcripts = []
     async with aclosing(archive.messages([subjects.CHANGED], last=True)) as messages:
         new = [m.subject async for m in messages if subjects.source_and_transcript(m.subject)[1] not in stored]
     for subject in new:
@@ -98,35 +98,35 @@ async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: se
         event = codec.decode(last.data or b"")
         if isinstance(event, TranscriptChanged) and (event.session_id in sessions or event.transcript == name):
             facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
-            found.append(Transcript(event.transcript, *facts))
-    return found
+            transcripts.append(Transcript(event.transcript, *facts))
+    return transcripts
 
 
 async def survey(archive: Archive, rows: Sequence[Transcript]) -> Forgotten:
     """What would go. Changes nothing."""
     names = [row.transcript_id for row in rows]
     counts = await archive.database.fetchrow(queries.read("forget_survey"), names)
-    found = Forgotten(rows[0].session_id, names, [row.full for row in rows if row.path], **dict(counts))
+    forgotten = Forgotten(rows[0].session_id, names, [row.full for row in rows if row.path], **dict(counts))
     stored = await _stored(archive, rows)
-    found.dead_letters = len(stored.pop(topology.DEADLETTERS.name))
-    found.messages = sum(map(len, stored.values()))
-    return found
+    forgotten.dead_letters = len(stored.pop(topology.DEADLETTERS.name))
+    forgotten.messages = sum(map(len, stored.values()))
+    return forgotten
 
 
 async def forget(archive: Archive, rows: Sequence[Transcript], tell: Tell = lambda text: None) -> Forgotten:
     """Lays the tombstones, then removes. Repeating it is harmless. Raises Unreachable."""
-    found = await survey(archive, rows)
+    forgotten = await survey(archive, rows)
     names = [row.transcript_id for row in rows]
     try:
         await _lay(archive, rows)
         await _remove(archive, rows, names, tell)
         async with erase.no_replay(archive.database, tell):
             await _remove(archive, rows, names, tell)  # what a replay had read before the tombstones
-            found.not_erased = [*await erase.database(archive.database, tell), *erase.BEYOND]
+            forgotten.not_erased = [*await erase.database(archive.database, tell), *erase.BEYOND]
     except (*erase.FAILURES, Transient, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unreachable(f"not finished; run the command again: {error or type(error).__name__}") from error
-    found.done = True
-    return found
+    forgotten.done = True
+    return forgotten
 
 
 async def _lay(archive: Archive, rows: Sequence[Transcript]) -> None:
@@ -173,53 +173,53 @@ async def _settled(archive: Archive, names: Sequence[str], erased: set[tuple[str
         await asyncio.sleep(0.5)
 
 
-async def _stored(archive: Archive, rows: Sequence[Transcript]) -> Found:
+async def _stored(archive: Archive, rows: Sequence[Transcript]) -> StreamSequences:
     """All messages that hold anything of these transcripts, tombstones apart."""
     wanted: dict[str, list[str]] = {topology.TRANSCRIPTS.name: [], topology.EMBEDDINGS.name: []}
     for row in rows:
         name, source = row.transcript_id, row.source
         wanted[topology.TRANSCRIPTS.name] += [subjects.changed(source, name), subjects.reparsed(source, name)]
         wanted[topology.EMBEDDINGS.name].append(subjects.embedded(source, name))
-    found: Found = {}
+    sequences: StreamSequences = {}
     for stream, filters in wanted.items():
         async with aclosing(streams.read(archive.nats, stream, Selection(filters=filters, headers=True))) as messages:
-            found[stream] = [message.metadata.sequence.stream async for message, _ in messages]
-    found[topology.DEADLETTERS.name] = await _letters(archive, {row.transcript_id for row in rows})
-    return found
+            sequences[stream] = [message.metadata.sequence.stream async for message, _ in messages]
+    sequences[topology.DEADLETTERS.name] = await _letters(archive, {row.transcript_id for row in rows})
+    return sequences
 
 
 async def _letters(archive: Archive, names: set[str]) -> list[int]:
     """Stream sequences of dead letters that hold messages of these transcripts."""
-    found = []
+    sequences = []
     async with aclosing(archive.messages([subjects.DEADLETTERS], stream=topology.DEADLETTERS.name)) as messages:
         async for message in messages:
             event = decoded(message)
             if isinstance(event, DeadLetter) and event.subject.rsplit(".", 1)[-1] in names:
-                found.append(message.metadata.sequence.stream)
-    return found
+                sequences.append(message.metadata.sequence.stream)
+    return sequences
 
 
 async def _suspects(archive: Archive, erased: set[tuple[str, int]]) -> list[int]:
     """Records of crashes with these messages: tracebacks may quote them."""
-    found = []
+    sequences = []
     async with aclosing(archive.messages([subjects.SUSPECTS], stream=topology.SUSPECTS.name)) as messages:
         async for message in messages:
             event = decoded(message)
             if isinstance(event, Suspect) and (event.stream, event.stream_sequence) in erased:
-                found.append(message.metadata.sequence.stream)
-    return found
+                sequences.append(message.metadata.sequence.stream)
+    return sequences
 
 
 async def _holders(archive: Archive, erased: set[tuple[str, int]]) -> list[str]:
     """Living workers that have any of these messages in hand."""
-    found = []
+    holders = []
     async with aclosing(archive.messages([subjects.IN_FLIGHT], stream=topology.IN_FLIGHT.name)) as messages:
         async for message in messages:
             event = decoded(message)
             held = isinstance(event, InFlight) and any((event.stream, sequence_of(ack)) in erased for ack in event.acks)
             if held and isinstance(event, InFlight) and await _lives(archive, event):
-                found.append(event.instance)
-    return found
+                holders.append(event.instance)
+    return holders
 
 
 async def _lives(archive: Archive, event: InFlight) -> bool:

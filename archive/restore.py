@@ -38,23 +38,23 @@ class InTheWay(Exception):
 async def find(archive: Archive, name: str) -> list[Transcript]:
     """Transcripts of a session, or the one with this id or path: main files first. Raises Unreachable if none."""
     rows = await archive.transcripts()
-    found = [row for row in rows if name in (row.session_id, row.transcript_id, row.path, row.full)]
-    found = found or [row for row in rows if row.session_id.startswith(name)]
-    if not found:
+    matches = [row for row in rows if name in (row.session_id, row.transcript_id, row.path, row.full)]
+    matches = matches or [row for row in rows if row.session_id.startswith(name)]
+    if not matches:
         raise Unreachable(f"nothing archived matches {name}; list sessions with `mnemo search` or /v1/autosave/recent")
-    sessions = {row.session_id for row in found}
+    sessions = {row.session_id for row in matches}
     if len(sessions) > 1:
         raise Unreachable(f"{name} is ambiguous: {', '.join(sorted(sessions)[:5])}")
-    return sorted(found, key=lambda row: (row.subagent, row.full))
+    return sorted(matches, key=lambda row: (row.subagent, row.full))
 
 
 async def generations(archive: Archive, row: Transcript) -> dict[int, int]:
     """The generations that either copy holds, oldest first, and where each ends."""
-    found: dict[int, int] = {}
+    ends: dict[int, int] = {}
     for segments in (archive.segments(row.transcript_id), logged(archive, row)):
         async for segment in segments:
-            found[segment.generation] = max(found.get(segment.generation, 0), segment.end)
-    return dict(sorted(found.items()))
+            ends[segment.generation] = max(ends.get(segment.generation, 0), segment.end)
+    return dict(sorted(ends.items()))
 
 
 async def restore(

@@ -40,7 +40,7 @@ class Guard(msgspec.Struct):
         """True if nothing will be lost."""
         return not self.missing
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """One sentence for people."""
         if not self.due:
             return f"no transcript will be deleted within {self.within_days:.0f} days"
@@ -55,12 +55,12 @@ def cleanup_days(environ: Mapping[str, str], home: Path) -> tuple[float, str]:
     folder = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
     file = folder / "settings.json"
     try:
-        given = msgspec.json.decode(file.read_bytes())
+        settings = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:
         return DEFAULT_DAYS, ""
     except (OSError, msgspec.DecodeError) as error:
         return DEFAULT_DAYS, f"{file}: {error}"
-    days = given.get("cleanupPeriodDays", DEFAULT_DAYS) if isinstance(given, dict) else DEFAULT_DAYS
+    days = settings.get("cleanupPeriodDays", DEFAULT_DAYS) if isinstance(settings, dict) else DEFAULT_DAYS
     if isinstance(days, bool) or not isinstance(days, (int, float)) or days < 0:
         return DEFAULT_DAYS, f"{file}: cleanupPeriodDays is {days!r}"
     return float(days), ""
@@ -76,16 +76,16 @@ async def guard(
         return None
     moment = time.time() if now is None else now  # noqa: TID251 - a file's age is wall time
     folder = os.path.realpath(roots[0].folder)
-    found = Guard(folder, days, SOON_DAYS, settings_error=problem)
+    deletions = Guard(folder, days, SOON_DAYS, settings_error=problem)
     rows = await database.fetch(queries.read("stored_ends"), folder)
     stored = {row["full_path"]: (row["stored"], row["captured_at"]) for row in rows}
     for path, stat in walk(folder, roots[0].owns, []):
         if moment - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
             continue
-        found.due += 1
+        deletions.due += 1
         end, captured = stored.get(f"{folder}/{path}", (0, 0.0))
         if not stat.size or (end >= stat.size and captured >= stat.mtime_ns / 1e9 - CLOCK_SECONDS):
-            found.archived += 1
+            deletions.archived += 1
         else:
-            found.missing.append(path)
-    return found
+            deletions.missing.append(path)
+    return deletions

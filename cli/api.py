@@ -53,15 +53,15 @@ def decoded(answer: httpx.Response, kind: type[T]) -> T:
 def problem(answer: httpx.Response) -> str:
     """Why a request was refused."""
     try:
-        told = msgspec.json.decode(answer.content, type=Problem)
+        body = msgspec.json.decode(answer.content, type=Problem)
     except msgspec.DecodeError:
         return f"HTTP {answer.status_code}"
-    return told.detail or told.title
+    return body.detail or body.title
 
 
 def health(where: Endpoints) -> Health:
     """The status of everything. Raises CannotTell, also while nothing is judged yet."""
-    found = get(where, "health", Health)
-    if not found.stages:
+    answer = get(where, "health", Health)
+    if not answer.stages:
         raise CannotTell("the health service is starting")
-    return found
+    return answer

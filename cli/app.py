@@ -47,7 +47,7 @@ def cli() -> None:
 
 @cli.command()
 @data_option
-@click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
+@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
 @click.option(
     "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = save only."
 )
@@ -57,9 +57,9 @@ def cli() -> None:
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
-def up(data: str | None, given: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
+def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
     """Run NATS, PostgreSQL and the four services on this machine, without Docker."""
-    roots = [sources.parse(text) for text in given]
+    roots = [sources.parse(text) for text in folders]
     for root in roots:
         if not Path(root.folder).is_dir():
             raise click.UsageError(f"--source {root}: no such folder")
@@ -132,22 +132,22 @@ async def _up(plan: system.Plan, once: bool) -> int:
 def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
     """Search conversations by meaning."""
     try:
-        found = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
+        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
     except (endpoints.NotRunning, CannotSearch) as error:
         err.print(f"cannot search: {error}", soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(hits), indent=2).decode())
     else:
-        for hit in found:
+        for hit in hits:
             when = hit["started_at"].strftime("%Y-%m-%d %H:%M") if isinstance(hit["started_at"], datetime) else "?"
             out.print(f"[bold]{hit['similarity']:.2f}[/]  {when}  [cyan]{hit['project'] or '?'}[/]")
             out.print(f"      session {hit['session_id']}", markup=False, soft_wrap=True)
             out.print(f"      asked: {_short(hit['prompt'])}", markup=False, soft_wrap=True)
             out.print(f"      found: {_short(hit['snippet'])}\n", markup=False, soft_wrap=True)
-    if not found:
+    if not hits:
         err.print("no results; check with `mnemo status` whether anything is embedded yet")
-    sys.exit(0 if found else EX_FALSE)
+    sys.exit(0 if hits else EX_FALSE)
 
 
 def _short(text: str) -> str:

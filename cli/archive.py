@@ -30,17 +30,17 @@ def forget_command(session: str, dry_run: bool, yes: bool, data: str | None, as_
     The assistant's own file is kept, but it is not captured again.
     """
     folder = endpoints.data_folder(data)
-    found = run(_forget(folder, session, really=False))
+    forgotten = run(_forget(folder, session, really=False))
     if not as_json or not (dry_run or yes):
-        _print_forgotten(found)
+        _print_forgotten(forgotten)
     if not dry_run:
         if not yes and not click.confirm("Permanently delete this session?", err=True):
             sys.exit(EX_FALSE)
-        found = run(_forget(folder, session, really=True))
+        forgotten = run(_forget(folder, session, really=True))
         err.print("deleted from the log, the database and the dead letters, and overwritten there")
-        err.print("not erased: " + "; ".join(found.not_erased), markup=False, soft_wrap=True)
+        err.print("not erased: " + "; ".join(forgotten.not_erased), markup=False, soft_wrap=True)
     if as_json:
-        print_json(found)
+        print_json(forgotten)
     sys.exit(0)
 
 
@@ -53,17 +53,17 @@ async def _forget(data: Path, session: str, *, really: bool) -> forget.Forgotten
             return await forget.forget(opened, rows, lambda text: status.update(escape(text)))
 
 
-def _print_forgotten(found: forget.Forgotten) -> None:
-    err.print(f"session {found.session}: {len(found.transcripts)} transcripts", markup=False)
-    for file in found.files[:20]:
+def _print_forgotten(forgotten: forget.Forgotten) -> None:
+    err.print(f"session {forgotten.session}: {len(forgotten.transcripts)} transcripts", markup=False)
+    for file in forgotten.files[:20]:
         err.print(f"  {file}", markup=False, soft_wrap=True)
     err.print(
-        f"{found.messages} log messages, {found.segments} segments ({found.bytes} bytes),"
-        f" {found.records} records, vectors for {found.vectors} texts, {found.dead_letters} dead letters",
+        f"{forgotten.messages} log messages, {forgotten.segments} segments ({forgotten.bytes} bytes),"
+        f" {forgotten.records} records, vectors for {forgotten.vectors} texts, {forgotten.dead_letters} dead letters",
         soft_wrap=True,
     )
-    if found.shared_exchanges:
-        err.print(f"{found.shared_exchanges} exchanges also exist in forks of this session and are kept there")
+    if forgotten.shared_exchanges:
+        err.print(f"{forgotten.shared_exchanges} exchanges also exist in forks of this session and are kept there")
 
 
 @click.command("replay")

@@ -14,7 +14,7 @@ from nats.js.errors import APIError
 
 from cli.api import CannotTell, running_at
 from cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
-from cli.letters import PAGE, Listed, ask_all, listed, one, original, settled
+from cli.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
 from contracts.http.archive import DeadLetterItem
 from local import endpoints
 from local.endpoints import Endpoints
@@ -41,10 +41,10 @@ def deadletters(context: click.Context) -> None:
 def list_command(stage: str | None, reason: str, limit: int, data: str | None, as_json: bool) -> None:
     """List dead letters, newest first. Exit code 0 if there are none, 1 otherwise."""
     try:
-        found = listed(_running(data), stage, reason)
+        listing = listed(_running(data), stage, reason)
     except CannotTell as error:
         _cannot_tell(error, as_json)
-    _show(found, limit, as_json)
+    _show(listing, limit, as_json)
 
 
 @deadletters.command("show")
@@ -56,7 +56,7 @@ def show_command(number: int, payload: bool, data: str | None, as_json: bool) ->
     """Show one dead letter: its error, its traceback and the start of the message."""
     try:
         where = _running(data)
-        letter = one(where, number)
+        letter = dead_letter(where, number)
     except CannotTell as error:
         _cannot_tell(error, as_json)
     if payload:
@@ -120,10 +120,10 @@ def _request(
         taken = asyncio.run(ask_all(where, what, asked))
         if numbers and not taken:
             sys.exit(EX_UNKNOWN)
-        found = settled(lambda: listed(where, None, ""), taken) if taken else listed(where, None, "")
+        listing = settled(lambda: listed(where, None, ""), taken) if taken else listed(where, None, "")
     except CannotTell as error:
         _cannot_tell(error, as_json)
-    _show(found, PAGE, as_json)
+    _show(listing, PAGE, as_json)
 
 
 def _running(data: str | None) -> Endpoints:
@@ -137,18 +137,20 @@ def _cannot_tell(error: CannotTell, as_json: bool) -> NoReturn:
     sys.exit(EX_UNKNOWN)
 
 
-def _show(found: Listed, limit: int, as_json: bool) -> NoReturn:
-    found.deadletters = found.deadletters[:limit]
+def _show(listing: Listed, limit: int, as_json: bool) -> NoReturn:
+    listing.deadletters = listing.deadletters[:limit]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(listing), indent=2).decode())
     else:
-        for letter in found.deadletters:
+        for letter in listing.deadletters:
             _head(letter)
-        if found.kept:
-            err.print(f"{found.kept} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`", markup=False)
+        if listing.kept:
+            err.print(
+                f"{listing.kept} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`", markup=False
+            )
         else:
             err.print("no dead letters")
-    sys.exit(EX_FALSE if found.kept else 0)
+    sys.exit(EX_FALSE if listing.kept else 0)
 
 
 def _head(letter: DeadLetterItem) -> None:

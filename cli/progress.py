@@ -65,7 +65,8 @@ async def look(client: httpx.AsyncClient, url: str) -> Figures:
 def _figures(health: Health, stats: Stats) -> Figures:
     watcher, stages, streams = stats.watcher, health.stages, stats.streams
     lag = {name: (stage.lag.pending or 0) + stage.lag.ack_pending for name, stage in stages.items()}
-    told = [one.vitals for one in stages["embedder"].instances.values() if isinstance(one.vitals, EmbedderVitals)]
+    instances = stages["embedder"].instances.values()
+    embedders = [instance.vitals for instance in instances if isinstance(instance.vitals, EmbedderVitals)]
     none = StreamFigures(0, 0, -1)
     return Figures(
         status=health.status,
@@ -80,9 +81,9 @@ def _figures(health: Health, stats: Stats) -> Figures:
         lag_writer=lag["writer"],
         messages=streams.get(topology.TRANSCRIPTS.name, none).messages,
         conversations=stats.conversations or 0,
-        chunks=sum(one.chunks or 0 for one in told),
+        chunks=sum(vitals.chunks or 0 for vitals in embedders),
         eta=stages["embedder"].lag.eta_seconds,
-        model=next((one.model for one in told if one.model), ""),
+        model=next((vitals.model for vitals in embedders if vitals.model), ""),
         issues=tuple(health.issues),
     )
 
@@ -129,14 +130,14 @@ def _painter(bars: Progress) -> Callable[[Figures], None]:
         pace = (figures.captured - first[0]) / max(1.0, loop.time() - began) if first else 0.0
         missing = figures.discovered - figures.captured
         left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
-        words = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
-        bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=words)
+        summary = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
+        bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=summary)
         base[:] = base or ([figures.chunks] if figures.model else [])
         speed = (figures.chunks - base[0]) / max(1.0, loop.time() - began) if base else 0.0
         left = f", about {figures.eta:.0f} s left" if figures.eta else ""
-        words = f"{figures.chunks} chunks, {speed:.0f}/s{left}  [{figures.status}]"
+        summary = f"{figures.chunks} chunks, {speed:.0f}/s{left}  [{figures.status}]"
         finished = figures.messages - figures.lag_embedder
-        bars.update(embed, total=max(1, figures.messages), completed=finished, words=words)
+        bars.update(embed, total=max(1, figures.messages), completed=finished, words=summary)
 
     return show
 

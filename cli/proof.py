@@ -19,16 +19,16 @@ MOST_GAPS = 50
 
 
 @click.command("verify")
-@click.option("--source", "given", multiple=True, help="FOLDER or ASSISTANT=FOLDER to verify; default: all watched.")
+@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER to verify; default: all watched.")
 @click.option("--all", "everything", is_flag=True, help="Also verify transcripts whose file no longer exists.")
 @data_option
 @json_option
-def verify_command(given: tuple[str, ...], everything: bool, data: str | None, as_json: bool) -> None:
+def verify_command(folders: tuple[str, ...], everything: bool, data: str | None, as_json: bool) -> None:
     """Compare every file with the archive, byte for byte.
 
     Exit code 0 only if every file is identical to its copies in the database and the log.
     """
-    report = run(_verify(endpoints.data_folder(data), given, everything))
+    report = run(_verify(endpoints.data_folder(data), folders, everything))
     if as_json:
         print_json({"equal": report.equal, **msgspec.to_builtins(report)})
     else:
@@ -43,11 +43,11 @@ def verify_command(given: tuple[str, ...], everything: bool, data: str | None, a
     sys.exit(0 if report.equal else EX_FALSE)
 
 
-async def _verify(data: Path, given: tuple[str, ...], everything: bool) -> verify.Report:
+async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> verify.Report:
     where = endpoints.read(data)
     async with copies.opened(where) as opened:
-        roots = verify.roots_of(given, where.roots, await opened.transcripts())
-        scope = verify.Scope(roots, everything and not given, where.include, where.exclude)
+        roots = verify.roots_of(folders, where.roots, await opened.transcripts())
+        scope = verify.Scope(roots, everything and not folders, where.include, where.exclude)
         with bars() as shown:
             task = shown.add_task("verifying", total=1, words="")
 
@@ -68,14 +68,14 @@ def _print_summary(report: verify.Report) -> None:
         out.print(f"{report.ignored} files are not transcripts, empty or excluded; {report.forgotten} were forgotten")
     if report.damaged:
         kinds: Counter[str] = Counter()
-        for one in report.damaged:
-            kinds[one.kind] += one.lines
-        words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        files = len({one.file for one in report.damaged})
-        out.print(f"damaged lines in {files} files, archived unchanged: {words} (--json lists the files)")
+        for damage in report.damaged:
+            kinds[damage.kind] += damage.lines
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        files = len({damage.file for damage in report.damaged})
+        out.print(f"damaged lines in {files} files, archived unchanged: {counts} (--json lists the files)")
     if report.unknown:
-        words = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
-        out.print(f"lines of unknown types, archived unchanged: {words}", markup=False)
+        counts = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
+        out.print(f"lines of unknown types, archived unchanged: {counts}", markup=False)
     left = report.texts_without_vector
     out.print(f"{report.texts} texts, " + (f"{left} not embedded yet" if left else "all embedded"))
 
@@ -101,10 +101,10 @@ def restore_command(
         sys.exit(EX_FALSE)
     if as_json:
         print_json(done)
-    for one in done:
+    for restored in done:
         if not as_json:
-            what = "already identical" if one.same else f"written from the {one.copy}"
-            out.print(f"{one.file}: {one.bytes} bytes, {what}", markup=False, soft_wrap=True)
+            what = "already identical" if restored.same else f"written from the {restored.copy}"
+            out.print(f"{restored.file}: {restored.bytes} bytes, {what}", markup=False, soft_wrap=True)
     sys.exit(0)
 
 

@@ -41,14 +41,14 @@ def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
 
 def _mode_lines(watcher: StageHealth) -> list[str]:
     """How each watcher learns of changes."""
-    found = []
-    for name, one in watcher.instances.items():
-        told = one.vitals
-        if isinstance(told, WatcherVitals) and told.mode:
-            reason = f" ({told.mode_reason})" if told.mode_reason else ""
-            every = f", a sweep every {told.sweep_period_seconds:.0f} s" if told.sweep_period_seconds else ""
-            found.append(escape(plain(f"watch   {name}: {told.mode}{reason}{every}")))
-    return found
+    lines = []
+    for name, instance in watcher.instances.items():
+        vitals = instance.vitals
+        if isinstance(vitals, WatcherVitals) and vitals.mode:
+            reason = f" ({vitals.mode_reason})" if vitals.mode_reason else ""
+            every = f", a sweep every {vitals.sweep_period_seconds:.0f} s" if vitals.sweep_period_seconds else ""
+            lines.append(escape(plain(f"watch   {name}: {vitals.mode}{reason}{every}")))
+    return lines
 
 
 def _ledger_lines(where: Endpoints) -> list[str]:
@@ -58,7 +58,7 @@ def _ledger_lines(where: Endpoints) -> list[str]:
     except CannotTell:
         return ["[yellow]ledger  not known yet[/]"]
     total = ledger.total
-    told = [
+    equalities = [
         (f"on disk {total.disk_bytes:,} bytes in {total.files:,} files", "captured", "uncaptured_bytes"),
         ("captured", "in the log", "unpublished_bytes"),
         (f"in the log {total.log_bytes:,} bytes", "stored", "unstored_bytes"),
@@ -68,7 +68,7 @@ def _ledger_lines(where: Endpoints) -> list[str]:
         f"ledger  {left} = {right}"
         if not total.gaps.get(gap)
         else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} still missing[/]"
-        for left, right, gap in told
+        for left, right, gap in equalities
     ]
     if ledger.absent_backlog_bytes:
         lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of deleted files were never read[/]")
@@ -82,13 +82,13 @@ async def guard_lines(where: Endpoints) -> list[str]:
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return []
     try:
-        found = await retention.guard(database, os.environ, Path.home())
+        guard = await retention.guard(database, os.environ, Path.home())
     finally:
         await database.close(timeout=5)
-    if found is None:
+    if guard is None:
         return []
-    words = escape(f"Claude Code deletes after {found.cleanup_days:.0f} days: {found.words()}")
-    return [f"guard   {words}" if found.safe else f"[bold red]guard   {words}[/]"]
+    text = escape(f"Claude Code deletes after {guard.cleanup_days:.0f} days: {guard.summary()}")
+    return [f"guard   {text}" if guard.safe else f"[bold red]guard   {text}[/]"]
 
 
 def _cells(stage: StageHealth) -> dict[str, str]:
@@ -122,9 +122,9 @@ def _table(stages: dict[str, StageHealth]) -> Table:
 
 def _stage_lines(stages: dict[str, StageHealth]) -> list[RenderableType]:
     """The same where a table has no room: two lines a stage."""
-    found: list[RenderableType] = []
+    lines: list[RenderableType] = []
     for name, stage in stages.items():
-        found.append(Text.from_markup(f"{name:<9}{_marked(stage.status)}  {escape(plain(stage.cause))}"))
+        lines.append(Text.from_markup(f"{name:<9}{_marked(stage.status)}  {escape(plain(stage.cause))}"))
         numbers = " · ".join(f"{word} {value}" for word, value in _cells(stage).items())
-        found.append(Text(f"{'':<9}{numbers}", style="dim"))
-    return found
+        lines.append(Text(f"{'':<9}{numbers}", style="dim"))
+    return lines

@@ -39,8 +39,8 @@ def _latest(event: Event) -> Event:
     """Events of former versions say in other words what the latest says."""
     if isinstance(event, Heartbeat) and (event.gauges or event.notes):
         counts = {name: int(event.gauges[name]) for name in COUNTS_OF_VERSION_1 if name in event.gauges}
-        told = vitals.of_version_1(event.stage, event.gauges, event.notes)
-        return msgspec.structs.replace(event, vitals=told, gauges={}, notes={}, version=2, **counts)
+        report = vitals.of_version_1(event.stage, event.gauges, event.notes)
+        return msgspec.structs.replace(event, vitals=report, gauges={}, notes={}, version=2, **counts)
     if isinstance(event, (HealthChanged, AlertDelivered)) and event.version == 1:
         return msgspec.structs.replace(event, reason=reasons.of_version_1(event.rule), rule="", version=2)
     return event
@@ -68,7 +68,7 @@ def printable(path: str) -> str:
     >>> printable("caf\\udce9.jsonl")
     'caf%E9.jsonl'
     """
-    return re.sub("[\ud800-\udfff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", path)
+    return re.sub("[\ud800-\udfff]", lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
 
 
 def text_sha(text: str) -> str:

@@ -24,8 +24,8 @@ def admitted(path: str, head: bytes, include: Sequence[str], exclude: Sequence[s
     """
     if not include and not exclude:
         return True
-    folders = {folder for found in CWD.findall(head) if (folder := _unescaped(found))}
-    hashes = {found.decode() for found in HASH.findall(head)}
+    folders = {folder for value in CWD.findall(head) if (folder := _unescaped(value))}
+    hashes = {value.decode() for value in HASH.findall(head)}
     if any(_matches(glob, path, folders, hashes) for glob in exclude):
         return False
     return not include or any(_matches(glob, path, folders, hashes) for glob in include)
@@ -42,8 +42,8 @@ def _matches(glob: str, path: str, folders: set[str], hashes: set[str]) -> bool:
     return "/" in glob and (fnmatchcase(first, encoded) or fnmatchcase(first, f"{encoded}-*"))
 
 
-def _unescaped(found: bytes) -> str:
+def _unescaped(value: bytes) -> str:
     try:
-        return str(json.loads(b'"' + found + b'"'))
+        return str(json.loads(b'"' + value + b'"'))
     except ValueError:
         return ""

@@ -111,13 +111,13 @@ def parse(text: str) -> Root:
 
 def defaults(environ: Mapping[str, str], home: Path) -> list[Root]:
     """The default folders of all known assistants, whether they exist or not."""
-    found = []
+    roots = []
     for source in SOURCES:
         for place in source.homes:
             base = environ.get(place.variable) if place.variable else ""
             folder = Path(base) / place.below_variable if base else home / place.below_home
-            found.append(Root(str(folder), source.name, source.files))
-    return found
+            roots.append(Root(str(folder), source.name, source.files))
+    return roots
 
 
 def distinct(roots: Iterable[Root]) -> list[Root]:

@@ -150,15 +150,15 @@ class Grant(msgspec.Struct, frozen=True):
 
 def _reads(*consumers: Consumer) -> tuple[str, ...]:
     """Pulling, acking, and the record of what is in hand and of what is suspected."""
-    found = []
+    patterns = []
     for c in consumers:
         suspects = subjects.suspect(c.stream, c.name, "*")
-        found += [f"$JS.API.CONSUMER.{verb}.{c.stream}.{c.name}" for verb in ("INFO", "MSG.NEXT")]
-        found += [f"$JS.ACK.{c.stream}.{c.name}.>", suspects, f"$JS.API.DIRECT.GET.{SUSPECTS.name}.{suspects}"]
+        patterns += [f"$JS.API.CONSUMER.{verb}.{c.stream}.{c.name}" for verb in ("INFO", "MSG.NEXT")]
+        patterns += [f"$JS.ACK.{c.stream}.{c.name}.>", suspects, f"$JS.API.DIRECT.GET.{SUSPECTS.name}.{suspects}"]
     for stage in sorted({c.stage for c in consumers}):
         own = f"inflight.{stage}.>"
-        found += [own, f"$JS.API.DIRECT.GET.{IN_FLIGHT.name}.{own}", *_history(IN_FLIGHT)]
-    return tuple(found)
+        patterns += [own, f"$JS.API.DIRECT.GET.{IN_FLIGHT.name}.{own}", *_history(IN_FLIGHT)]
+    return tuple(patterns)
 
 
 def _history(stream: Stream) -> tuple[str, ...]:

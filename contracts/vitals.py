@@ -116,21 +116,25 @@ def bounded(vitals: Vitals) -> bool:
     return len(vitals.sources) <= MOST_SOURCES and len(vitals.lines) <= MOST_LINES
 
 
-def total(told: Iterable[WatcherVitals], without: str = "") -> WatcherVitals:
+def total(watchers: Iterable[WatcherVitals], without: str = "") -> WatcherVitals:
     """The sum over watchers; what none of them tells stays unknown. `without` names a source that does not count."""
-    all_of = list(told)
-    sums: dict[str, Any] = {name: _sum(getattr(one, name) for one in all_of) for name in _SUMMED}
+    all_of = list(watchers)
+    sums: dict[str, Any] = {name: _sum(getattr(watcher, name) for watcher in all_of) for name in _SUMMED}
     lines: dict[str, int] = {}
-    for one in all_of:
-        for name, count in one.lines.items():
+    for watcher in all_of:
+        for name, count in watcher.lines.items():
             lines[name] = lines.get(name, 0) + count
-    names = sorted({name for one in all_of for name in one.sources} - {without})
-    sources = {name: _of_source([one.sources[name] for one in all_of if name in one.sources]) for name in names}
+    names = sorted({name for watcher in all_of for name in watcher.sources} - {without})
+    sources = {
+        name: _of_source([watcher.sources[name] for watcher in all_of if name in watcher.sources]) for name in names
+    }
     return WatcherVitals(**sums, lines=lines, sources=sources)
 
 
-def _of_source(told: list[SourceVitals]) -> SourceVitals:
-    return SourceVitals(**{name: _sum(getattr(one, name) for one in told) for name in SourceVitals.__struct_fields__})
+def _of_source(entries: list[SourceVitals]) -> SourceVitals:
+    return SourceVitals(
+        **{name: _sum(getattr(entry, name) for entry in entries) for name in SourceVitals.__struct_fields__}
+    )
 
 
 def _sum(values: Iterable[Any]) -> Any:
@@ -162,7 +166,7 @@ def of_version_1(stage: str, gauges: Mapping[str, float], notes: Mapping[str, st
         return EmbedderVitals(model=notes.get("model"), chunks=None if chunks is None else int(chunks))
     if stage != "watcher":
         return None
-    told: dict[str, Any] = {name: notes[name] for name in ("host", "mode", *_WORDS) if name in notes}
+    fields: dict[str, Any] = {name: notes[name] for name in ("host", "mode", *_WORDS) if name in notes}
     lines: dict[str, int] = {}
     sources: dict[str, dict[str, int]] = {}
     for name, value in gauges.items():
@@ -173,8 +177,8 @@ def of_version_1(stage: str, gauges: Mapping[str, float], notes: Mapping[str, st
         elif ":" in name:
             lines[name] = int(value)
         elif known in WatcherVitals.__struct_fields__ and known not in ("lines", "sources"):
-            told[known] = value if known == "sweep_period_seconds" else int(value)
-    return WatcherVitals(**told, lines=lines, sources={name: SourceVitals(**of) for name, of in sources.items()})
+            fields[known] = value if known == "sweep_period_seconds" else int(value)
+    return WatcherVitals(**fields, lines=lines, sources={name: SourceVitals(**of) for name, of in sources.items()})
 
 
 _WORDS = ("mode_reason", "paused", "unreadable")

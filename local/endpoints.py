@@ -31,9 +31,9 @@ class NotRunning(Exception):
     """Nothing says where Mnemostream answers."""
 
 
-def data_folder(given: str | None) -> Path:
+def data_folder(folder: str | None) -> Path:
     """`--data`, else `MNEMO_LOCAL_DATA`, else the platform's user data folder."""
-    chosen = given or os.environ.get("MNEMO_LOCAL_DATA")
+    chosen = folder or os.environ.get("MNEMO_LOCAL_DATA")
     return Path(chosen).expanduser().resolve() if chosen else Path(platformdirs.user_data_dir("mnemostream"))
 
 

@@ -38,9 +38,9 @@ def free_port(wanted: int) -> Port:
 
 def is_free(port: int) -> bool:
     """True if a start would get this very port."""
-    found = free_port(port)
-    found.close()
-    return found.number == port
+    claim = free_port(port)
+    claim.close()
+    return claim.number == port
 
 
 def _claim(port: int) -> socket.socket | None:

@@ -27,18 +27,18 @@ class Secrets(msgspec.Struct, frozen=True):
         file = data / "secrets.json"
         token = secrets.token_urlsafe(24)
         if file.exists():
-            made = msgspec.json.decode(file.read_bytes(), type=cls)
-            missing = [user for user in nats_conf.USERS if user not in made.nats]
-            if made.health and not missing:
-                return made
-            users = {**made.nats, **{user: secrets.token_urlsafe(24) for user in missing}}
-            made = msgspec.structs.replace(made, health=made.health or token, nats=users)
+            credentials = msgspec.json.decode(file.read_bytes(), type=cls)
+            missing = [user for user in nats_conf.USERS if user not in credentials.nats]
+            if credentials.health and not missing:
+                return credentials
+            users = {**credentials.nats, **{user: secrets.token_urlsafe(24) for user in missing}}
+            credentials = msgspec.structs.replace(credentials, health=credentials.health or token, nats=users)
         else:
             passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
             owner, writer, reader = (secrets.token_urlsafe(24) for _ in range(3))
-            made = cls(passwords, owner, writer, reader, token)
-        write_private(file, msgspec.json.encode(made))
-        return made
+            credentials = cls(passwords, owner, writer, reader, token)
+        write_private(file, msgspec.json.encode(credentials))
+        return credentials
 
 
 def write_private(file: Path, content: bytes) -> None:

@@ -95,11 +95,11 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         stack.callback(lock.close)
 
         def port(name: str, wanted: int) -> int:
-            found = free_port(wanted)
-            stack.callback(found.close)
-            if wanted and found.number != wanted:
-                say(f"port {wanted} is in use; {name} listens on {found.number}")
-            return found.number
+            claim = free_port(wanted)
+            stack.callback(claim.close)
+            if wanted and claim.number != wanted:
+                say(f"port {wanted} is in use; {name} listens on {claim.number}")
+            return claim.number
 
         async def start(spec: Spec) -> Child:
             child = children[spec.name] = Child(spec, say)
@@ -211,7 +211,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
         own[0][2]["MNEMO_HEALTH_CANARY_FOLDER"] = own[2][2]["MNEMO_WATCHER_CANARY_FOLDER"] = str(plan.data / "canary")
     for number in range(plan.embedders):
         own.append((f"embedder-{number}", Stage.EMBEDDER, {"MNEMO_EMBEDDER_THREADS": threads}))
-    made = []
+    specs = []
     for name, stage, extra in own:
         common = {
             "MNEMO_NATS_URL": nats.url(stage),
@@ -222,5 +222,5 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
             "TQDM_DISABLE": "1",
         }
         env = service_env({**common, **extra, **plan.settings})
-        made.append(Spec(name, python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
-    return made
+        specs.append(Spec(name, python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
+    return specs

@@ -131,35 +131,35 @@ def consumer_config(consumer: Consumer, metadata: Mapping[str, str] | None = Non
     }
 
 
-def of_stream(stream: Stream, found: Config | None) -> Drift | None:
-    """How a stream differs; `found` is its configuration at the server, None if it is not there."""
-    if found is None:
+def of_stream(stream: Stream, config: Config | None) -> Drift | None:
+    """How a stream differs; `config` is its configuration at the server, None if it is not there."""
+    if config is None:
         return Drift(stream.name, "", f"stream {stream.name} is missing", Repair.CREATE)
-    changed = differences(found, stream_config(stream), DEFAULTS_STREAM)
+    changed = differences(config, stream_config(stream), DEFAULTS_STREAM)
     if not changed:
         return None
     repair = Repair.RECREATE if FIXED_STREAM & changed.keys() else Repair.UPDATE
-    return Drift(stream.name, "", f"stream {stream.name} was changed: {_words(changed)}", repair)
+    return Drift(stream.name, "", f"stream {stream.name} was changed: {_describe(changed)}", repair)
 
 
-def of_consumer(consumer: Consumer, found: Config | None, paused_seconds: float = 0.0) -> Drift | None:
+def of_consumer(consumer: Consumer, config: Config | None, paused_seconds: float = 0.0) -> Drift | None:
     """How a consumer differs; `paused_seconds` for how long it is still paused."""
     name = f"consumer {consumer.name} of {consumer.stream}"
-    if found is None:
+    if config is None:
         return Drift(consumer.stream, consumer.name, f"{name} is missing", Repair.CREATE)
-    changed = differences(found, consumer_config(consumer), DEFAULTS_CONSUMER)
+    changed = differences(config, consumer_config(consumer), DEFAULTS_CONSUMER)
     if changed:
         repair = Repair.RECREATE if FIXED_CONSUMER & changed.keys() else Repair.UPDATE
-        return Drift(consumer.stream, consumer.name, f"{name} was changed: {_words(changed)}", repair)
+        return Drift(consumer.stream, consumer.name, f"{name} was changed: {_describe(changed)}", repair)
     if paused_seconds > 0:
         cause = f"{name} is paused for another {paused_seconds:.0f} s"
         return Drift(consumer.stream, consumer.name, cause, Repair.RESUME)
     return None
 
 
-def differences(found: Config, wanted: Config, defaults: Config) -> dict[str, tuple[Any, Any]]:
+def differences(actual: Config, wanted: Config, defaults: Config) -> dict[str, tuple[Any, Any]]:
     """Setting to what it is and what it should be."""
-    pairs = {name: (_known(found, name, defaults), _known(wanted, name, defaults)) for name in defaults}
+    pairs = {name: (_known(actual, name, defaults), _known(wanted, name, defaults)) for name in defaults}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
@@ -168,5 +168,5 @@ def _known(config: Config, name: str, defaults: Config) -> Any:
     return sorted(value) if name == "subjects" else (value or defaults[name])
 
 
-def _words(changed: Mapping[str, tuple[Any, Any]]) -> str:
-    return "; ".join(f"{name} is {found!r}, should be {wanted!r}" for name, (found, wanted) in changed.items())
+def _describe(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    return "; ".join(f"{name} is {actual!r}, should be {wanted!r}" for name, (actual, wanted) in changed.items())

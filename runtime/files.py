@@ -18,9 +18,9 @@ class Stat(msgspec.Struct, frozen=True):
     ctime_ns: int = 0
 
 
-def stat_of(found: os.stat_result) -> Stat:
+def stat_of(status: os.stat_result) -> Stat:
     """The part of a stat that tells whether something happened."""
-    return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return Stat(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def walk(
@@ -44,7 +44,7 @@ def walk(
                         yield path, stat
         except OSError as error:
             if not below or not isinstance(error, FileNotFoundError):
-                problems.append(_told(os.path.join(root, below), error))
+                problems.append(_problem(os.path.join(root, below), error))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -61,9 +61,9 @@ def _stat(path: str, entry: os.DirEntry[str], problems: list[str]) -> Stat | Non
     except FileNotFoundError:
         return None
     except OSError as error:
-        problems.append(_told(path, error))
+        problems.append(_problem(path, error))
         return None
 
 
-def _told(path: str, error: OSError) -> str:
+def _problem(path: str, error: OSError) -> str:
     return f"{os.fsencode(path).decode('utf-8', 'replace')}: {error.strerror}"

@@ -92,15 +92,15 @@ async def volatile(nats: Bus) -> None:
 
 async def drifts(nats: Bus) -> list[Drift]:
     """All that differs at the server. Raises Transient."""
-    found = []
+    faults = []
     for stream in topology.STREAMS:
         info = await _info(nats, f"STREAM.INFO.{stream.name}")
-        found.append(drift.of_stream(stream, info.config if info else None))
+        faults.append(drift.of_stream(stream, info.config if info else None))
     for consumer in topology.CONSUMERS:
         info = await _info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
         paused = info.pause_remaining / drift.NANOSECONDS if info else 0.0
-        found.append(drift.of_consumer(consumer, info.config if info else None, paused))
-    return [one for one in found if one]
+        faults.append(drift.of_consumer(consumer, info.config if info else None, paused))
+    return [fault for fault in faults if fault]
 
 
 async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool) -> list[str]:
@@ -113,22 +113,22 @@ async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool
         return []
     kept = {name: info.config.get(name) for name in drift.SET_BY_PEOPLE if name not in _sizes(stream, settings)}
     wanted |= kept
-    found = drift.of_stream(stream, info.config)
+    fault = drift.of_stream(stream, info.config)
     changed = drift.differences(info.config, wanted, drift.DEFAULTS_STREAM).keys()
     resized = any(info.config.get(name) != wanted[name] for name in drift.SET_BY_PEOPLE)
     lost = set(info.config.get("subjects") or []) - set(stream.subjects)
     harmless = changed <= drift.UPDATED_ALWAYS and not lost
-    if found and found.repair is Repair.RECREATE and (not repair or (info.state.messages and not _can_go(stream))):
-        return [_by_hand(stream, found, info) if repair else f"{found.cause}; {_would(found)}"]
-    if found and not (repair or harmless):
-        return [f"{found.cause}; {_would(found)}"]
-    if found and found.repair is Repair.RECREATE:
+    if fault and fault.repair is Repair.RECREATE and (not repair or (info.state.messages and not _can_go(stream))):
+        return [_by_hand(stream, fault, info) if repair else f"{fault.cause}; {_would(fault)}"]
+    if fault and not (repair or harmless):
+        return [f"{fault.cause}; {_would(fault)}"]
+    if fault and fault.repair is Repair.RECREATE:
         await _ask(nats, f"STREAM.DELETE.{stream.name}", None)
         await _ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
-        log.warning("stream recreated", stream=stream.name, because=found.cause)
-    elif found or resized:
+        log.warning("stream recreated", stream=stream.name, because=fault.cause)
+    elif fault or resized:
         await _ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
-        log.info("stream updated", stream=stream.name, because=found.cause if found else "sizes changed by settings")
+        log.info("stream updated", stream=stream.name, because=fault.cause if fault else "sizes changed by settings")
     return []
 
 
@@ -145,15 +145,15 @@ def _can_go(stream: Stream) -> bool:
     return stream in topology.VOLATILE
 
 
-def _would(found: Drift) -> str:
-    return f"`python -m runtime.provision --repair` would {found.repair}"
+def _would(fault: Drift) -> str:
+    return f"`python -m runtime.provision --repair` would {fault.repair}"
 
 
-def _by_hand(stream: Stream, found: Drift, info: Info) -> str:
+def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
     """The server cannot change it in place, and it holds messages: a person decides."""
     name = stream.name
     return (
-        f"{found.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
+        f"{fault.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
         f"To recreate it with its messages: `nats stream backup {name} ./{name}`, `nats stream rm {name}`, "
         f"`python -m runtime.provision`, then publish the messages of the backup again, "
         f"or start from the files on disk: the watcher publishes what the log lacks"
@@ -171,21 +171,21 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
         await create()
         log.info("consumer created", stream=consumer.stream, consumer=consumer.name)
         return []
-    found = drift.of_consumer(consumer, info.config, info.pause_remaining / drift.NANOSECONDS)
+    fault = drift.of_consumer(consumer, info.config, info.pause_remaining / drift.NANOSECONDS)
     former = info.config.get("filter_subject") in topology.FORMER_FILTERS
-    if found and not (repair or former):
-        return [f"{found.cause}; {_would(found)}"]
-    if found and found.repair is Repair.RESUME:
+    if fault and not (repair or former):
+        return [f"{fault.cause}; {_would(fault)}"]
+    if fault and fault.repair is Repair.RESUME:
         await _ask(nats, f"CONSUMER.PAUSE.{place}", {})
         log.info("consumer resumed", stream=consumer.stream, consumer=consumer.name)
-    elif (found and found.repair is Repair.RECREATE) or (model and before != model):
+    elif (fault and fault.repair is Repair.RECREATE) or (model and before != model):
         await _ask(nats, f"CONSUMER.DELETE.{place}", None)
         await create()
-        reason = found.cause if found and found.repair is Repair.RECREATE else f"model {model} instead of {before}"
+        reason = fault.cause if fault and fault.repair is Repair.RECREATE else f"model {model} instead of {before}"
         log.warning("consumer recreated; it rereads the log from the start", consumer=place, because=reason)
-    elif found:
+    elif fault:
         await create()
-        log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=found.cause)
+        log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=fault.cause)
     return []
 
 

@@ -83,11 +83,11 @@ class Pull:
             return await self._read(reply, 1 if self._single else self.batch, stop)
         return self._late([])
 
-    def _late(self, found: list[Msg]) -> list[Msg]:
+    def _late(self, messages: list[Msg]) -> list[Msg]:
         """What has arrived meanwhile, for whatever request: it is in our hands, so it is work."""
-        found.extend(message for message in self._messages if not _status(message))
+        messages.extend(message for message in self._messages if not _status(message))
         self._messages.clear()
-        return found
+        return messages
 
     async def _ask(self) -> str:
         self._number += 1
@@ -106,30 +106,30 @@ class Pull:
     async def _read(self, reply: str, wanted: int, stop: asyncio.Event) -> list[Msg]:
         loop = asyncio.get_running_loop()
         began, connections = loop.time(), self._bus.client.stats["reconnects"]
-        found: list[Msg] = []
-        while len(found) < wanted:
+        messages: list[Msg] = []
+        while len(messages) < wanted:
             if stop.is_set():
-                return self._late(found)
+                return self._late(messages)
             message = await self._next(stop, began + EXPIRES + GRACE - loop.time())
             if message is None:
                 lost = self._bus.client.stats["reconnects"] != connections or not self._bus.client.is_connected
-                if lost and not found:
+                if lost and not messages:
                     raise Transient("the connection to NATS was lost")
                 if lost or loop.time() - began > EXPIRES + GRACE:
                     break
             elif not (status := _status(message)):
-                found.append(message)
+                messages.append(message)
             elif message.subject == reply:  # the end of an earlier request says nothing any more
-                self._ended(status, _description(message), bool(found))
-                self.empty = not found and status in ENDS
+                self._ended(status, _description(message), bool(messages))
+                self.empty = not messages and status in ENDS
                 # An end without messages that came at once: what waits is too large for `max_bytes`, or is asked for
                 # by others already. Wait for one, of any size; no loop runs hot.
                 at_once = loop.time() - began < EXPIRES / 2
-                self._single = not found and not self._single and at_once and status != "404"
+                self._single = not messages and not self._single and at_once and status != "404"
                 break
         else:
             self._single = False
-        return found
+        return messages
 
     async def _next(self, stop: asyncio.Event, left: float) -> Msg | None:
         """The next arrival; None after a moment, at a stop, or when no time is left."""
@@ -139,11 +139,11 @@ class Pull:
         return self._messages.popleft() if self._messages else None
 
     def _ended(self, status: str, description: str, some: bool) -> None:
-        words = description.lower()
-        if status == "503" or any(gone in words for gone in GONE):
+        text = description.lower()
+        if status == "503" or any(gone in text for gone in GONE):
             if not some:
                 raise Lost(description or "no responders: the consumer or JetStream is missing")
-        elif status not in ENDS and not any(passing in words for passing in PASSING) and not some:
+        elif status not in ENDS and not any(passing in text for passing in PASSING) and not some:
             raise Refused(f"{status} {description}")
 
     async def _take_in(self, message: Msg) -> None:

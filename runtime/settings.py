@@ -81,10 +81,10 @@ def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
     names = variables(kind, owner)
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for name, given in sorted(environ.items()):
+    for name, value in sorted(environ.items()):
         if not name.startswith(PREFIX):
             continue
-        if not given and f"{name}_FILE" in environ:
+        if not value and f"{name}_FILE" in environ:
             continue  # a compose file passes on what is not set as an empty text
         plain = name.removesuffix("_FILE") if name not in names else name
         if plain not in names:
@@ -96,10 +96,10 @@ def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
             problems.append(f"{plain}: set twice, directly and through {plain}_FILE")
             continue
         try:
-            text = given if plain == name else Path(given).read_text().strip()
+            text = value if plain == name else Path(value).read_text().strip()
             values[field.name] = msgspec.convert(_listed(text, field.type), field.type, strict=False)
         except OSError as error:
-            problems.append(f"{name}: cannot read {given}: {error.strerror}")
+            problems.append(f"{name}: cannot read {value}: {error.strerror}")
         except msgspec.ValidationError as error:
             problems.append(f"{plain}: {error}")
     if problems:

@@ -71,8 +71,8 @@ async def read(
             timeout=10,
         )
         async with aclosing(_messages(bus, stream, name, info.num_pending or 0, which.headers)) as messages:
-            async for found in messages:
-                yield found
+            async for pair in messages:
+                yield pair
     except NotFoundError as error:
         raise Transient(f"stream {stream} is missing; run `python -m runtime.provision`") from error
     except FAILURES as error:
@@ -88,13 +88,13 @@ async def _messages(
     connections = bus.client.stats["reconnects"]
     async with pull.opened(bus, stream, name, batch, topology.FETCH_BYTES, waits=False) as source:
         while left > 0:
-            found = await source.take(never)
-            silent = 0 if found else silent + 1
+            messages = await source.take(never)
+            silent = 0 if messages else silent + 1
             if source.empty and bus.client.stats["reconnects"] == connections:
                 return
             if silent > 3 or source.empty:
                 raise TimeoutError("no answer")
-            for message in found[:left]:
+            for message in messages[:left]:
                 left -= 1
                 if message.metadata.sequence.consumer != reached + 1:  # without acks, nothing is sent twice
                     raise TimeoutError("messages were lost in transit")

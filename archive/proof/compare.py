@@ -105,26 +105,26 @@ class Comparison:
         return any(gap.start <= start and end <= gap.end for gap in self.gaps)
 
 
-def difference(one: bytes, other: bytes) -> tuple[int, int]:
+def difference(left: bytes, right: bytes) -> tuple[int, int]:
     """The range that holds all differing bytes of two texts.
 
     >>> difference(b"abcdef", b"abXdYf")
     (2, 5)
     """
-    shorter = min(len(one), len(other))
-    begin = _common(one, other, shorter)
-    stop = max(len(one), len(other))
-    if len(one) == len(other):
-        stop -= _common(one[::-1], other[::-1], shorter - begin)
+    shorter = min(len(left), len(right))
+    begin = _common(left, right, shorter)
+    stop = max(len(left), len(right))
+    if len(left) == len(right):
+        stop -= _common(left[::-1], right[::-1], shorter - begin)
     return begin, stop
 
 
-def _common(one: bytes, other: bytes, limit: int) -> int:
+def _common(left: bytes, right: bytes, limit: int) -> int:
     """Length of the common beginning, by halving."""
     low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
-        if one[:middle] == other[:middle]:
+        if left[:middle] == right[:middle]:
             low = middle
         else:
             high = middle - 1

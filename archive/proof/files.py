@@ -24,14 +24,14 @@ Advance = Callable[[str, int], None]
 MOST_OPEN = 100
 
 
-async def compare_files(archive: Archive, found: list[File], progress: Progress) -> list[Gap]:
+async def compare_files(archive: Archive, files: list[File], progress: Progress) -> list[Gap]:
     """Gaps of files in both copies and in the records."""
     gaps = [
         Gap(codec.printable(full), "database", 0, size, "not in the archive")
-        for full, size, row in found
+        for full, size, row in files
         if row is None and size
     ]
-    known = {row.transcript_id: (full, size, row) for full, size, row in found if row is not None and size}
+    known = {row.transcript_id: (full, size, row) for full, size, row in files if row is not None and size}
     checkpoints = await archive.checkpoints()
     expected = await _generations(archive, known, checkpoints)
     total = 2 * sum(size for _, size, _ in known.values())
@@ -42,11 +42,11 @@ async def compare_files(archive: Archive, found: list[File], progress: Progress)
         progress(f"{len(known)} files", done.total(), total)
 
     wanted = Wanted()
-    for found_gaps in await asyncio.gather(  # two connections, and threads that decompress, hash and compare
+    for copy_gaps in await asyncio.gather(  # two connections, and threads that decompress, hash and compare
         _against_database(archive, known, expected, advance),
         _against_log(archive, known, expected, wanted, advance),
     ):
-        gaps += found_gaps
+        gaps += copy_gaps
     for name, (full, _, _) in known.items():
         gaps += await compare_records(archive, codec.printable(full), name, wanted.of(name))
     return gaps
@@ -55,8 +55,11 @@ async def compare_files(archive: Archive, found: list[File], progress: Progress)
 async def _generations(archive: Archive, known: Known, checkpoints: dict[str, Checkpoint]) -> dict[str, int]:
     """The generation that is the file now: the newest one of either copy."""
     rows = await archive.database.fetch(queries.read("generations"), list(known))
-    found = {row[0]: row[1] for row in rows}
-    return {name: max(found.get(name, 0), checkpoints[name].generation if name in checkpoints else 0) for name in known}
+    generations = {row[0]: row[1] for row in rows}
+    return {
+        name: max(generations.get(name, 0), checkpoints[name].generation if name in checkpoints else 0)
+        for name in known
+    }
 
 
 async def _against_database(archive: Archive, known: Known, expected: dict[str, int], advance: Advance) -> list[Gap]:

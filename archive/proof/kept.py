@@ -41,7 +41,7 @@ async def compare_kept(archive: Archive, row: Transcript, *, file_gone: bool) ->
         end = max(segment.end for segments in copies.values() for segment in segments)
         for copy, segments in copies.items():
             comparison = Comparison(f"{row.full} (generation {generation})", copy, row.transcript_id)
-            for segment in sorted(segments, key=lambda one: (one.start, one.end)):
+            for segment in sorted(segments, key=lambda segment: (segment.start, segment.end)):
                 comparison.take(segment, Kept(reference))
             gaps += comparison.finish(max(end, len(reference)))
     if file_gone:
@@ -51,15 +51,15 @@ async def compare_kept(archive: Archive, row: Transcript, *, file_gone: bool) ->
 
 async def _logged(archive: Archive, transcript: str, wanted: Wanted) -> Generations:
     """Segments of one transcript in the log; its records go to `wanted`."""
-    found: Generations = {}
+    generations: Generations = {}
     async for message in archive.messages(subjects.of_transcript(transcript)):
         event = decoded(message)
         if isinstance(event, (TranscriptChanged, RecordsReparsed)):
             wanted.take(event)
         if isinstance(event, TranscriptChanged) and event.end > event.start:
             segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
-            found.setdefault(event.generation, []).append(segment)
-    return found
+            generations.setdefault(event.generation, []).append(segment)
+    return generations
 
 
 async def only_logged(archive: Archive, transcript: str) -> Transcript | None:
@@ -75,7 +75,7 @@ async def only_logged(archive: Archive, transcript: str) -> Transcript | None:
 def joined(segments: Iterable[Segment]) -> bytes:
     """The bytes up to the first gap."""
     data = bytearray()
-    for segment in sorted(segments, key=lambda one: (one.start, one.end)):
+    for segment in sorted(segments, key=lambda segment: (segment.start, segment.end)):
         if segment.start > len(data):
             break
         if segment.end > len(data):

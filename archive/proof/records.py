@@ -15,7 +15,7 @@ class Wanted:
     """The records that the log says the database must hold, by the writer's order of precedence."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[tuple[int, str, int, int], tuple[tuple[int, int, int], int, bytes]]] = {}
+        self._records: dict[str, dict[tuple[int, str, int, int], tuple[tuple[int, int, int], int, bytes]]] = {}
         self._reparsed: dict[tuple[str, int], tuple[int, int]] = {}
 
     def take(self, event: TranscriptChanged | RecordsReparsed) -> None:
@@ -23,7 +23,7 @@ class Wanted:
         if isinstance(event, RecordsReparsed):
             key = (event.transcript, event.generation)
             self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
-        table = self._found.setdefault(event.transcript, {})
+        table = self._records.setdefault(event.transcript, {})
         for record in event.records:
             place = (event.generation, codec.storable(record.id), record.block, record.part)
             rank = (event.parser, record.revision, -record.offset)
@@ -32,12 +32,12 @@ class Wanted:
 
     def of(self, transcript: str) -> dict[tuple[int, str, int, int], tuple[int, bytes]]:
         """Offset and digest by generation, id, block and part."""
-        found = {}
-        for place, (rank, offset, digest) in self._found.get(transcript, {}).items():
+        digests = {}
+        for place, (rank, offset, digest) in self._records.get(transcript, {}).items():
             parser, end = self._reparsed.get((transcript, place[0]), (0, 0))
             if not (rank[0] < parser and offset < end):
-                found[place] = (offset, digest)
-        return found
+                digests[place] = (offset, digest)
+        return digests
 
 
 def _digest(record: Record) -> bytes:
@@ -50,13 +50,15 @@ async def compare_records(
 ) -> list[Gap]:
     """Records that the database lacks, holds otherwise, or holds beyond the log's."""
     rows = await archive.database.fetch(queries.read("record_digests"), name)
-    found = {tuple(row[:4]): (row["byte_offset"], row["digest"]) for row in rows}
+    digests = {tuple(row[:4]): (row["byte_offset"], row["digest"]) for row in rows}
     gaps = []
     for place, (offset, digest) in wanted.items():
-        if place not in found:
+        if place not in digests:
             gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} is missing", name))
-        elif found[place][1] != digest:
+        elif digests[place][1] != digest:
             gaps.append(Gap(full, "records", offset, offset, f"record {place[1]} has a different text", name))
-    for place in found.keys() - wanted.keys():
-        gaps.append(Gap(full, "records", found[place][0], found[place][0], f"record {place[1]} is in no segment", name))
+    for place in digests.keys() - wanted.keys():
+        gaps.append(
+            Gap(full, "records", digests[place][0], digests[place][0], f"record {place[1]} is in no segment", name)
+        )
     return gaps

@@ -72,10 +72,10 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     """Compares everything in scope. Raises Unreachable."""
     began = time.monotonic()
     report = Report()
-    found = await _files(archive, scope, report)
-    report.files, report.bytes = len(found), sum(size for _, size, _ in found)
-    gaps = await compare_files(archive, found, progress)
-    recent = [f for f in found if _recent(f[0]) and any(gap.file == codec.printable(f[0]) for gap in gaps)]
+    files = await _files(archive, scope, report)
+    report.files, report.bytes = len(files), sum(size for _, size, _ in files)
+    gaps = await compare_files(archive, files, progress)
+    recent = [f for f in files if _recent(f[0]) and any(gap.file == codec.printable(f[0]) for gap in gaps)]
     if recent:
         await asyncio.sleep(4)
         again = [(full, os.stat(full).st_size, row) for full, _, row in recent if os.path.exists(full)]
@@ -84,7 +84,7 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
         names = {codec.printable(full) for full, _, _ in again}
         gaps = [gap for gap in gaps if gap.file not in names] + await compare_files(archive, again, lambda *_: None)
     if scope.archived:
-        gaps += await _without_file(archive, {row.transcript_id for _, _, row in found if row}, report, progress)
+        gaps += await _without_file(archive, {row.transcript_id for _, _, row in files if row}, report, progress)
     gaps += [Gap(problem, "file", 0, 0, "cannot be listed") for problem in report.problems]
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
@@ -124,7 +124,7 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     forgotten = await archive.forgotten()
     own = os.environ.get("MNEMO_HOST") or socket.gethostname()
     hosts = {row.host for row in known} | {own}
-    found: list[File] = []
+    files: list[File] = []
     for root in sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in scope.roots):
         # The same path may be known twice, from another host or below another root: its own row comes last.
         ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
@@ -138,8 +138,8 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
             elif row is None and (not stat.size or not _wanted(full, path, root, scope)):
                 report.ignored += 1
             else:
-                found.append((full, stat.size, row))
-    return found
+                files.append((full, stat.size, row))
+    return files
 
 
 def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:
@@ -160,10 +160,10 @@ def _recent(full: str) -> bool:
         return True
 
 
-def roots_of(given: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:
+def roots_of(folders: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:
     """The folders to verify: those given, else those of the running system, else all that the archive knows."""
-    if given:
-        return [sources.parse(text) for text in given]
+    if folders:
+        return [sources.parse(text) for text in folders]
     if configured:
         return [sources.parse(text) for text in configured]
     known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]

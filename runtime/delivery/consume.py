@@ -36,7 +36,7 @@ async def work(
     Raises Misconfigured when the consumer does not exist.
     """
     settler = Settler(bus, consumer, do, beat, stop, gate or Gate())
-    await _found(bus, settler)
+    await _wait_for_consumer(bus, settler)
     await settler.custody.hand_back()
     misses = 0
     async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
@@ -55,7 +55,7 @@ async def work(
         await settler.custody.leave()
 
 
-async def _found(bus: Bus, settler: Settler) -> None:
+async def _wait_for_consumer(bus: Bus, settler: Settler) -> None:
     """Returns when JetStream says that the consumer is there, or at a stop: a cluster may be electing a leader."""
     loop = asyncio.get_running_loop()
     patience = loop.time() + MISSING_SECONDS

@@ -132,7 +132,7 @@ class Custody:
         left = [sequence for sequence in range(first, min(last, first + RANGE) + 1) if sequence not in held]
         if not left:
             return
-        acks = [f"$JS.ACK.{stream}.{consumer}.1.{one}.{info.delivered.consumer_seq}.0.0" for one in left]
+        acks = [f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{info.delivered.consumer_seq}.0.0" for sequence in left]
         for ack in acks:  # the server passes over those that are not pending
             await self._bus.client.publish(ack, b"-NAK")
         with suppress(*FAILURES):  # an answer says that all of them were dealt with: a pull must not overtake them
@@ -141,15 +141,15 @@ class Custody:
 
     async def _held_by_others(self) -> set[int]:
         """Sequences in the records of other instances, living or not: those of the dead are their successors'."""
-        found: set[int] = set()
+        sequences: set[int] = set()
         every = subjects.in_flight(self._consumer.stage, "*", self._consumer.stream)
         async with aclosing(
             streams.read(self._bus, topology.IN_FLIGHT.name, Selection(filters=[every], last=True))
         ) as messages:
             async for message, _ in messages:
                 if message.subject != self._subject:
-                    found.update(sequence_of(ack) for ack in _in_flight(message.data))
-        return found
+                    sequences.update(sequence_of(ack) for ack in _in_flight(message.data))
+        return sequences
 
     async def leave(self) -> None:
         """This worker stops as asked, and holds nothing."""
@@ -175,9 +175,9 @@ class Custody:
     async def suspicion(self, message: Msg) -> Suspect:
         """The record of a message of the stream; an empty one if there is none, or none can be read."""
         sequence, stored_at = message.metadata.sequence.stream, message.metadata.timestamp.timestamp()
-        found = await self._last(topology.SUSPECTS.name, self._suspect(sequence))
-        if isinstance(found, Suspect) and found.stored_at == stored_at:
-            return found
+        record = await self._last(topology.SUSPECTS.name, self._suspect(sequence))
+        if isinstance(record, Suspect) and record.stored_at == stored_at:
+            return record
         return Suspect(
             stage=self._consumer.stage,
             instance=self._beat.instance,
@@ -206,9 +206,9 @@ class Custody:
     async def testify(self, record: Suspect, error: BaseException) -> None:
         """The attempt ends this process by an error that we can name."""
         text = "".join(traceback.format_exception(error))[-8000:]
-        words = f"{type(error).__name__}: {error}"[:500]
+        description = f"{type(error).__name__}: {error}"[:500]
         try:
-            await self._store(record, witnessed=record.witnessed + 1, error=words, traceback=text)
+            await self._store(record, witnessed=record.witnessed + 1, error=description, traceback=text)
         except Transient as failure:
             log.warning("crash not recorded", sequence=record.stream_sequence, error=str(failure))
 

@@ -47,18 +47,18 @@ def letter(message: Msg, consumer: topology.Consumer, beat: Beat, error: Excepti
 
 
 async def store(
-    bus: Bus, found: DeadLetter, consumer: topology.Consumer, beat: Beat, stop: asyncio.Event, loop_name: str
+    bus: Bus, dead_letter: DeadLetter, consumer: topology.Consumer, beat: Beat, stop: asyncio.Event, loop_name: str
 ) -> bool:
     """True when the letter is stored; False when told to stop before it was. Never raises for a letter's size."""
-    name = f"dead:{found.stream}:{found.stream_sequence}:{consumer.name}"
+    name = f"dead:{dead_letter.stream}:{dead_letter.stream_sequence}:{consumer.name}"
     while True:
         try:
-            await bus.publish(Message(subjects.deadletter(consumer.stage), codec.encode(found), name))
+            await bus.publish(Message(subjects.deadletter(consumer.stage), codec.encode(dead_letter), name))
             return True
         except Permanent:
-            if found.by_reference and not found.traceback:
+            if dead_letter.by_reference and not dead_letter.traceback:
                 raise
-            found = _smaller(found)
+            dead_letter = _smaller(dead_letter)
         except Transient as failure:
             beat.failed_with(f"dead letter not stored yet: {failure}", loop_name)
             log.warning("dead letter not stored yet", error=str(failure))
@@ -68,7 +68,7 @@ async def store(
                 return False
 
 
-def _smaller(found: DeadLetter) -> DeadLetter:
+def _smaller(dead_letter: DeadLetter) -> DeadLetter:
     """By reference and without its traceback: for a server with a smaller `max_payload` than ours."""
-    bare = {"payload": b"", "by_reference": True, "traceback": "", "error": found.error[:500]}
-    return msgspec.structs.replace(found, **bare)
+    bare = {"payload": b"", "by_reference": True, "traceback": "", "error": dead_letter.error[:500]}
+    return msgspec.structs.replace(dead_letter, **bare)

@@ -205,10 +205,10 @@ class Settler:
     async def _give_up(self, message: Msg, error: Exception) -> None:
         """Dead letter first, stored and acknowledged; only then is the message ended."""
         self.beat.failed_with(error, self.name)
-        found = deadletters.letter(message, self.consumer, self.beat, error)
-        if await deadletters.store(self.bus, found, self.consumer, self.beat, self.stop, self.name):
+        letter = deadletters.letter(message, self.consumer, self.beat, error)
+        if await deadletters.store(self.bus, letter, self.consumer, self.beat, self.stop, self.name):
             await message.term()
-            log.error("dead-lettered", subject=message.subject, sequence=found.stream_sequence, error=found.error)
+            log.error("dead-lettered", subject=message.subject, sequence=letter.stream_sequence, error=letter.error)
 
 
 class _Crashes(Permanent):

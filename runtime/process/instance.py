@@ -48,10 +48,10 @@ def _slot(stage: Stage, folder: Path) -> tuple[str, int] | None:
         return None
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user():
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != _user():
             return None  # somebody else's, in a folder that all may write to
-        place = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()[:4]
+        place = hashlib.sha256(f"{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:4]
         for number in range(SLOTS):
             descriptor = os.open(folder / f"{stage}-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -49,10 +49,10 @@ def run(main: Callable[[S, asyncio.Event], Awaitable[None]], kind: type[S], owne
                 loaded = msgspec.structs.replace(loaded, instance=stack.enter_context(instance.claimed(owner)))
             asyncio.run(_supervised(main, loaded))
     except (Misconfigured, Transient) as error:
-        sys.exit(_told(error))
+        sys.exit(_report(error))
 
 
-def _told(error: Exception) -> int:
+def _report(error: Exception) -> int:
     """Says on stderr why the process ends; the exit code that fits."""
     leaves = _leaves(error)
     if not all(isinstance(leaf, (Misconfigured, Transient)) for leaf in leaves):
@@ -79,7 +79,7 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
     try:
         await _until_done(body, stop)
     except Exception as error:
-        code = _told(error)
+        code = _report(error)
     for guard in guards:
         guard.cancel()
     _leave(code)  # a call in a thread (a model, a frozen disk) would hold the interpreter's own exit

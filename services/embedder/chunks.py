@@ -26,14 +26,14 @@ def split(text: str, tokens: Tokens, window: int) -> list[Span]:
 
     A single token longer than any window cannot be: `window` is at least 1.
     """
-    found = tokens(text)
+    offsets = tokens(text)
     spans: list[Span] = []
     begin = first = 0
-    while first < len(found):
-        last = min(first + window, len(found))
-        if last < len(found):
-            last = _good_cut(text, found, first, last)
-        stop = found[last][0] if last < len(found) else len(text)
+    while first < len(offsets):
+        last = min(first + window, len(offsets))
+        if last < len(offsets):
+            last = _good_cut(text, offsets, first, last)
+        stop = offsets[last][0] if last < len(offsets) else len(text)
         spans.extend(_fitting(text, begin, stop, last - first, tokens, window))
         begin, first = stop, last
     if begin < len(text) and spans:
@@ -41,18 +41,18 @@ def split(text: str, tokens: Tokens, window: int) -> list[Span]:
     return spans or ([Span(0, len(text), 0)] if text else [])
 
 
-def _good_cut(text: str, found: Sequence[tuple[int, int]], first: int, last: int) -> int:
+def _good_cut(text: str, offsets: Sequence[tuple[int, int]], first: int, last: int) -> int:
     """The last token index in the final third at which a line, else a sentence, else a word begins."""
     lowest = first + max(1, (last - first) * 2 // 3)
     for ends in ("\n", ".!?;:", " \t"):
         for at in range(last, lowest - 1, -1):
-            between = text[found[at - 1][0] : found[at][0]]
-            if found[at][0] > found[at - 1][0] and any(c in ends for c in between):
+            between = text[offsets[at - 1][0] : offsets[at][0]]
+            if offsets[at][0] > offsets[at - 1][0] and any(c in ends for c in between):
                 return at
     at = last
-    while at > first + 1 and found[at][0] == found[at - 1][0]:
+    while at > first + 1 and offsets[at][0] == offsets[at - 1][0]:
         at -= 1
-    return at if found[at][0] > found[first][0] else last
+    return at if offsets[at][0] > offsets[first][0] else last
 
 
 def _fitting(text: str, begin: int, stop: int, count: int, tokens: Tokens, window: int) -> list[Span]:

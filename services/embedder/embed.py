@@ -94,15 +94,15 @@ class Embedder:
             if sha not in known
         ]
         flat = [(item, span) for item in todo for span in item.spans]
-        found: dict[int, bytes] = {}
+        vectors: dict[int, bytes] = {}
         for group in chunks.batches([span.tokens + 2 for _, span in flat], self.settings.batch_tokens):
             pieces = [flat[i][0].text[flat[i][1].begin : flat[i][1].stop] for i in group]
             for i, vector in zip(group, await self.model.encode(pieces), strict=True):
-                found[i] = vector.tobytes()
+                vectors[i] = vector.tobytes()
             self.beat.record_progress(self.loop_name)
         at = 0
         for item in todo:
-            known[item.sha] = [(span, found[at + i]) for i, span in enumerate(item.spans)]
+            known[item.sha] = [(span, vectors[at + i]) for i, span in enumerate(item.spans)]
             at += len(item.spans)
             self._remember(item.sha, known[item.sha])
         return known
@@ -114,7 +114,7 @@ class Embedder:
 
     def _messages(self, change: Change, vectors: dict[str, Vectors]) -> list[Message]:
         """The vectors of one segment, in events that stay below the size budget."""
-        made: list[Message] = []
+        messages: list[Message] = []
         batch: list[Chunk] = []
         size = 0
         for record in filter(embeddable, change.records):
@@ -123,11 +123,11 @@ class Embedder:
                 batch.append(Chunk(record.id, sha, number, span.begin, span.stop, vector))
                 size += len(vector) * 4 // 3 + 250
                 if size > topology.EVENT_BUDGET:
-                    made.append(self._message(change, batch, len(made)))
+                    messages.append(self._message(change, batch, len(messages)))
                     batch, size = [], 0
         if batch:
-            made.append(self._message(change, batch, len(made)))
-        return made
+            messages.append(self._message(change, batch, len(messages)))
+        return messages
 
     def _message(self, change: Change, batch: list[Chunk], part: int) -> Message:
         event = RecordsEmbedded(

@@ -76,12 +76,12 @@ class Settings(Common, frozen=True, kw_only=True):
     def replicas(self) -> dict[Stage, int]:
         """`desired` by stage. Raises Misconfigured."""
         try:
-            found = {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
+            counts = {Stage(name): int(count) for name, _, count in (entry.partition("=") for entry in self.desired)}
         except ValueError as error:
             raise Misconfigured(f"MNEMO_HEALTH_DESIRED: {error}; use embedder=4") from error
-        if Stage.HEALTH in found or any(count < 0 for count in found.values()):
+        if Stage.HEALTH in counts or any(count < 0 for count in counts.values()):
             raise Misconfigured("MNEMO_HEALTH_DESIRED: only numbers of watchers, embedders or writers; use embedder=4")
-        return found
+        return counts
 
     def folders(self) -> dict[str, str]:
         """`disks` by name. Raises Misconfigured."""

@@ -32,21 +32,21 @@ def figures(
     """
     total: Counter[str] = Counter()
     sources: dict[str, Counter[str]] = {}
-    for one in known:
-        if one.source == CANARY:
+    for file in known:
+        if file.source == CANARY:
             continue
-        if one.ignored:
-            total[f"{'forgotten' if one.is_forgotten else 'ignored'}_files"] += 1
+        if file.ignored:
+            total[f"{'forgotten' if file.is_forgotten else 'ignored'}_files"] += 1
             continue
-        if one.sweep < sweep:
+        if file.sweep < sweep:
             total["absent_files"] += 1
-            total["absent_backlog_bytes"] += max(0, one.size - one.captured)
+            total["absent_backlog_bytes"] += max(0, file.size - file.captured)
             continue
-        account = sources.setdefault(one.source or "unknown", Counter())
-        _add(account, one, ends.get(one.transcript, (0, 0)))
-        if one.full in unreadable:
-            total["unreadable_bytes"] += one.size - captured_of(one)
-        total["files_behind"] += one.captured < one.size and one.full not in unreadable
+        account = sources.setdefault(file.source or "unknown", Counter())
+        _add(account, file, ends.get(file.transcript, (0, 0)))
+        if file.full in unreadable:
+            total["unreadable_bytes"] += file.size - captured_of(file)
+        total["files_behind"] += file.captured < file.size and file.full not in unreadable
     for source, size in published.items():
         if source != CANARY:
             sources.setdefault(source, Counter())["published_bytes"] += size
@@ -76,18 +76,18 @@ TOTALS = (
 )
 
 
-def captured_of(one: TrackedFile) -> int:
+def captured_of(file: TrackedFile) -> int:
     """Bytes of a file that were read; a file that shrank has no more than its size."""
-    return min(one.captured, one.size)
+    return min(file.captured, file.size)
 
 
-def _add(account: Counter[str], one: TrackedFile, acknowledged: tuple[int, int]) -> None:
-    captured = captured_of(one)
+def _add(account: Counter[str], file: TrackedFile, acknowledged: tuple[int, int]) -> None:
+    captured = captured_of(file)
     account["files"] += 1
-    account["discovered_bytes"] += one.size
+    account["discovered_bytes"] += file.size
     account["captured_bytes"] += captured
     generation, end = acknowledged
-    if generation == one.generation:
+    if generation == file.generation:
         account["present_published_bytes"] += min(end, captured)
 
 

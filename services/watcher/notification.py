@@ -75,7 +75,7 @@ class Notification:
                     self.refused = ""
                     self._tell()
                     async for changes in awatch(*self.folders, stop_event=self, watch_filter=_transcripts, **TIMING):
-                        self.capture.hints.add(found for _, path in changes for found in _files(path))
+                        self.capture.hints.add(file for _, path in changes for file in _files(path))
             except (OSError, RuntimeError) as error:
                 self.refused = str(error)
                 self._tell()
@@ -95,5 +95,5 @@ def _files(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
         return
-    for found, _ in walk(path, lambda name: name.endswith((".jsonl", ".json")), []):
-        yield os.path.join(path, *found.split("/"))
+    for file, _ in walk(path, lambda name: name.endswith((".jsonl", ".json")), []):
+        yield os.path.join(path, *file.split("/"))

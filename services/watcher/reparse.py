@@ -50,10 +50,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         for number, subject in enumerate(names, start=1):
             if stop.is_set():
                 raise Transient("stopped before everything was parsed; run the command again")
-            made = await _transcript(connection, subject)
-            reparsed += len({(event.transcript, event.generation) for event in made})
-            records += sum(len(event.records) for event in made)
-            await connection.publish_all([_message(event) for event in made])
+            events = await _transcript(connection, subject)
+            reparsed += len({(event.transcript, event.generation) for event in events})
+            records += sum(len(event.records) for event in events)
+            await connection.publish_all([_message(event) for event in events])
             _say(ReparseProgress(number, len(names), reparsed, records))
         if not names:
             _say(ReparseProgress(0, 0))
@@ -88,7 +88,7 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
             upto[event.generation] = max(upto.get(event.generation, 0), event.end)
         elif isinstance(event, TranscriptChanged) and event.end > event.start:
             generations.setdefault(event.generation, []).append(event)
-    made: list[RecordsReparsed] = []
+    events: list[RecordsReparsed] = []
     for generation, segments in generations.items():
         old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
         if old:
@@ -96,8 +96,10 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
             if not end:
                 continue
             common = (name, source, generation, end, version)
-            made += [RecordsReparsed(*common, part, batch) for part, batch in enumerate(list(batches(records)) or [[]])]
-    return made
+            events += [
+                RecordsReparsed(*common, part, batch) for part, batch in enumerate(list(batches(records)) or [[]])
+            ]
+    return events
 
 
 async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
@@ -119,14 +121,14 @@ def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
         if len(head) >= HEAD:
             break
     head = head[:HEAD]
-    found = identify(first.path, head, first.source, complete=end <= HEAD)
-    if found is None:
+    identity = identify(first.path, head, first.source, complete=end <= HEAD)
+    if identity is None:
         return [], 0  # what older parsers read stays
-    context = found.format.context(first.path, found.first)
-    origin = FileOrigin(first.transcript, first.host, first.root, first.path, found.format, context, found.whole)
-    state = found.format.state()
+    context = identity.format.context(first.path, identity.first)
+    origin = FileOrigin(first.transcript, first.host, first.root, first.path, identity.format, context, identity.whole)
+    state = identity.format.state()
     records: list[Record] = []
-    for unit in _units(_chain(segments), whole=found.whole):
+    for unit in _units(_chain(segments), whole=identity.whole):
         records += parse([unit], origin, state)[0]
     return records, end
 

@@ -35,7 +35,7 @@ class Settings(Common, frozen=True, kw_only=True):
 
     def folders(self) -> list[sources.Root]:
         """The roots, or the default ones; resolved, and none inside another."""
-        given = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, Path.home())
+        roots = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, Path.home())
         if self.canary_folder:
-            given.append(sources.Root(self.canary_folder, sources.CANARY))
-        return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in given)
+            roots.append(sources.Root(self.canary_folder, sources.CANARY))
+        return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in roots)

@@ -164,14 +164,14 @@ def _translated(late: type[Transient]) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
-        raise Permanent(f"PostgreSQL rejects the rows: {_words(error)}") from error
+        raise Permanent(f"PostgreSQL rejects the rows: {_describe(error)}") from error
     except (asyncpg.QueryCanceledError, TimeoutError) as error:
-        raise late(f"PostgreSQL: {_words(error) or 'no answer in time'}") from error
+        raise late(f"PostgreSQL: {_describe(error) or 'no answer in time'}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise Transient(f"PostgreSQL: {_words(error) or type(error).__name__}") from error
+        raise Transient(f"PostgreSQL: {_describe(error) or type(error).__name__}") from error
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """Without DETAIL and HINT, which may hold a row: the text goes into heartbeats, alerts and causes."""
     return str(error.args[0]) if isinstance(error, asyncpg.PostgresError) and error.args else str(error)
 

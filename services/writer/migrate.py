@@ -46,8 +46,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _passwords(connection: asyncpg.Connection, settings: Settings) -> None:
-    given = {"mnemo_writer": settings.writer_password, "mnemo_reader": settings.reader_password}
-    for role, password in given.items():
+    passwords = {"mnemo_writer": settings.writer_password, "mnemo_reader": settings.reader_password}
+    for role, password in passwords.items():
         if password:
             statement = "select format('alter role %I password %L', $1::text, $2::text)"
             await connection.execute(await connection.fetchval(statement, role, password))

@@ -131,7 +131,7 @@ def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row],
 def moment(stamp: str) -> datetime | None:
     """An assistant's time stamp; None where it wrote none or none that can be read."""
     try:
-        found = datetime.fromisoformat(stamp)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        time = datetime.fromisoformat(stamp)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -50,7 +50,7 @@ def test_what_came_later_is_never_earlier(story: list[tuple[str, float]], ago: f
     clock, _, _ = run(story)
     earlier, later = clock.observed(clock.wall - ago - 5), clock.observed(clock.wall - ago)
     assert earlier <= later <= clock.now + 1e-3
-    assert clock.told(later) <= clock.wall + 1e-3
+    assert clock.wall_time(later) <= clock.wall + 1e-3
 
 
 def test_an_outage_of_many_looks_is_one_gap() -> None:

@@ -167,7 +167,7 @@ def test_the_days_come_from_claude_codes_settings(tmp_path: Path, text: str | No
 def test_the_guard_says_what_is_not_archived() -> None:
     guard = Guard("/f", 30, 7, due=3, archived=2, missing=["a.jsonl"])
     assert not guard.safe
-    assert "3 transcripts will be deleted within 7 days; 1 of them are NOT archived: a.jsonl" in guard.words()
+    assert "3 transcripts will be deleted within 7 days; 1 of them are NOT archived: a.jsonl" in guard.summary()
 
 
 @pytest.mark.parametrize(

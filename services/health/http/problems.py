@@ -78,8 +78,10 @@ def refused(error: HTTPException) -> ProblemDetailsException:
     """A refusal as a problem document; `detail` says what to do."""
     detail = error.detail
     if isinstance(error, ClientException) and isinstance(error.extra, list) and error.extra:
-        told = [f"{one.get('key', '')}: {one.get('message', '')}" for one in error.extra if isinstance(one, dict)]
-        detail = "; ".join(told) or detail
+        complaints = [
+            f"{entry.get('key', '')}: {entry.get('message', '')}" for entry in error.extra if isinstance(entry, dict)
+        ]
+        detail = "; ".join(complaints) or detail
     return _problem(error.status_code, detail, dict(error.headers or {}))
 
 

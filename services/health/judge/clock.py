@@ -63,6 +63,6 @@ class ObservedClock:
         after = sum(min(length, max(0.0, begin + length - wall)) for begin, length in self._gaps)
         return wall - self._lost + after
 
-    def told(self, observed: float) -> float:
+    def wall_time(self, observed: float) -> float:
         """About the wall time of an observed moment, for people: as old as it is by this clock."""
         return self._wall - (self.now - observed)

@@ -52,14 +52,14 @@ class Judge:
         self._forgive()
         windows = {stage: observer.window(stage) for stage in STAGES}
         bus_error, database_error = observer.bus_fault, observer.database_fault
-        found = {
+        verdicts = {
             "bus": self._bus(bus_error),
             "database": _reachable(Reason.DATABASE_UNREACHABLE, database_error),
             **{str(stage): judge(window, now) for stage, window in windows.items()},
         }
-        self._queue(_queued_before(windows, found, observer.canary), now)
-        found["canary"] = self._canary(bus_error or database_error, now)
-        for name, verdict in found.items():
+        self._queue(_queued_before(windows, verdicts, observer.canary), now)
+        verdicts["canary"] = self._canary(bus_error or database_error, now)
+        for name, verdict in verdicts.items():
             self._take(name, verdict, wall)
         overall = self._show_overall(wall)
         components = {name: Component(self.held[name].shown, self.held[name].since) for name in COMPONENTS}
@@ -153,7 +153,9 @@ class Judge:
     def _tell(self, name: str, before: Held, after: Verdict, wall: float) -> None:
         failures = 0
         if name in STAGES:
-            failures = max((one.failures for one in self.observer.instances.of[Stage(name)].values()), default=0)
+            failures = max(
+                (instance.failures for instance in self.observer.instances.of[Stage(name)].values()), default=0
+            )
         change = HealthChanged(
             component=name,
             before=before.shown.status,
@@ -169,11 +171,11 @@ class Judge:
 
 
 def _queued_before(
-    windows: Mapping[Stage, StageWindow], found: Mapping[str, Verdict], canary: CanaryState
+    windows: Mapping[Stage, StageWindow], verdicts: Mapping[str, Verdict], canary: CanaryState
 ) -> int | None:
     """Messages that wait longer than the canary's line; None if those who have them in hand are not well."""
     after = [windows[stage] for stage in (Stage.EMBEDDER, Stage.WRITER)]
-    if any(found[window.stage].status is not Status.HEALTHY for window in after):
+    if any(verdicts[window.stage].status is not Status.HEALTHY for window in after):
         return None
     until = canary.waiting_since + canary.period  # its own message is stored a little later than it was written
     return sum(w.lag.total for w in after if w.lag.total and 0 < w.oldest_at <= until)

@@ -49,7 +49,7 @@ class Instances:
             self.progress[beat.stage] += 1
         self.done[beat.stage] += max(0, beat.processed - (before.beat.processed if before and same else 0))
         self.goodbyes.pop(beat.stage, None)
-        if all(one.beat.phase is Phase.STOPPED for one in known.values()):
+        if all(instance.beat.phase is Phase.STOPPED for instance in known.values()):
             self.goodbyes[beat.stage] = at
 
     def _room(self, stage: Stage, at: float) -> bool:
@@ -66,24 +66,26 @@ class Instances:
 
     def forgive(self, stage: Stage) -> None:
         """The dead letters of the stage are dealt with, or old: failures of those with nothing in hand are history."""
-        for name, one in self.of[stage].items():
-            if not one.beat.in_flight:
-                self.of[stage][name] = msgspec.structs.replace(one, carried=0, forgiven=one.beat.consecutive_failures)
+        for name, instance in self.of[stage].items():
+            if not instance.beat.in_flight:
+                self.of[stage][name] = msgspec.structs.replace(
+                    instance, carried=0, forgiven=instance.beat.consecutive_failures
+                )
 
     def remember(self, name: str, failures: int, forgiven: int, at: float) -> None:
         """What an earlier process of this service knew at `at` of `<stage>.<instance>`: the stream may hold no
         heartbeat that tells it."""
-        stage, _, instance = name.partition(".")
+        stage, _, own_name = name.partition(".")
         known = self.of[Stage(stage)] if stage in set(Stage) else {}
-        one = known.get(instance)
-        if one is None or one.at > at:
+        instance = known.get(own_name)
+        if instance is None or instance.at > at:
             return
-        if 0 < forgiven <= one.beat.consecutive_failures:
-            one = msgspec.structs.replace(one, carried=0, forgiven=forgiven)
-        if one.failures < failures <= MOST_FAILURES:
-            carried = failures - one.beat.consecutive_failures + one.forgiven
-            one = msgspec.structs.replace(one, carried=carried)
-        known[instance] = one
+        if 0 < forgiven <= instance.beat.consecutive_failures:
+            instance = msgspec.structs.replace(instance, carried=0, forgiven=forgiven)
+        if instance.failures < failures <= MOST_FAILURES:
+            carried = failures - instance.beat.consecutive_failures + instance.forgiven
+            instance = msgspec.structs.replace(instance, carried=carried)
+        known[own_name] = instance
 
     # --- who counts ---------------------------------------------------------------------------------------------
 
@@ -91,49 +93,51 @@ class Instances:
         """Without those that are long gone, and without vanished ones whose place another has taken."""
         self._forget(stage, now)
         known = self.of[stage]
-        alive = {name: one for name, one in known.items() if one.beat.phase is not Phase.STOPPED}
-        heard = [one for one in alive.values() if one.age(now) < SILENT_SECONDS]
-        fresh = sorted((_place(one), one.first_at) for one in heard)
-        gone = sorted((one.at, name) for name, one in alive.items() if one.age(now) > AGE_UNHEALTHY)
+        alive = {name: instance for name, instance in known.items() if instance.beat.phase is not Phase.STOPPED}
+        heard = [instance for instance in alive.values() if instance.age(now) < SILENT_SECONDS]
+        fresh = sorted((_place(instance), instance.first_at) for instance in heard)
+        gone = sorted((instance.at, name) for name, instance in alive.items() if instance.age(now) > AGE_UNHEALTHY)
         replaced = set()
         for at, name in reversed(gone):
             newer = [entry for entry in fresh if entry[0] == _place(alive[name]) and entry[1] > at]
             if newer:
                 fresh.remove(newer[-1])
                 replaced.add(name)
-        return {name: one for name, one in known.items() if name not in replaced}
+        return {name: instance for name, instance in known.items() if name not in replaced}
 
     def _forget(self, stage: Stage, now: float) -> None:
         known = self.of[stage]
-        bye = [one.at for one in known.values() if one.beat.phase is Phase.STOPPED]
-        for name, one in list(known.items()):
-            stopped = one.beat.phase is Phase.STOPPED
-            old = one.age(now) > (STOPPED_SECONDS if stopped else KEEP_SECONDS)
-            if name in known and old and not (stopped and one.at == max(bye)):
+        bye = [instance.at for instance in known.values() if instance.beat.phase is Phase.STOPPED]
+        for name, instance in list(known.items()):
+            stopped = instance.beat.phase is Phase.STOPPED
+            old = instance.age(now) > (STOPPED_SECONDS if stopped else KEEP_SECONDS)
+            if name in known and old and not (stopped and instance.at == max(bye)):
                 del known[name]
                 if not stopped:
-                    _without_goodbyes(known, one.at)
+                    _without_goodbyes(known, instance.at)
 
     def backlog(self, now: float) -> int | None:
         """Bytes that the watchers know of and have not shipped; None while none of them tells it. What one that is gone
         had to do is not known, while others beat."""
-        alive = [one for one in self.known(Stage.WATCHER, now).values() if one.beat.phase is not Phase.STOPPED]
-        heard = [one for one in alive if one.age(now) < VANISHED_SECONDS]
-        told = [one.watcher for one in heard or alive if one.watcher.backlog_bytes is not None]
-        if not told:
+        alive = [
+            instance for instance in self.known(Stage.WATCHER, now).values() if instance.beat.phase is not Phase.STOPPED
+        ]
+        heard = [instance for instance in alive if instance.age(now) < VANISHED_SECONDS]
+        reports = [instance.watcher for instance in heard or alive if instance.watcher.backlog_bytes is not None]
+        if not reports:
             return None
-        return max(0, sum((one.backlog_bytes or 0) - (one.unreadable_bytes or 0) for one in told))
+        return max(0, sum((report.backlog_bytes or 0) - (report.unreadable_bytes or 0) for report in reports))
 
 
-def _place(one: Instance) -> str:
+def _place(instance: Instance) -> str:
     """Where nobody but its like can stand in for it: a watcher reads the disk of its machine."""
-    return one.watcher.host or ""
+    return instance.watcher.host or ""
 
 
 def _without_goodbyes(known: dict[str, Instance], before: float) -> None:
     """A goodbye from before another instance vanished does not explain that nobody runs."""
-    for name, one in list(known.items()):
-        if one.at <= before and one.beat.phase is Phase.STOPPED:
+    for name, instance in list(known.items()):
+        if instance.at <= before and instance.beat.phase is Phase.STOPPED:
             del known[name]
 
 
@@ -143,11 +147,11 @@ def is_valid(beat: Heartbeat) -> bool:
     more = (beat.last_import_count, beat.total_imported, beat.polls or 0, beat.pulls_refused or 0)
     times = (beat.sent_at, beat.uptime_seconds, beat.last_progress_at, beat.last_poll, beat.interval_seconds)
     rest = (beat.oldest_in_flight_seconds, beat.loop_lag_seconds, beat.redelivered or 0)
-    told = beat.vitals
+    report = beat.vitals
     return (
         all(0 <= count < MOST for count in (*counts, *more))
         and all(0 <= time < MOST for time in times)
         and all(abs(value) < MOST for value in rest)
         and 0 < len(beat.instance) <= NAME_CHARS
-        and (told is None or (vitals.bounded(told) and all(abs(value) < MOST for value in vitals.numbers(told))))
+        and (report is None or (vitals.bounded(report) and all(abs(value) < MOST for value in vitals.numbers(report))))
     )

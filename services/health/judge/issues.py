@@ -29,33 +29,35 @@ def issues(
     now: float,
 ) -> list[str]:
     """`crowded` tells when an instance of a stage beat that is not followed."""
-    found = []
+    sentences = []
     for name, component in sorted(components.items(), key=lambda item: -SEVERITY[item[1].verdict.status]):
         consequence = name in windows and component.verdict.reason in CONSEQUENCES
         if component.verdict.status is not Status.HEALTHY and not consequence:
-            found.append(f"{name}: {component.verdict.cause}")
+            sentences.append(f"{name}: {component.verdict.cause}")
     for stage, window in windows.items():
-        for name, one in window.alive.items():
-            found += [f"{stage} {name}: {words}" for words in _of(one)]
+        for name, instance in window.alive.items():
+            sentences += [f"{stage} {name}: {sentence}" for sentence in _of(instance)]
         if now - crowded.get(stage, float("-inf")) < AGE_DEGRADED:
-            found.append(f"{stage}: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked")
+            sentences.append(
+                f"{stage}: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked"
+            )
     if letters := bus.messages(topology.DEADLETTERS.name):
-        found.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
-    told = list(dict.fromkeys(found))
-    return told if len(told) <= MOST else [*told[:MOST], f"and {len(told) - MOST} more"]
+        sentences.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
+    distinct = list(dict.fromkeys(sentences))
+    return distinct if len(distinct) <= MOST else [*distinct[:MOST], f"and {len(distinct) - MOST} more"]
 
 
-def _of(one: Instance) -> list[str]:
+def _of(instance: Instance) -> list[str]:
     """What one instance has to tell."""
-    found, told = [], one.watcher
-    if told.paused:
-        found.append(f"capture is paused: {told.paused}")
-    if told.unreadable_files:
-        found.append(f"{told.unreadable_files} files cannot be read: {told.unreadable}")
-    if told.unlistable_folders:
-        found.append(f"{told.unlistable_folders} folders cannot be listed: {told.unreadable}")
-    if told.damaged_lines:
-        found.append(f"{told.damaged_lines} damaged lines archived since start (no action needed)")
-    if abs(one.clock_off) > CLOCK_SECONDS:
-        found.append(f"its clock is {one.clock_off:+.0f} s off the health service's")
-    return found
+    sentences, vitals = [], instance.watcher
+    if vitals.paused:
+        sentences.append(f"capture is paused: {vitals.paused}")
+    if vitals.unreadable_files:
+        sentences.append(f"{vitals.unreadable_files} files cannot be read: {vitals.unreadable}")
+    if vitals.unlistable_folders:
+        sentences.append(f"{vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}")
+    if vitals.damaged_lines:
+        sentences.append(f"{vitals.damaged_lines} damaged lines archived since start (no action needed)")
+    if abs(instance.clock_off) > CLOCK_SECONDS:
+        sentences.append(f"its clock is {instance.clock_off:+.0f} s off the health service's")
+    return sentences

@@ -40,6 +40,6 @@ class HealthState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def failures_of(instances: Instances) -> tuple[dict[str, int], dict[str, int]]:
     """`failures` and `forgiven` as they are now."""
-    known = {f"{stage}.{name}": one for stage in STAGES for name, one in instances.of[stage].items()}
-    failures = {name: one.failures for name, one in known.items() if one.failures}
-    return failures, {name: one.forgiven for name, one in known.items() if one.forgiven}
+    known = {f"{stage}.{name}": instance for stage in STAGES for name, instance in instances.of[stage].items()}
+    failures = {name: instance.failures for name, instance in known.items() if instance.failures}
+    return failures, {name: instance.forgiven for name, instance in known.items() if instance.forgiven}

@@ -159,9 +159,9 @@ class Observer:
         """For the next process of this service."""
         clock = self.clock
         failures, forgiven = failures_of(self.instances)
-        goodbyes = {stage: clock.told(at) for stage, at in self.instances.goodbyes.items() if stage in STAGES}
+        goodbyes = {stage: clock.wall_time(at) for stage, at in self.instances.goodbyes.items() if stage in STAGES}
         evicted = {
-            name: Eviction(clock.told(at), cause)
+            name: Eviction(clock.wall_time(at), cause)
             for name, (at, cause) in self.evicted.items()
             if clock.now - at < RECENT_SECONDS
         }

@@ -62,5 +62,5 @@ class Samples:
 
 def _saturated(stage: Stage, bus: BusState) -> bool:
     consumers = [consumer for consumer in topology.CONSUMERS if consumer.stage is stage]
-    known = [(bus.consumers.get(f"{one.stream}.{one.name}"), one) for one in consumers]
-    return any(state is not None and state.lag.ack_pending >= one.max_ack_pending for state, one in known)
+    known = [(bus.consumers.get(f"{consumer.stream}.{consumer.name}"), consumer) for consumer in consumers]
+    return any(state is not None and state.lag.ack_pending >= consumer.max_ack_pending for state, consumer in known)

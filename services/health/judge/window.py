@@ -143,7 +143,7 @@ class StageWindow(msgspec.Struct, frozen=True):
     @property
     def alive(self) -> dict[str, Instance]:
         """Instances that did not say goodbye."""
-        return {name: one for name, one in self.instances.items() if one.beat.phase is not Phase.STOPPED}
+        return {name: instance for name, instance in self.instances.items() if instance.beat.phase is not Phase.STOPPED}
 
     @property
     def lag(self) -> Lag:
@@ -152,11 +152,11 @@ class StageWindow(msgspec.Struct, frozen=True):
     @property
     def failures(self) -> int:
         """Of the worst instance."""
-        return max((one.failures for one in self.alive.values()), default=0)
+        return max((instance.failures for instance in self.alive.values()), default=0)
 
     def age(self, now: float) -> float | None:
         """Seconds since the last beat of the instance that was heard last; None without instances."""
-        return min((one.age(now) for one in self.alive.values()), default=None)
+        return min((instance.age(now) for instance in self.alive.values()), default=None)
 
     @property
     def busy(self) -> bool:
@@ -164,30 +164,30 @@ class StageWindow(msgspec.Struct, frozen=True):
         last beat, as it does while a session is being written."""
         if self.lag.total or self.stage is not Stage.WATCHER:
             return bool(self.lag.total)
-        beats = [one.beat for one in self.alive.values()]
+        beats = [instance.beat for instance in self.alive.values()]
         return any(0 <= beat.sent_at - beat.last_progress_at < BUSY_SECONDS for beat in beats)
 
     def goodbye(self) -> float:
         """When the last goodbye came; 0 = nobody said one."""
-        said = [one.at for one in self.instances.values() if one.beat.phase is Phase.STOPPED]
+        said = [instance.at for instance in self.instances.values() if instance.beat.phase is Phase.STOPPED]
         return max(said, default=self.goodbye_at)
 
     def last_progress(self) -> float:
         """Unix time at which work last finished, as the instances tell it by their own clocks; 0 = never."""
-        return max((one.beat.last_progress_at for one in self.instances.values()), default=0.0)
+        return max((instance.beat.last_progress_at for instance in self.instances.values()), default=0.0)
 
     def idle(self, now: float) -> float | None:
         """Seconds since work last finished; None if it never did."""
-        known = [one.idle + one.age(now) for one in self.instances.values() if one.idle is not None]
+        known = [instance.idle + instance.age(now) for instance in self.instances.values() if instance.idle is not None]
         return min(known, default=None)
 
     def recent(self, now: float, seconds: float) -> list[Sample]:
         """Samples of the last `seconds` and the one before them; [] if they do not reach back so far."""
-        found: list[Sample] = []
+        samples: list[Sample] = []
         for sample in reversed(self.samples):
-            found.append(sample)
+            samples.append(sample)
             if now - sample.at >= seconds:
-                return found[::-1]
+                return samples[::-1]
         return []
 
     def lag_age(self, now: float) -> float:

@@ -53,13 +53,13 @@ class Alerts:
 
     def restore(self, delivered: Iterable[AlertDelivered]) -> None:
         """What earlier processes of this service have told already, in its order. What this one has told is newer."""
-        told = {one.component: one for one in delivered if one.status in set(Status)}
-        for name, one in told.items():
-            self._told.setdefault(name, _Told(one.status, one.reason, one.at, one.fault_since))
+        latest = {alert.component: alert for alert in delivered if alert.status in set(Status)}
+        for name, alert in latest.items():
+            self._told.setdefault(name, _Told(alert.status, alert.reason, alert.at, alert.fault_since))
 
     def due(self, snapshot: Snapshot) -> list[Alert]:
         """Alerts that are to be sent now."""
-        found = []
+        alerts = []
         for name, component in snapshot.components.items():
             verdict = component.verdict
             fault = self._is_fault(verdict.status, verdict.reason, name)
@@ -68,20 +68,20 @@ class Alerts:
             if not fault and verdict.status is not Status.HEALTHY:
                 continue  # unknown, or a consequence, or below what is told: no news of recovery
             status = verdict.status if fault else Status.HEALTHY
-            told = self._told.get(name) or _Told(Status.HEALTHY, "", float("-inf"), 0.0)
-            same = told.status == status and (not fault or told.reason == verdict.reason)
-            worse = SEVERITY[Status(status)] > SEVERITY[Status(told.status)]
-            graver = worse and (status is Status.UNHEALTHY or told.status != Status.HEALTHY)
-            if same or (0 <= snapshot.at - told.at < self.interval and not graver):
+            previous = self._told.get(name) or _Told(Status.HEALTHY, "", float("-inf"), 0.0)
+            same = previous.status == status and (not fault or previous.reason == verdict.reason)
+            worse = SEVERITY[Status(status)] > SEVERITY[Status(previous.status)]
+            graver = worse and (status is Status.UNHEALTHY or previous.status != Status.HEALTHY)
+            if same or (0 <= snapshot.at - previous.at < self.interval and not graver):
                 continue
-            began = told.fault_since or component.since
+            began = previous.fault_since or component.since
             seconds = max(0.0, component.since - began) if not fault else 0.0
-            found.append(
+            alerts.append(
                 Alert(
                     id=f"{name}:{status}:{snapshot.at:.3f}",
                     component=name,
                     status=status,
-                    before=told.status,
+                    before=previous.status,
                     reason=verdict.reason,
                     cause=verdict.cause,
                     at=snapshot.at,
@@ -91,7 +91,7 @@ class Alerts:
                 )
             )
             self._told[name] = _Told(status, verdict.reason, snapshot.at, began if fault else 0.0)
-        return found
+        return alerts
 
     def _is_fault(self, status: Status, reason: str, component: str) -> bool:
         consequence = component not in ("bus", "database") and reason in CONSEQUENCES

@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True):
 
 def targets(text: str) -> list[Target]:
     """The receivers named in the setting. Raises Misconfigured; its text holds no URL."""
-    found = []
+    receivers = []
     for number, entry in enumerate(text.split(), start=1):
         kind, plus, rest = entry.partition("+")
         url = rest if plus and kind in KINDS else entry
@@ -39,7 +39,7 @@ def targets(text: str) -> list[Target]:
         except (ValueError, httpx.InvalidURL):
             good = None
         if not good or not parts.hostname:
-            words = f"MNEMO_HEALTH_WEBHOOKS: entry {number} is not an http(s) URL"
-            raise Misconfigured(f"{words}; use slack+https://…, separated by spaces")
-        found.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
-    return found
+            problem = f"MNEMO_HEALTH_WEBHOOKS: entry {number} is not an http(s) URL"
+            raise Misconfigured(f"{problem}; use slack+https://…, separated by spaces")
+        receivers.append(Target(kind if url is rest else HOSTS.get(parts.hostname, "json"), url))
+    return receivers

@@ -34,16 +34,16 @@ def body(kind: str, alert: Alert) -> dict[str, Any]:
     """What is sent."""
     if kind == "json":
         times = {"at": iso(alert.at), "fault_since": iso(alert.fault_since) if alert.fault_since else None}
-        return {**msgspec.to_builtins(alert), **times, "text": words(alert), "service": "mnemostream"}
+        return {**msgspec.to_builtins(alert), **times, "text": headline(alert), "service": "mnemostream"}
     if kind == "slack":
-        return {"text": _plain(words(alert))}
+        return {"text": _plain(headline(alert))}
     colour = COLOURS.get(alert.status, 0x808080)
-    title, text = words(alert)[:256], alert.cause[:2000]
+    title, text = headline(alert)[:256], alert.cause[:2000]
     embed = {"title": title, "description": text, "color": colour, "timestamp": iso(alert.at)}
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}  # a hostile cause mentions nobody
 
 
-def words(alert: Alert) -> str:
+def headline(alert: Alert) -> str:
     """One line for people."""
     if alert.resolved:
         return f"Mnemostream: {alert.component} is healthy again after {alert.seconds:.0f} s"
@@ -126,11 +126,11 @@ class Sender:
 def _refusal(text: bytes) -> str:
     """Some receivers say 200 and mean no: a JSON body with `ok` or `success` false."""
     try:
-        told = msgspec.json.decode(text)
+        answer = msgspec.json.decode(text)
     except (ValueError, RecursionError):
         return ""
-    if isinstance(told, dict) and (told.get("ok") is False or told.get("success") is False):
-        return f"answered 200 but rejected the alert: {str(told.get('error', ''))[:100]}"
+    if isinstance(answer, dict) and (answer.get("ok") is False or answer.get("success") is False):
+        return f"answered 200 but rejected the alert: {str(answer.get('error', ''))[:100]}"
     return ""
 
 
@@ -141,6 +141,6 @@ def _seconds(text: str) -> float:
         return 0.0
 
 
-def senders(found: Sequence[Target], delivered_to: Callable[[Alert], None]) -> list[Sender]:
+def senders(receivers: Sequence[Target], delivered_to: Callable[[Alert], None]) -> list[Sender]:
     """One for each receiver."""
-    return [Sender(target, delivered_to) for target in found]
+    return [Sender(target, delivered_to) for target in receivers]

@@ -179,7 +179,7 @@ class Listening:
         if now - self._aged_at < AGES_SECONDS:
             return
         self._aged_at = now
-        for consumer in (one for stage in STAGES for one in CONSUMERS[stage]):
+        for consumer in (consumer for stage in STAGES for consumer in CONSUMERS[stage]):
             name = f"{consumer.stream}.{consumer.name}"
             state = self.observer.bus.consumers.get(name)
             if state is None or not state.lag.total:

@@ -110,6 +110,6 @@ class Polling:
             observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
             observer.recent = await store.ask("recent", RECENT)
         except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
-            log.warning("database statistics not updated", error=store_module.words(error))
+            log.warning("database statistics not updated", error=store_module.describe(error))
             return counted
         return written

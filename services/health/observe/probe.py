@@ -102,10 +102,10 @@ async def complaint(system: Bus) -> str:
     return "" if said.status == "ok" else (said.error or said.status)
 
 
-def _clock(told: str, now: float) -> float:
+def _clock(stamp: str, now: float) -> float:
     """By how many seconds the server's clock is ahead of ours."""
     try:
-        return datetime.fromisoformat(told).timestamp() - now
+        return datetime.fromisoformat(stamp).timestamp() - now
     except ValueError:
         return 0.0
 
@@ -117,7 +117,7 @@ async def _ask(bus: Bus, api: str, kind: type[T], payload: bytes = b"") -> T:
 
 
 def _state(streams: Mapping[Stream, _StreamInfo], consumers: Mapping[Consumer, _ConsumerInfo]) -> BusState:
-    found = BusState("", {}, {}, {})
+    bus = BusState("", {}, {}, {})
     drifts: list[drift.Drift | None] = []
     for stream, info in streams.items():
         if info.error:
@@ -126,22 +126,25 @@ def _state(streams: Mapping[Stream, _StreamInfo], consumers: Mapping[Consumer, _
             drifts.append(drift.of_stream(stream, None))
             continue
         state, max_bytes = info.state, int(info.config.get("max_bytes", -1))
-        found.streams[stream.name] = StreamState(
-            state.messages, state.bytes, max_bytes, state.first_seq, state.last_seq
-        )
+        bus.streams[stream.name] = StreamState(state.messages, state.bytes, max_bytes, state.first_seq, state.last_seq)
         drifts.append(drift.of_stream(stream, info.config))
-    for consumer, told in consumers.items():
-        if told.error:
-            if told.error.err_code not in MISSING:
-                return BusState(error=f"JetStream: {told.error.description}")
+    for consumer, consumer_info in consumers.items():
+        if consumer_info.error:
+            if consumer_info.error.err_code not in MISSING:
+                return BusState(error=f"JetStream: {consumer_info.error.description}")
             drifts.append(drift.of_consumer(consumer, None))
             continue
-        found.consumers[f"{consumer.stream}.{consumer.name}"] = ConsumerState(
-            Lag(told.num_pending, told.num_ack_pending), told.num_redelivered, told.ack_floor.stream_seq, told.created
+        bus.consumers[f"{consumer.stream}.{consumer.name}"] = ConsumerState(
+            Lag(consumer_info.num_pending, consumer_info.num_ack_pending),
+            consumer_info.num_redelivered,
+            consumer_info.ack_floor.stream_seq,
+            consumer_info.created,
         )
-        drifts.append(drift.of_consumer(consumer, told.config, told.pause_remaining / drift.NANOSECONDS))
-    found.wrong.update({one.place: f"{one.cause}; {drift.REMEDY}" for one in drifts if one})
-    return found
+        drifts.append(
+            drift.of_consumer(consumer, consumer_info.config, consumer_info.pause_remaining / drift.NANOSECONDS)
+        )
+    bus.wrong.update({difference.place: f"{difference.cause}; {drift.REMEDY}" for difference in drifts if difference})
+    return bus
 
 
 async def stored_at(bus: Bus, stream: str, sequence: int) -> float:

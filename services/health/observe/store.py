@@ -56,13 +56,13 @@ async def database_error(store: Store) -> str:
     try:
         row = (await store.ask("alive"))[0]
     except Exception as error:  # whatever it answers, it is not what a database answers
-        return words(error)
+        return describe(error)
     if row["in_recovery"]:
         return "it is a read-only standby in recovery"
     return "it is read-only (default_transaction_read_only)" if row["read_only"] else ""
 
 
-def words(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An exception for people."""
     if not isinstance(error, FAILURES):
         return f"invalid answer or address ({type(error).__name__})"  # the text may hold a part of the address

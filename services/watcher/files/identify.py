@@ -22,23 +22,25 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     if not head and not known.checkpoint:
         return False
     complete = now.size <= len(head)
-    found = identify(known.path, head, known.source or known.root.source, complete=complete, rested=rested)
-    if found is None:
+    identity = identify(known.path, head, known.source or known.root.source, complete=complete, rested=rested)
+    if identity is None:
         known.ignored = "no transcript of a known assistant" if rested else ""
         return False
-    canary = found.format.name == sources.CANARY  # no project of anybody
+    canary = identity.format.name == sources.CANARY  # no project of anybody
     if not canary and not admitted(known.path, head, files.include, files.exclude):
         known.ignored = "excluded by settings"
         return False
     known.ignored = ""
-    known.source = found.format.name
-    known.origin = origin_of(known, found, files.host)
+    known.source = identity.format.name
+    known.origin = origin_of(known, identity, files.host)
     known.transcript = known.origin.transcript
     return True
 
 
-def origin_of(known: TrackedFile, found: Identity, host: str) -> FileOrigin:
+def origin_of(known: TrackedFile, identity: Identity, host: str) -> FileOrigin:
     """The origin of a file that was identified."""
-    transcript = codec.transcript_id(found.format.name, host, known.root.folder, known.path)
+    transcript = codec.transcript_id(identity.format.name, host, known.root.folder, known.path)
     root, path = codec.printable(known.root.folder), codec.printable(known.path)
-    return FileOrigin(transcript, host, root, path, found.format, found.format.context(path, found.first), found.whole)
+    return FileOrigin(
+        transcript, host, root, path, identity.format, identity.format.context(path, identity.first), identity.whole
+    )

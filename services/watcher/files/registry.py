@@ -57,7 +57,7 @@ class Registry:
     def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
         """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
         is called with every sign of life of the disk."""
-        found = Scan([], [], {}, 0)
+        scan = Scan([], [], {}, 0)
         files = 0
         for root in self.roots:
             try:
@@ -66,17 +66,17 @@ class Registry:
                 continue  # an assistant that is not used here (yet)
             except OSError:
                 pass  # the walk tells why
-            for path, stat in walk(root.folder, root.owns, found.problems, touched):
+            for path, stat in walk(root.folder, root.owns, scan.problems, touched):
                 files += 1
                 known = self._by_root[root].get(path) or self._add(root, path)
                 known.sweep = sweep
                 known.size = stat.size
                 if known.full in unreadable:
-                    found.unreadable[known.full] = unreadable[known.full]
+                    scan.unreadable[known.full] = unreadable[known.full]
                 if _may_be_new(known, stat, now) or (known.full in unreadable and not known.is_forgotten):
-                    found.changed.append((known, stat))
-        found.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
-        return msgspec.structs.replace(found, files=files)
+                    scan.changed.append((known, stat))
+        scan.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
+        return msgspec.structs.replace(scan, files=files)
 
     def _add(self, root: Root, path: str) -> TrackedFile:
         known = self._by_root[root][path] = TrackedFile(root, path, *self.positions.take(root, path, self.host))

@@ -16,7 +16,7 @@ from services.watcher.formats.pi import Pi
 from services.watcher.formats.qwen import Qwen
 
 FORMATS: dict[str, Format] = {
-    made.name: made for made in (ClaudeCode(), Codex(), Gemini(), Copilot(), OpenCode(), Pi(), Qwen())
+    parser.name: parser for parser in (ClaudeCode(), Codex(), Gemini(), Copilot(), OpenCode(), Pi(), Qwen())
 }
 
 
@@ -53,16 +53,16 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
     if not rested and not objects and b"\n" not in head and len(head) < FIRST_LINE:
         return None  # the first line is being written
     if source != sources.AUTO:
-        made = CANARY if source == sources.CANARY else FORMATS[source]
-        first = next((obj for obj in objects if made.sniff(obj)), {})
+        parser = CANARY if source == sources.CANARY else FORMATS[source]
+        first = next((obj for obj in objects if parser.sniff(obj)), {})
     else:
-        found = next(((made, obj) for obj in objects for made in FORMATS.values() if made.sniff(obj)), None)
-        guess = FORMATS.get(sources.of_document(head)) if document and not found else None
-        if found is None and guess is None and path.endswith(".json"):
+        claim = next(((parser, obj) for obj in objects for parser in FORMATS.values() if parser.sniff(obj)), None)
+        guess = FORMATS.get(sources.of_document(head)) if document and not claim else None
+        if claim is None and guess is None and path.endswith(".json"):
             return None
-        made, first = found or (guess or FORMATS["claude-code"], {})
-    whole = made.documents and (document or "messages" in first or path.endswith(".json"))
-    return Identity(made, whole, first)
+        parser, first = claim or (guess or FORMATS["claude-code"], {})
+    whole = parser.documents and (document or "messages" in first or path.endswith(".json"))
+    return Identity(parser, whole, first)
 
 
 def _decoded(data: bytes) -> object:

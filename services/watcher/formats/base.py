@@ -25,11 +25,11 @@ PATH_CHARS = 4096
 """Bounds of what is not text: a hostile field must not make an event, or an index entry, too large."""
 
 
-def identifier(given_: str) -> str:
+def identifier(text: str) -> str:
     """An id as it can be stored: without NUL, and a hash in place of one that is no id but a text."""
-    if len(given_) > FIELD_CHARS:
-        return f"long-{hashlib.sha256(given_.encode('utf-8', 'replace')).hexdigest()[:32]}"
-    return codec.storable(given_)
+    if len(text) > FIELD_CHARS:
+        return f"long-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    return codec.storable(text)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ class Format:
     def records(self, obj: Object, line_id: str, offset: int, file: Context, state: State) -> tuple[list[Record], str]:
         """The records of one object and the name under which its line is counted; an opener moves the exchange on."""
         reading = self.read(obj, file, state, line_id)
-        made: list[Record] = []
+        records: list[Record] = []
         used: set[tuple[str, int, int]] = set()
         for item in reading.items:
             name = identifier(item.id or reading.id or line_id)
@@ -122,7 +122,7 @@ class Format:
             used.add((name, block, item.revision))
             if item.kind in OPENERS and not item.revision:
                 state.exchange = name
-            made.append(
+            records.append(
                 Record(
                     id=name,
                     kind=item.kind,
@@ -138,7 +138,7 @@ class Format:
                     revision=item.revision,
                 )
             )
-        return made, reading.name
+        return records, reading.name
 
 
 def unknown(kind: object) -> str:
@@ -146,7 +146,7 @@ def unknown(kind: object) -> str:
     return f"unknown:{text_of(kind)[:40] or 'no_type'}"
 
 
-def given(value: object) -> str:
+def arguments_of(value: object) -> str:
     """The input of a tool call for display."""
     if isinstance(value, str):
         return value[:TOOL_INPUT_CHARS]

@@ -17,9 +17,9 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     blocks_of,
     dict_of,
-    given,
     joined,
     text_of,
     unknown,
@@ -144,19 +144,19 @@ class ClaudeCode(Format):
 def _assistant(obj: Object, aside: bool) -> list[Item]:
     message = dict_of(obj.get("message"))
     synthetic = message.get("model") == "<synthetic>"
-    found = []
+    items = []
     for number, block in enumerate(blocks_of(message.get("content"))):
         what, text = block.get("type"), text_of(block.get("text"))
         if what == "text" and synthetic:
-            found.append(Item(Kind.ERROR, text, block=number))
+            items.append(Item(Kind.ERROR, text, block=number))
         elif what == "text":
-            found.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number))
+            items.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number))
         elif what == "thinking" and (thought := text_of(block.get("thinking"))):
-            found.append(Item(Kind.THINKING, thought, block=number))
+            items.append(Item(Kind.THINKING, thought, block=number))
         elif what == "tool_use":
             kind = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
-            found.append(Item(kind, "", text_of(block.get("name")), given(block.get("input")), number))
-    return found
+            items.append(Item(kind, "", text_of(block.get("name")), arguments_of(block.get("input")), number))
+    return items
 
 
 def _attachment(obj: Object, queue: Queue) -> list[Item]:
@@ -182,21 +182,21 @@ def _queue_operation(obj: Object, queue: Queue) -> list[Item]:
     if operation == "enqueue":
         queue.waiting.append(text)
         del queue.waiting[:-MOST_WAITING]
-        words = text.strip()
-        return [Item(Kind.QUEUED, words)] if words and not user.from_machine(words) else []
+        prompt = text.strip()
+        return [Item(Kind.QUEUED, prompt)] if prompt and not user.from_machine(prompt) else []
     if operation == "popAll":
         queue.waiting.clear()
     elif operation == "dequeue":
         queue.take(text)
     elif operation == "remove":
-        words = queue.take(text).strip()
-        if not words or user.from_machine(words) or words.startswith("/"):
+        prompt = queue.take(text).strip()
+        if not prompt or user.from_machine(prompt) or prompt.startswith("/"):
             return []
-        if queue.attached[words]:
-            queue.attached[words] -= 1
+        if queue.attached[prompt]:
+            queue.attached[prompt] -= 1
             return []
-        queue.removed[words] += 1
-        return [Item(Kind.STEER, words)]
+        queue.removed[prompt] += 1
+        return [Item(Kind.STEER, prompt)]
     return []
 
 

@@ -51,11 +51,11 @@ def items(obj: Object, aside: bool) -> list[Item]:  # noqa: C901 - a flat table,
     if head.startswith("<command-message>"):  # 9
         return [Item(Kind.COMMAND, command(text))]
     if head.startswith("<command-name>"):
-        words = command(text)  # /goal alone starts work of the model though it looks like a built-in
-        return [Item(Kind.COMMAND if words.startswith("/goal ") else Kind.LOCAL_COMMAND, words)]
-    words = WRAPPERS.sub("", text).strip()  # 10
-    if words or any(block.get("type") in ("image", "document") for block in blocks):
-        return [Item(Kind.PLAN if obj.get("planContent") else Kind.PROMPT, words)]
+        slash_command = command(text)  # /goal alone starts work of the model though it looks like a built-in
+        return [Item(Kind.COMMAND if slash_command.startswith("/goal ") else Kind.LOCAL_COMMAND, slash_command)]
+    prompt = WRAPPERS.sub("", text).strip()  # 10
+    if prompt or any(block.get("type") in ("image", "document") for block in blocks):
+        return [Item(Kind.PLAN if obj.get("planContent") else Kind.PROMPT, prompt)]
     return [Item(Kind.INJECTED, text)] if text else []
 
 
@@ -73,22 +73,22 @@ def command(text: str) -> str:
 
 
 def _tag(text: str, name: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return found[1].strip() if found else ""
+    match = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return match[1].strip() if match else ""
 
 
 def _tool_results(results: list[Object], free: int) -> list[Item]:
     """Results, and the words in them as blocks from `free` on."""
-    found = []
+    entries = []
     for number, block in enumerate(results):
-        found.append(Item(Kind.TOOL_RESULT, "", text_of(block.get("tool_use_id")), block=number))
+        entries.append(Item(Kind.TOOL_RESULT, "", text_of(block.get("tool_use_id")), block=number))
         text = joined(block.get("content"))
         if block.get("is_error") is True and (said := _rejection(text)):
-            found.append(Item(Kind.COMMENT, said, block=free + number))
+            entries.append(Item(Kind.COMMENT, said, block=free + number))
         elif text.startswith(ANSWERS_HEAD):
             answers = text.removeprefix(ANSWERS_HEAD).removesuffix(ANSWERS_TAIL)
-            found.append(Item(Kind.REPLY, answers, block=free + number))
-    return found
+            entries.append(Item(Kind.REPLY, answers, block=free + number))
+    return entries
 
 
 def _rejection(text: str) -> str:
@@ -99,8 +99,8 @@ def _rejection(text: str) -> str:
 
 
 def _beside(text: str, block: int) -> list[Item]:
-    words = WRAPPERS.sub("", text).strip()
-    if not words:
+    comment = WRAPPERS.sub("", text).strip()
+    if not comment:
         return []
-    kind = Kind.INTERRUPT if words.startswith(INTERRUPT_HEAD) else Kind.COMMENT
-    return [Item(kind, words, block=block)]
+    kind = Kind.INTERRUPT if comment.startswith(INTERRUPT_HEAD) else Kind.COMMENT
+    return [Item(kind, comment, block=block)]

@@ -15,8 +15,8 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     dict_of,
-    given,
     joined,
     list_of,
     text_of,
@@ -136,11 +136,11 @@ class Codex(Format):
         name = f"{kind}/{what}" if kind in ("event_msg", "response_item") else kind
         if cwd := text_of(payload.get("cwd")):
             state.cwd = cwd
-        found = _items(name, payload, file, state if isinstance(state, CodexState) else CodexState())
-        understood = found is not None or name in QUIET
+        items = _items(name, payload, file, state if isinstance(state, CodexState) else CodexState())
+        understood = items is not None or name in QUIET
         return Reading(
             name if understood else unknown(name),
-            found or [],
+            items or [],
             text_of(payload.get("id")) if kind == "response_item" else "",
             text_of(obj.get("timestamp")),
             state.cwd,
@@ -167,7 +167,7 @@ def _items(  # noqa: C901 - a flat table of payload types
     if what in CALLS:
         arguments: object = next((payload[key] for key in ("arguments", "input", "action") if key in payload), {})
         kind = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
-        return [Item(kind, "", text_of(payload.get("name")) or what, given(arguments))]
+        return [Item(kind, "", text_of(payload.get("name")) or what, arguments_of(arguments))]
     if what in RESULTS:
         return [Item(Kind.TOOL_RESULT, "", text_of(payload.get("call_id")))]
     if name == "event_msg/turn_aborted":

@@ -10,8 +10,8 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     dict_of,
-    given,
     list_of,
     text_of,
     unknown,
@@ -61,15 +61,15 @@ def _items(kind: str, data: Object) -> list[Item] | None:  # noqa: C901 - a flat
     if kind == "user.message":
         return [Item(Kind.SUBAGENT_PROMPT if aside else Kind.PROMPT, text.strip())]
     if kind == "assistant.message":
-        found = []
+        items = []
         if thought := text_of(data.get("reasoningText")):
-            found.append(Item(Kind.THINKING, thought))
+            items.append(Item(Kind.THINKING, thought))
         if text:
-            found.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=1))
+            items.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=1))
         for number, call in enumerate(map(dict_of, list_of(data.get("toolRequests"))), start=2):
             kind_of_call = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
-            found.append(Item(kind_of_call, "", text_of(call.get("name")), given(call.get("arguments")), number))
-        return found
+            items.append(Item(kind_of_call, "", text_of(call.get("name")), arguments_of(call.get("arguments")), number))
+        return items
     if kind == "assistant.reasoning":
         return [Item(Kind.THINKING, text)] if text else []
     if kind == "tool.execution_complete":

@@ -19,8 +19,8 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     dict_of,
-    given,
     joined,
     list_of,
     text_of,
@@ -79,8 +79,7 @@ class Gemini(Format):
             return Reading("$rewindTo")
         if "projectHash" in obj:
             return Reading("metadata")
-        found = _message(obj, file)
-        if found is None:
+        if _message(obj, file) is None:
             return Reading(unknown(obj.get("type")))
         return Reading(text_of(obj.get("type")), _revised(obj, file, state, places, -1))
 
@@ -117,27 +116,27 @@ def _message(message: Object, file: Context) -> list[Item] | None:
     """The items of one message; None = of an unknown type."""
     kind = message.get("type")
     text = joined(message.get("content"))
-    found: list[Item] = []
+    items: list[Item] = []
     if kind == "user":
         shown = joined(message.get("displayContent")).strip() or text.strip()
         machine = shown in MACHINE_PROMPTS
         what = Kind.SUBAGENT_PROMPT if file.subagent else Kind.INJECTED if machine else Kind.PROMPT
-        found = [Item(what, shown)]
+        items = [Item(what, shown)]
     elif kind in ("gemini", "model"):
         for thought in map(dict_of, list_of(message.get("thoughts"))):
-            words = [text_of(thought.get(key)) for key in ("subject", "description")]
-            found.append(Item(Kind.THINKING, "\n".join(filter(None, words)), block=len(found)))
+            parts = [text_of(thought.get(key)) for key in ("subject", "description")]
+            items.append(Item(Kind.THINKING, "\n".join(filter(None, parts)), block=len(items)))
         if text:
-            found.append(Item(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, block=len(found)))
+            items.append(Item(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, block=len(items)))
         for call in map(dict_of, list_of(message.get("toolCalls"))):
             what = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
-            found.append(Item(what, "", text_of(call.get("name")), given(call.get("args")), len(found)))
-            found.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(found)))
+            items.append(Item(what, "", text_of(call.get("name")), arguments_of(call.get("args")), len(items)))
+            items.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(items)))
     elif kind in ("info", "warning"):
-        found = [Item(Kind.NOTIFICATION, text)]
+        items = [Item(Kind.NOTIFICATION, text)]
     elif kind == "error":
-        found = [Item(Kind.ERROR, text)]
+        items = [Item(Kind.ERROR, text)]
     else:
         return None
     name, when = text_of(message.get("id")), text_of(message.get("timestamp"))
-    return [msgspec.structs.replace(item, id=name, timestamp=when, role=text_of(kind)) for item in found]
+    return [msgspec.structs.replace(item, id=name, timestamp=when, role=text_of(kind)) for item in items]

@@ -49,13 +49,13 @@ def _recover(line: bytes) -> Line:
     """The complete objects in a line that is not one JSON object."""
     text = line.decode("utf-8", "replace")
     pieces = list(_objects(text, torn=not line.endswith(b"\n")))
-    found = []
+    objects = []
     characters = offset = 0
     for at, _, value in pieces:
         offset += len(text[characters:at].encode("utf-8", "surrogatepass"))
         characters = at
         try:
-            found.append((offset, _clean(value)))
+            objects.append((offset, _clean(value)))
         except RecursionError:
             continue  # what comes after it is sound
     if b"\0" in line:
@@ -64,15 +64,15 @@ def _recover(line: bytes) -> Line:
         damage = "invalid_utf8"
     elif text.startswith("\ufeff"):
         damage = "bom"
-    elif len(found) > 1:
+    elif len(objects) > 1:
         damage = "splice"
-    elif found:
+    elif objects:
         at, end, _ = pieces[0]
         alone = not text[:at].strip() and not text[end:].strip()
         damage = "lone_surrogate" if alone else "garbage_beside_object"
     else:
         damage = "invalid_json"
-    return Line(found, damage)
+    return Line(objects, damage)
 
 
 def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:

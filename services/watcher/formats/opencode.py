@@ -12,8 +12,8 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     dict_of,
-    given,
     list_of,
     text_of,
     unknown,
@@ -49,20 +49,20 @@ def _message(message: Object, number: int, file: Context) -> list[Item]:
     parts = [dict_of(part) for part in list_of(message.get("parts"))]
     name, when = text_of(info.get("id")) or f"message-{number}", _moment(dict_of(info.get("time")).get("created"))
     cwd = text_of(dict_of(info.get("path")).get("cwd"))
-    found: list[tuple[Kind, str, str, str]] = []
+    entries: list[tuple[Kind, str, str, str]] = []
     if role == "user":
         typed = [part for part in parts if part.get("type") == "text" and not part.get("synthetic")]
-        words = "\n".join(text_of(part.get("text")) for part in typed).strip()
-        found.append((Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, words, "", ""))
-        found += [(Kind.INJECTED, text_of(p.get("text")), "", "") for p in parts if p.get("synthetic")]
+        prompt = "\n".join(text_of(part.get("text")) for part in typed).strip()
+        entries.append((Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, prompt, "", ""))
+        entries += [(Kind.INJECTED, text_of(p.get("text")), "", "") for p in parts if p.get("synthetic")]
     else:
         for part in parts:
-            found += _part(part, file)
+            entries += _part(part, file)
         if error := dict_of(info.get("error")):
-            found.append((Kind.ERROR, text_of(dict_of(error.get("data")).get("message")), "", ""))
+            entries.append((Kind.ERROR, text_of(dict_of(error.get("data")).get("message")), "", ""))
     return [
         Item(kind, text, tool, args, block, name, when, cwd, role, number)
-        for block, (kind, text, tool, args) in enumerate(found)
+        for block, (kind, text, tool, args) in enumerate(entries)
     ]
 
 
@@ -76,7 +76,7 @@ def _part(part: Object, file: Context) -> list[tuple[Kind, str, str, str]]:
         state = dict_of(part.get("state"))
         call = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
         return [
-            (call, "", text_of(part.get("tool")), given(state.get("input"))),
+            (call, "", text_of(part.get("tool")), arguments_of(state.get("input"))),
             (Kind.TOOL_RESULT, "", text_of(part.get("callID")), ""),
         ]
     return []

@@ -13,9 +13,9 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     blocks_of,
     dict_of,
-    given,
     joined,
     text_of,
     unknown,
@@ -90,17 +90,17 @@ def _message(role: str, message: Object) -> list[Item] | None:
 
 
 def _assistant(message: Object) -> list[Item]:
-    found = []
+    items = []
     blocks = blocks_of(message.get("content"))
     for number, block in enumerate(blocks):
         kind = block.get("type")
         if kind == "text":
-            found.append(Item(Kind.ANSWER, text_of(block.get("text")), block=number))
+            items.append(Item(Kind.ANSWER, text_of(block.get("text")), block=number))
         elif kind == "thinking" and (thought := text_of(block.get("thinking"))):
-            found.append(Item(Kind.THINKING, thought, block=number))
+            items.append(Item(Kind.THINKING, thought, block=number))
         elif kind == "toolCall":
-            arguments = given(block.get("arguments"))
-            found.append(Item(Kind.TOOL_CALL, "", text_of(block.get("name")), arguments, number))
+            arguments = arguments_of(block.get("arguments"))
+            items.append(Item(Kind.TOOL_CALL, "", text_of(block.get("name")), arguments, number))
     if error := text_of(message.get("errorMessage")):
-        found.append(Item(Kind.ERROR, error, block=len(blocks)))
-    return found
+        items.append(Item(Kind.ERROR, error, block=len(blocks)))
+    return items

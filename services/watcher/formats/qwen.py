@@ -10,8 +10,8 @@ from services.watcher.formats.base import (
     Object,
     Reading,
     State,
+    arguments_of,
     dict_of,
-    given,
     list_of,
     text_of,
     unknown,
@@ -68,15 +68,17 @@ def _user(obj: Object, parts: list[Object]) -> list[Item]:
 
 
 def _assistant(parts: list[Object]) -> list[Item]:
-    found: list[Item] = []
+    items: list[Item] = []
     for part in parts:
         text = text_of(part.get("text"))
         call = dict_of(part.get("functionCall"))
         if text:
-            found.append(Item(Kind.THINKING if part.get("thought") is True else Kind.ANSWER, text, block=len(found)))
+            items.append(Item(Kind.THINKING if part.get("thought") is True else Kind.ANSWER, text, block=len(items)))
         if call:
-            found.append(Item(Kind.TOOL_CALL, "", text_of(call.get("name")), given(call.get("args")), len(found)))
-    return found
+            items.append(
+                Item(Kind.TOOL_CALL, "", text_of(call.get("name")), arguments_of(call.get("args")), len(items))
+            )
+    return items
 
 
 def _system(obj: Object) -> list[Item]:

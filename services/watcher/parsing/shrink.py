@@ -38,8 +38,8 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                 out += data[at:stop]
                 at, inside, kept = stop, quote >= 0, 0
                 continue
-            found = _SPECIAL.search(data, at)
-            stop = found.start() if found else len(data)
+            special = _SPECIAL.search(data, at)
+            stop = special.start() if special else len(data)
             if kept < keep and stop > at:
                 limit = min(stop, at + keep - kept)
                 run = _whole_characters(data[at:limit])
@@ -50,7 +50,7 @@ def shrink(  # noqa: C901, PLR0915 - one automaton: its few states share all of 
                     break
                 kept = keep if len(run) < stop - at else kept + len(run)  # no hole in the middle of a string
             at = stop
-            if found is None:
+            if special is None:
                 break
             if data[at : at + 1] == b'"':
                 out += b'"'

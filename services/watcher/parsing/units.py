@@ -65,24 +65,24 @@ def parse(
 ) -> tuple[list[Record], Counter[str]]:
     """Records of whole lines and counts by record type; moves `state` on. `counted` = the first line was already."""
     counts: Counter[str] = Counter()
-    found: list[Record] = []
+    records: list[Record] = []
     for unit in units:
         offset = unit.offset
         for line in [unit.data] if origin.whole else split(unit.data):
-            records, named = _line(line, offset, origin, state)
+            line_records, named = _line(line, offset, origin, state)
             counts.update([] if counted else named)
             counted = False
-            found += records
+            records += line_records
             offset += len(line)
         if unit.cut:
             counts["damaged:oversized"] += 1
-    return found, counts
+    return records, counts
 
 
 def _line(line: bytes, offset: int, origin: FileOrigin, state: State) -> tuple[list[Record], list[str]]:
     read = lines.read(line, document=origin.whole)
     named = [f"damaged:{read.damage}"] if read.damage else []
-    found: list[Record] = []
+    parts: list[Record] = []
     for at, obj in read.objects:
         try:
             records, name = origin.format.records(obj, NAMELESS, offset + at, origin.file, state)
@@ -93,8 +93,8 @@ def _line(line: bytes, offset: int, origin: FileOrigin, state: State) -> tuple[l
         if any(record.id == NAMELESS for record in records):
             records = _named(records, obj, state)
         for record in records:
-            found.extend(_parts(record))
-    return found, named
+            parts.extend(_parts(record))
+    return parts, named
 
 
 def _named(records: list[Record], obj: lines.Object, state: State) -> list[Record]:

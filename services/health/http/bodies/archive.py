@@ -27,8 +27,8 @@ T = TypeVar("T")
 def recent(snapshot: Snapshot, limit: int, offset: int) -> Recent:
     """One page of the newest conversations."""
     page, following = paged(snapshot.recent, limit, offset)
-    found = [Conversation(**dated(row)) for row in page]
-    return Recent(found, len(found), offset, len(snapshot.recent), following)
+    conversations = [Conversation(**dated(row)) for row in page]
+    return Recent(conversations, len(conversations), offset, len(snapshot.recent), following)
 
 
 def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: int) -> FullConversation:
@@ -95,5 +95,5 @@ def outcome(letter: KeptLetter, asked: Set[int]) -> str:
 
 
 def _letter(letter: KeptLetter, asked: Set[int]) -> DeadLetterItem:
-    told = {name: getattr(letter, name) for name in letter.__struct_fields__}
-    return DeadLetterItem(**{**told, "at": iso(letter.at), "retry": outcome(letter, asked)})
+    fields = {name: getattr(letter, name) for name in letter.__struct_fields__}
+    return DeadLetterItem(**{**fields, "at": iso(letter.at), "retry": outcome(letter, asked)})

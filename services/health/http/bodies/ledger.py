@@ -22,9 +22,9 @@ STORED = ("stored_bytes", "texts", "embedded")
 COLUMNS = tuple(name for name in Account.__struct_fields__ if name != "gaps")
 
 
-def accounts(told: WatcherVitals, rows: Iterable[Mapping[str, Any]]) -> tuple[Account, dict[str, Account]]:
+def accounts(vitals: WatcherVitals, rows: Iterable[Mapping[str, Any]]) -> tuple[Account, dict[str, Account]]:
     """The total, and one account per source; `rows` are the database's part."""
-    sources = {name: _watched(source) for name, source in told.sources.items()}
+    sources = {name: _watched(source) for name, source in vitals.sources.items()}
     for row in rows:
         account = sources.setdefault(row["source"], dict.fromkeys(COLUMNS, 0))
         for column in STORED:

@@ -24,7 +24,7 @@ def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> bytes:
         stats={name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
         changes=[bodies.change_of(change) for change in list(reversed(snapshot.changes))[:CHANGES]],
         deadletters=snapshot.bus.messages(topology.DEADLETTERS.name),
-        retries=[(one.sequence, outcome(one, pending)) for one in snapshot.dead_letters],
+        retries=[(letter.sequence, outcome(letter, pending)) for letter in snapshot.dead_letters],
         counted=stats.counted_at,
     )
     return msgspec.json.encode(live)

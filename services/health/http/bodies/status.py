@@ -99,27 +99,27 @@ def stats(snapshot: Snapshot) -> Stats:
 
 def ledger(snapshot: Snapshot) -> Ledger:
     """Continuous loss accounting, per source and in total."""
-    told = watchers(snapshot)
-    total, sources = accounts(told, snapshot.ledger)
+    report = watchers(snapshot)
+    total, sources = accounts(report, snapshot.ledger)
     age = snapshot.windows[Stage.WATCHER].age(snapshot.now)
-    known = bool(snapshot.figures) and told.files is not None and age is not None and age < AGE_DEGRADED
+    known = bool(snapshot.figures) and report.files is not None and age is not None and age < AGE_DEGRADED
     return Ledger(
         timestamp=iso(snapshot.at),
         balanced=balanced(sources) if known else None,
         total=total,
         sources=sources,
-        absent_files=told.absent_files,
-        absent_backlog_bytes=told.absent_backlog_bytes,
-        unreadable_files=told.unreadable_files,
-        ignored_files=told.ignored_files,
-        forgotten_files=told.forgotten_files,
+        absent_files=report.absent_files,
+        absent_backlog_bytes=report.absent_backlog_bytes,
+        unreadable_files=report.unreadable_files,
+        ignored_files=report.ignored_files,
+        forgotten_files=report.forgotten_files,
     )
 
 
 def watchers(snapshot: Snapshot) -> WatcherVitals:
     """What the watchers tell, added up; without the canary's lines."""
     alive = snapshot.windows[Stage.WATCHER].alive.values()
-    return vitals.total((one.watcher for one in alive), without=CANARY)
+    return vitals.total((instance.watcher for instance in alive), without=CANARY)
 
 
 def change_of(change: HealthChanged) -> Change:
@@ -148,7 +148,7 @@ def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
         heartbeat_age_seconds=_rounded(window.age(now)),
         desired=window.desired or len(window.alive),
         dead_letters=window.dead_letters,
-        instances={name: _instance(one, now) for name, one in sorted(window.alive.items())},
+        instances={name: _instance(instance, now) for name, instance in sorted(window.alive.items())},
         lag=StageLag(
             unit="bytes" if stage is Stage.WATCHER else "messages",
             pending=window.lag.pending if window.lag.known else None,
@@ -161,18 +161,18 @@ def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
     )
 
 
-def _instance(one: Instance, now: float) -> InstanceState:
-    beat = one.beat
+def _instance(instance: Instance, now: float) -> InstanceState:
+    beat = instance.beat
     return InstanceState(
         phase=beat.phase,
-        heartbeat_age_seconds=round(one.age(now), 3),
-        consecutive_failures=one.failures,
-        crashes=one.crashed_within(now, CRASHES_SECONDS),
+        heartbeat_age_seconds=round(instance.age(now), 3),
+        consecutive_failures=instance.failures,
+        crashes=instance.crashed_within(now, CRASHES_SECONDS),
         processed=beat.processed,
         failed=beat.failed,
         in_flight=beat.in_flight,
         oldest_in_flight_seconds=round(beat.oldest_in_flight_seconds, 3),
-        unpolled_seconds=round(one.unpolled, 3),
+        unpolled_seconds=round(instance.unpolled, 3),
         loop_lag_seconds=round(beat.loop_lag_seconds, 4),
         last_error=beat.last_error,
         uptime_seconds=round(beat.uptime_seconds, 1),
@@ -183,7 +183,7 @@ def _instance(one: Instance, now: float) -> InstanceState:
 
 
 def _metrics(window: StageWindow) -> DaemonMetrics:
-    beats = [one.beat for one in window.alive.values()]
+    beats = [instance.beat for instance in window.alive.values()]
     return DaemonMetrics(
         total_imported=sum(beat.total_imported for beat in beats),
         last_import_count=sum(beat.last_import_count for beat in beats),

@@ -45,12 +45,12 @@ def canary(snapshot: Snapshot) -> Iterator[Metric]:
 def webhooks(figures: Sequence[WebhookFigures]) -> Iterator[Metric]:
     labels = ("target", "number")
     keys = [(figure.name, str(number)) for number, figure in enumerate(figures)]
-    for name, words in (
+    for name, help_ in (
         ("delivered", "Alerts delivered."),
         ("failed", "Failed attempts to deliver an alert."),
         ("dropped", "Alerts dropped."),
     ):
         rows = [(key, float(getattr(f, name))) for key, f in zip(keys, figures, strict=True)]
-        yield counters(f"webhook_{name}", words, labels, rows)
+        yield counters(f"webhook_{name}", help_, labels, rows)
     rows = [(key, float(f.waiting)) for key, f in zip(keys, figures, strict=True)]
     yield gauges("webhook_waiting", "Alerts waiting to be delivered.", labels, rows)

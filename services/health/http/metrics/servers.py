@@ -13,19 +13,19 @@ from services.health.judge.snapshot import NOT_ASKED, Snapshot
 
 
 def bus(snapshot: Snapshot) -> Iterator[Metric]:
-    for name, words, error in (
+    for name, help_, error in (
         ("bus_up", "1 if NATS answered at the last check; absent before the first check.", snapshot.bus_error),
         ("database_up", "1 if PostgreSQL accepts rows; absent before the first check.", snapshot.database_error),
     ):
-        yield gauges(name, words, (), [] if error == NOT_ASKED else [((), float(not error))])
+        yield gauges(name, help_, (), [] if error == NOT_ASKED else [((), float(not error))])
     streams = snapshot.bus.streams
-    for name, words in (
+    for name, help_ in (
         ("messages", "Messages in the stream."),
         ("bytes", "Bytes in the stream."),
         ("max_bytes", "Size limit of the stream in bytes; -1 = none."),
     ):
         rows = [((stream,), float(getattr(state, name))) for stream, state in streams.items()]
-        yield gauges(f"stream_{name}", words, ("stream",), rows)
+        yield gauges(f"stream_{name}", help_, ("stream",), rows)
     wrong_streams = [((s.name,), float(s.name in snapshot.bus.wrong)) for s in topology.STREAMS]
     yield gauges("stream_wrong", "1 if the stream is missing or changed.", ("stream",), wrong_streams)
     labels = ("stream", "consumer")

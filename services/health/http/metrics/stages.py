@@ -127,15 +127,15 @@ def _watchers(snapshot: Snapshot) -> Iterator[Metric]:
     windows = snapshot.windows
     importing = any(w.importing for w in windows.values())
     yield gauge("importing", "1 while the watcher has, or recently had, a large backlog.", float(importing))
-    told = bodies.watchers(snapshot)
+    report = bodies.watchers(snapshot)
     for name, help_, value in (
-        ("unreadable_files", "Transcripts that exist and cannot be read.", told.unreadable_files),
-        ("unlistable_folders", "Folders with transcripts that cannot be listed.", told.unlistable_folders),
-        ("damaged_lines", "Damaged lines archived since the watcher started.", told.damaged_lines),
+        ("unreadable_files", "Transcripts that exist and cannot be read.", report.unreadable_files),
+        ("unlistable_folders", "Folders with transcripts that cannot be listed.", report.unlistable_folders),
+        ("damaged_lines", "Damaged lines archived since the watcher started.", report.damaged_lines),
     ):  # absent while no watcher tells it
         yield gauges(name, help_, (), [] if value is None else [((), float(value))])
     watchers = sorted(snapshot.windows[Stage.WATCHER].alive.items())
-    paused = [((name,), float(bool(one.watcher.paused))) for name, one in watchers]
+    paused = [((name,), float(bool(instance.watcher.paused))) for name, instance in watchers]
     yield gauges("capture_paused", "1 while the log accepts nothing and capture is paused.", ("process",), paused)
 
 

@@ -29,8 +29,8 @@ def former_names(snapshot: Snapshot) -> Iterator[Metric]:
     """What the older auto-save daemon called its metrics."""
     watcher = snapshot.windows[Stage.WATCHER]
     age = watcher.age(snapshot.now)
-    words = "Seconds since the last heartbeat of the watcher; +Inf without one."
-    yield gauge("daemon_heartbeat_age_seconds", words, float("inf") if age is None else age)
-    words = "Conversations in the archive; decreases only when one is forgotten."
+    help_ = "Seconds since the last heartbeat of the watcher; +Inf without one."
+    yield gauge("daemon_heartbeat_age_seconds", help_, float("inf") if age is None else age)
+    help_ = "Conversations in the archive; decreases only when one is forgotten."
     counted = snapshot.figures.get("conversations")  # absent until counted: 0 would be a reset of the counter
-    yield counters("conversations_imported", words, (), [] if counted is None else [((), float(counted))])
+    yield counters("conversations_imported", help_, (), [] if counted is None else [((), float(counted))])

@@ -17,7 +17,7 @@ from services.health.http.bodies import examples
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
 from services.health.http.routes.provided import Cache, May, Offset, OnePage
-from services.health.observe.store import FAILURES, Store, words
+from services.health.observe.store import FAILURES, Store, describe
 
 RECORDS = 1000
 """Most records of one page of a conversation."""
@@ -54,7 +54,7 @@ class ConversationReader:
                 place = (exchange, rows[0]["transcript_id"], limit, offset, CHARACTERS)
                 records = await self._store.ask("conversation_records", *place)
             except FAILURES as error:
-                raise ServiceUnavailableException(f"the database does not answer: {words(error)}") from error
+                raise ServiceUnavailableException(f"the database does not answer: {describe(error)}") from error
         return bodies.conversation(rows[0], records, offset)
 
 

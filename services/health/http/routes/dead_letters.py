@@ -110,7 +110,7 @@ class DeadLetterRoutes(Controller):
 
 def _stage_of(cache: SnapshotCache, sequence: int) -> str:
     """Raises NotFoundException."""
-    letter = next((one for one in cache.current().dead_letters if one.sequence == sequence), None)
+    letter = next((letter for letter in cache.current().dead_letters if letter.sequence == sequence), None)
     if letter is None:
         raise NotFoundException(f"no dead letter {sequence} among the newest; see `deadletters` for a list")
     return letter.stage

@@ -80,16 +80,20 @@ def heartbeats_stopped(w: StageWindow, now: float) -> Verdict | None:
 
 def work_stalled(w: StageWindow, now: float) -> Verdict | None:
     """It beats, and nobody in it looks for work; or work waits at every sample for 30 s and no part of it finished."""
-    blind = [one.unpolled for one in w.alive.values() if one.unpolled >= UNPOLLED_SECONDS]
-    looks = [one for one in w.alive.values() if one.unpolled < UNPOLLED_SECONDS and one.age(now) < SILENT_SECONDS]
+    blind = [instance.unpolled for instance in w.alive.values() if instance.unpolled >= UNPOLLED_SECONDS]
+    looks = [
+        instance
+        for instance in w.alive.values()
+        if instance.unpolled < UNPOLLED_SECONDS and instance.age(now) < SILENT_SECONDS
+    ]
     if blind and not looks:
         return unhealthy(Reason.WORK_STALLED, f"alive, but {no_contact(w.stage, min(blind))}")
     recent = w.recent(now, STALLED_SECONDS)
     if not recent or not w.alive or _moved(recent):
         return None
-    starting = [one for one in w.alive.values() if one.beat.phase is Phase.STARTING]
+    starting = [instance for instance in w.alive.values() if instance.beat.phase is Phase.STARTING]
     if len(starting) == len(w.alive):  # loading a model takes its time
-        longest = max(one.beat.uptime_seconds + one.age(now) for one in starting)
+        longest = max(instance.beat.uptime_seconds + instance.age(now) for instance in starting)
         if longest < STARTING_SECONDS:
             return None
         return unhealthy(Reason.WORK_STALLED, f"still starting after {longest:.0f} s while {backlog(w)} wait")
@@ -109,10 +113,12 @@ def _moved(recent: list[Sample]) -> bool:
 
 def restart_loop(w: StageWindow, now: float) -> Verdict | None:
     """An instance crashes and is started again, over and over."""
-    for name, one in sorted(w.alive.items()):
-        crashes = one.crashed_within(now, CRASHES_SECONDS)
-        if crashes >= CRASH_LOOP and one.crashed_within(now, LOOP_OVER_SECONDS):
-            return unhealthy(Reason.RESTART_LOOP, f"{name} crashed {crashes} times in 5 minutes: {last_error(one)}")
+    for name, instance in sorted(w.alive.items()):
+        crashes = instance.crashed_within(now, CRASHES_SECONDS)
+        if crashes >= CRASH_LOOP and instance.crashed_within(now, LOOP_OVER_SECONDS):
+            return unhealthy(
+                Reason.RESTART_LOOP, f"{name} crashed {crashes} times in 5 minutes: {last_error(instance)}"
+            )
     return None
 
 

@@ -29,7 +29,7 @@ DISK_LOW_BYTES = 2 << 30
 def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
     limit = SILENT_SECONDS if w.busy else VANISHED_SECONDS
-    silent = sorted(name for name, one in w.alive.items() if one.age(now) >= limit)
+    silent = sorted(name for name, instance in w.alive.items() if instance.age(now) >= limit)
     beating = len(w.alive) - len(silent)
     if not beating:
         return None
@@ -44,21 +44,21 @@ def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
 
 def instance_stuck(w: StageWindow, now: float) -> Verdict | None:
     """One instance holds work and has finished no part of it for a minute, or does not look for work."""
-    for name, one in sorted(w.alive.items()):
-        if one.unpolled >= UNPOLLED_SECONDS:
-            return degraded(Reason.INSTANCE_STUCK, f"{name} {no_contact(w.stage, one.unpolled)}")
-        held = one.beat.oldest_in_flight_seconds + (one.age(now) if one.beat.in_flight else 0.0)
-        if one.beat.in_flight and held >= STUCK_SECONDS:
-            cause = f"{name} has held {one.beat.in_flight} messages for {held:.0f} s without progress"
+    for name, instance in sorted(w.alive.items()):
+        if instance.unpolled >= UNPOLLED_SECONDS:
+            return degraded(Reason.INSTANCE_STUCK, f"{name} {no_contact(w.stage, instance.unpolled)}")
+        held = instance.beat.oldest_in_flight_seconds + (instance.age(now) if instance.beat.in_flight else 0.0)
+        if instance.beat.in_flight and held >= STUCK_SECONDS:
+            cause = f"{name} has held {instance.beat.in_flight} messages for {held:.0f} s without progress"
             return degraded(Reason.INSTANCE_STUCK, cause)
     return None
 
 
 def instance_crashed(w: StageWindow, now: float) -> Verdict | None:
     """An instance was gone without a goodbye and runs again."""
-    for name, one in sorted(w.alive.items()):
-        if one.crashed_within(now, CRASH_SECONDS):
-            ago = now - one.crashes[-1]
+    for name, instance in sorted(w.alive.items()):
+        if instance.crashed_within(now, CRASH_SECONDS):
+            ago = now - instance.crashes[-1]
             return degraded(Reason.INSTANCE_CRASHED, f"{name} crashed and was restarted {ago:.0f} s ago")
     return None
 
@@ -94,9 +94,9 @@ def saturated(w: StageWindow, now: float) -> Verdict | None:
     if saturated_seconds(w, now) >= SATURATED_SECONDS:
         cause = f"{w.lag.ack_pending} messages await acknowledgement, which is the limit: no more are delivered"
         return degraded(Reason.SATURATED, cause)
-    for name, one in sorted(w.alive.items()):
-        if one.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and one.beat.phase is Phase.RUNNING:
-            cause = f"the event loop of {name} lagged by {one.beat.loop_lag_seconds:.1f} s"
+    for name, instance in sorted(w.alive.items()):
+        if instance.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and instance.beat.phase is Phase.RUNNING:
+            cause = f"the event loop of {name} lagged by {instance.beat.loop_lag_seconds:.1f} s"
             return degraded(Reason.SATURATED, cause)
     return None
 
@@ -114,33 +114,33 @@ def storage_filling(w: StageWindow, now: float) -> Verdict | None:
 
 def files_unreadable(w: StageWindow, now: float) -> Verdict | None:
     """Transcripts that exist and cannot be read, or folders that cannot be listed, are not saved."""
-    for name, one in sorted(w.alive.items()):
-        told = one.watcher
-        if told.unreadable_files:
-            cause = f"{name}: {told.unreadable_files} files cannot be read: {told.unreadable}"
+    for name, instance in sorted(w.alive.items()):
+        vitals = instance.watcher
+        if vitals.unreadable_files:
+            cause = f"{name}: {vitals.unreadable_files} files cannot be read: {vitals.unreadable}"
             return degraded(Reason.FILES_UNREADABLE, cause)
-        if told.unlistable_folders:
-            cause = f"{name}: {told.unlistable_folders} folders cannot be listed: {told.unreadable}"
+        if vitals.unlistable_folders:
+            cause = f"{name}: {vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}"
             return degraded(Reason.FILES_UNREADABLE, cause)
     return None
 
 
 def pulls_refused(w: StageWindow, now: float) -> Verdict | None:
     """The server refuses what an instance asks for: it never gets work, and looks idle."""
-    for name, one in sorted(w.alive.items()):
-        if now - one.refused_at < REFUSED_SECONDS:
-            cause = f"{name}: {one.beat.last_error or 'the server refused its pull request'}"
+    for name, instance in sorted(w.alive.items()):
+        if now - instance.refused_at < REFUSED_SECONDS:
+            cause = f"{name}: {instance.beat.last_error or 'the server refused its pull request'}"
             return degraded(Reason.PULLS_REFUSED, cause)
     return None
 
 
 def redelivered(w: StageWindow, now: float) -> Verdict | None:
     """Messages come a second time, and no failure, crash, goodbye or lost bus of the last minutes explains it."""
-    last = max((one.redelivered_at for one in w.alive.values()), default=float("-inf"))
+    last = max((instance.redelivered_at for instance in w.alive.values()), default=float("-inf"))
     if now - last >= REDELIVERED_SECONDS or not w.recent(now, EXPLAINED_SECONDS):
         return None
-    crashed = any(one.crashed_within(now, EXPLAINED_SECONDS) for one in w.instances.values())
-    silent = any(one.age(now) >= SILENT_SECONDS for one in w.alive.values())
+    crashed = any(instance.crashed_within(now, EXPLAINED_SECONDS) for instance in w.instances.values())
+    silent = any(instance.age(now) >= SILENT_SECONDS for instance in w.alive.values())
     if crashed or silent or w.failures or now - w.goodbye() < EXPLAINED_SECONDS:
         return None
     cause = "messages are redelivered although nothing failed: processing starts 30 s late"

@@ -69,7 +69,7 @@ def backlog_unknown(w: StageWindow) -> Verdict | None:
     """Watchers run and none of them tells what it has not shipped yet: it may be anything."""
     if w.stage is not Stage.WATCHER or w.lag.known or not w.alive:
         return None
-    if max(one.beat.uptime_seconds for one in w.alive.values()) < TELLING_SECONDS:
+    if max(instance.beat.uptime_seconds for instance in w.alive.values()) < TELLING_SECONDS:
         return None
     return unknown(Reason.BACKLOG_UNKNOWN, "the heartbeats report no backlog: is it another version?")
 
@@ -84,7 +84,7 @@ def otherwise_healthy(w: StageWindow, now: float) -> Verdict:
         if (w.importing or w.lag_age(now) >= 10) and left is not None:
             return healthy(f"catching up, about {span(left)} left")
         return healthy("catching up" if w.importing else "working")
-    if all(one.beat.phase is Phase.STARTING for one in w.alive.values()):
+    if all(instance.beat.phase is Phase.STARTING for instance in w.alive.values()):
         return healthy("starting")
     idle = w.idle(now)
     return healthy("idle since start" if idle is None else f"idle for {span(idle)}")

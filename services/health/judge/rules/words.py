@@ -14,7 +14,7 @@ def backlog(w: StageWindow) -> str:
 
 def paused(w: StageWindow) -> str:
     """Why capture pauses; "" while it goes on."""
-    return next((f"capture is paused: {why}" for one in w.alive.values() if (why := one.watcher.paused)), "")
+    return next((f"capture is paused: {why}" for instance in w.alive.values() if (why := instance.watcher.paused)), "")
 
 
 def no_contact(stage: Stage, seconds: float) -> str:
@@ -26,12 +26,12 @@ def no_contact(stage: Stage, seconds: float) -> str:
 
 def worst_error(w: StageWindow) -> str:
     """The last error of the instance with the most failures."""
-    return last_error(max(w.alive.values(), key=lambda one: one.failures))
+    return last_error(max(w.alive.values(), key=lambda instance: instance.failures))
 
 
-def last_error(one: Instance) -> str:
+def last_error(instance: Instance) -> str:
     """The last error that an instance told."""
-    return one.beat.last_error or "no success since the restart"
+    return instance.beat.last_error or "no success since the restart"
 
 
 def span(seconds: float) -> str:

@@ -31,18 +31,18 @@ class Listed(msgspec.Struct):
 
 def listed(where: Endpoints, stage: str | None, reason: str) -> Listed:
     """All that can be paged through, filtered."""
-    found = Listed()
+    listing = Listed()
     offset: int | None = 0
     while offset is not None:
         only = {"stage": stage} if stage else {}
         page = get(where, "deadletters", DeadLetters, params={"limit": PAGE, "offset": offset, **only})
-        found.kept = page.kept
-        found.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]
+        listing.kept = page.kept
+        listing.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]
         offset = page.next
-    return found
+    return listing
 
 
-def one(where: Endpoints, number: int) -> DeadLetterItem:
+def dead_letter(where: Endpoints, number: int) -> DeadLetterItem:
     for letter in listed(where, None, "").deadletters:
         if letter.sequence == number:
             return letter
@@ -90,13 +90,13 @@ def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
         deadline, before = loop.time() + OUTCOME_SECONDS, len(asked)
         while True:
             await asyncio.sleep(1.0)  # the next judgement at the earliest
-            found = await asyncio.to_thread(look)
-            open_ = [x for x in found.deadletters if x.sequence in asked and x.retry in ("", "pending")]
+            listing = await asyncio.to_thread(look)
+            open_ = [x for x in listing.deadletters if x.sequence in asked and x.retry in ("", "pending")]
             if len(open_) < before:
                 deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
             # Their count is of the last look at the stream, the list may lag behind it.
-            counted = len(found.deadletters) >= min(found.kept, MOST)
+            counted = len(listing.deadletters) >= min(listing.kept, MOST)
             if (not open_ and counted) or loop.time() > deadline:
-                return found
+                return listing
 
     return asyncio.run(waited())
