@@ -49,7 +49,7 @@ lint: $(TOOLS) ## ruff: rules and format
 types: $(TOOLS) ## mypy, strict
 	$(BIN)/mypy
 
-imports: $(TOOLS) ## the three floors
+imports: $(TOOLS) ## import layers
 	$(BIN)/lint-imports
 
 generate: $(STAMP) ## files that are made from the code

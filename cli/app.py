@@ -1,6 +1,6 @@
 """`mnemo`: the person's commands.
 
-Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 cannot tell · 4 saved, not embedded · 64 usage.
+Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 unknown · 4 saved, not embedded · 64 usage.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def cli() -> None:
     """Archive AI assistant transcripts byte for byte, search them by meaning, and verify the archive."""
 
 
-@cli.command()
+@cli.command(short_help="Run everything on this machine.")
 @data_option
 @click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
 @click.option(

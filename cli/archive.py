@@ -18,7 +18,7 @@ from local import endpoints, oneshot
 from local.endpoints import Endpoints
 
 
-@click.command("forget")
+@click.command("forget", short_help="Permanently delete a session.")
 @click.argument("session")
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted, without deleting it.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -66,7 +66,7 @@ def _print_forgotten(forgotten: forget.Forgotten) -> None:
         err.print(f"{forgotten.shared_exchanges} exchanges also exist in forks of this session and are kept there")
 
 
-@click.command("replay")
+@click.command("replay", short_help="Rebuild the database from the log.")
 @click.option("--reparse", is_flag=True, help="First parse all archived bytes again with the current parsers.")
 @data_option
 @json_option

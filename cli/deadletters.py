@@ -24,10 +24,10 @@ stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder",
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Only letters whose error contains TEXT.")
 
 
-@click.group("deadletters", invoke_without_command=True)
+@click.group("deadletters", invoke_without_command=True, short_help="List, retry or drop dead letters.")
 @click.pass_context
 def deadletters(context: click.Context) -> None:
-    """List, show, retry or drop dead-lettered messages."""
+    """List, show, retry or drop dead letters; without a command, list them."""
     if context.invoked_subcommand is None:
         context.invoke(list_command)
 
@@ -91,6 +91,7 @@ def retry_command(
 ) -> None:
     """Retry dead letters once their cause is fixed. The original is read from the log.
 
+    NUMBERS are those that `list` shows; or choose by --stage, --reason or --all.
     Exit code 0 if no dead letters remain, 1 otherwise.
     """
     _request("retry", numbers, (stage, reason, everything), data, as_json)
@@ -103,7 +104,10 @@ def retry_command(
 def drop_command(
     numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
 ) -> None:
-    """Permanently delete dead letters. Their original messages stay in the log."""
+    """Permanently delete dead letters. Their original messages stay in the log.
+
+    NUMBERS are those that `list` shows; or choose by --stage, --reason or --all.
+    """
     _request("drop", numbers, (stage, reason, everything), data, as_json)
 
 

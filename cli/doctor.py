@@ -115,7 +115,7 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
     return findings
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Report problems and how to fix them.")
 @click.option("--repair", is_flag=True, help="Repair NATS streams and consumers that differ from the topology.")
 @data_option
 @json_option

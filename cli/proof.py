@@ -18,7 +18,7 @@ MOST_GAPS = 50
 """Gaps that are named for people; --json names all."""
 
 
-@click.command("verify")
+@click.command("verify", short_help="Compare every file with the archive.")
 @click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER to verify; default: all watched.")
 @click.option("--all", "everything", is_flag=True, help="Also verify transcripts whose file no longer exists.")
 @data_option
@@ -28,6 +28,8 @@ def verify_command(folders: tuple[str, ...], everything: bool, data: str | None,
 
     Exit code 0 only if every file is identical to its copies in the database and the log.
     """
+    if folders and everything:
+        raise click.UsageError("--all and --source cannot be combined")
     report = run(_verify(endpoints.data_folder(data), folders, everything))
     if as_json:
         print_json({"equal": report.equal, **msgspec.to_builtins(report)})
@@ -47,7 +49,7 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
     where = endpoints.read(data)
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
-        scope = verify.Scope(roots, everything and not folders, where.include, where.exclude)
+        scope = verify.Scope(roots, everything, where.include, where.exclude)
         with bars() as shown:
             task = shown.add_task("verifying", total=1, words="")
 
@@ -80,7 +82,7 @@ def _print_summary(report: verify.Report) -> None:
     out.print(f"{report.texts} texts, " + (f"{left} not embedded yet" if left else "all embedded"))
 
 
-@click.command("restore")
+@click.command("restore", short_help="Restore a transcript to its file.")
 @click.argument("session")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the main transcript to this file.")
 @click.option("--generation", type=int, help="Generation to restore; default: the newest.")

@@ -30,7 +30,7 @@ MOST_ISSUES = 12
 """Sentences that are shown at once while watching: the rest must not push the ledger off the screen."""
 
 
-@click.command("status")
+@click.command("status", short_help="Show the status of each stage.")
 @click.option("--watch", is_flag=True, help="Refresh continuously until Ctrl-C.")
 @data_option
 @json_option
@@ -107,12 +107,12 @@ def _screen(folder: Path, guard: _Guard) -> RenderableType:
     return Group(*lines, Text(f"{answer.timestamp}   Ctrl-C to quit", style="dim"))
 
 
-@click.command("dashboard")
+@click.command("dashboard", short_help="Print the dashboard URL.")
 @click.option("--open", "show", is_flag=True, help="Open the dashboard in the browser.")
 @data_option
 @json_option
 def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
-    """Print the dashboard URL, with the token in its fragment, which is never sent."""
+    """Print the dashboard URL. It contains the token after `#`, which browsers do not send."""
     try:
         where = running_at(endpoints.data_folder(data))
     except CannotTell as error:

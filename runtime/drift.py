@@ -18,7 +18,7 @@ from contracts.topology import Consumer, Stream
 Config = Mapping[str, Any]
 
 NANOSECONDS = 10**9
-REMEDY = "run `python -m runtime.provision --repair`"
+REMEDY = "run `mnemo doctor --repair` (in compose `python -m runtime.provision --repair`)"
 
 DEFAULTS_STREAM: Config = {
     "subjects": [],

@@ -37,7 +37,7 @@ def test_the_table_names_every_metric_with_its_type_and_labels(text: str) -> Non
 
 def test_every_rule_has_an_input_in_the_table() -> None:
     named = {reason for _, _, reasons in documented().values() for reason in reasons}
-    assert named == {*Reason} - {Reason.STARTING, Reason.BACKLOG_UNKNOWN}
+    assert named == {*Reason} - {Reason.STARTING}
 
 
 def test_names_have_the_prefix_and_base_units_and_all_have_words(text: str) -> None:

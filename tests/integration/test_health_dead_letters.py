@@ -36,7 +36,7 @@ async def test_a_worker_goes_on_when_its_consumer_is_back(nats: Nats, operator: 
     await eventually(lambda: _true(beat.last_poll > 0))
     await operator.stream.delete_consumer("EMBEDDINGS", "writer")
     await eventually(lambda: _true("no contact with consumer writer" in beat.last_error))
-    assert beat.consecutive_failures == 0  # no failure of the work: rule 3 names the cause
+    assert beat.consecutive_failures == 0  # no failure of the work: TopologyDrift names the cause
     await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
     golden = (Path(codec.__file__).parent / "golden" / "RecordsEmbedded.v1.json").read_bytes()
     await operator.publish(Message(subjects.embedded("claude-code", "t"), golden, "one"))
@@ -98,7 +98,7 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
             await asyncio.sleep(0.3)
             raise
 
-    await eventually(lambda: tried(2, "no writer runs"))
+    await eventually(lambda: tried(2, "no writer is running"))
     await retry.serve(operator, Stage.WRITER, {topology.WRITER_TRANSCRIPTS: do}, beat, Gate())
     await eventually(lambda: tried(2, "still no good"))
     works["fails"] = False

@@ -329,7 +329,8 @@ instances = st.builds(
 )
 
 
-samples = st.builds(
+unknown_lag = st.just((Sample(NOW - 40, Lag(known=False), 0), Sample(NOW, Lag(known=False), 0)))
+samples = unknown_lag | st.builds(
     waiting,
     seconds=st.floats(0, 120),
     done=st.integers(0, 2),

@@ -56,7 +56,8 @@ def _heartbeats(windows: Windows, now: float) -> Iterator[Metric]:
 
 def _lag(windows: Windows, now: float) -> Iterator[Metric]:
     """The work that waits."""
-    yield _each("lag_pending", "Work not delivered yet; messages, for the watcher bytes.", _of(windows, "pending"))
+    pending = {s: w.lag.pending if w.lag.known else None for s, w in windows.items()}
+    yield _each("lag_pending", "Work not delivered yet; messages, for the watcher bytes.", pending)
     yield _each("lag_ack_pending", "Messages in flight.", _of(windows, "ack_pending"))
     yield _each("lag_age_seconds", "Age of the oldest waiting work.", {s: w.lag_age(now) for s, w in windows.items()})
     yield _each(

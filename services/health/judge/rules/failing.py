@@ -23,6 +23,8 @@ UNPOLLED_SECONDS = 30.0
 """An instance with nothing in hand asks for work every 5 s; six times without contact is no accident."""
 CRASH_LOOP = 3
 """Crashes within five minutes that make a loop."""
+REPORTING_SECONDS = 30.0
+"""A watcher that has run so long has reported its backlog."""
 LOOP_OVER_SECONDS = 90.0
 """Without a crash for so long, longer than any supervisor waits before it starts a process again, a loop is over."""
 STREAM_FULL = 0.98
@@ -147,3 +149,13 @@ def heartbeat_stale(w: StageWindow, now: float) -> Verdict | None:
     if age is None or age <= AGE_UNHEALTHY:
         return None
     return unhealthy(Reason.HEARTBEAT_STALE, f"no heartbeat for {age:.0f} s")
+
+
+def backlog_unknown(w: StageWindow, now: float) -> Verdict | None:
+    """Watchers run and none of them reports what it has not shipped yet: it may be anything. Graver than degraded, so
+    it is asked before those rules."""
+    if w.stage is not Stage.WATCHER or w.lag.known or not w.alive:
+        return None
+    if max(instance.beat.uptime_seconds for instance in w.alive.values()) < REPORTING_SECONDS:
+        return None
+    return unknown(Reason.BACKLOG_UNKNOWN, "no heartbeat reports a backlog: is a watcher of another version running?")

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from contracts.events import Phase, Stage
+from contracts.events import Phase
 from contracts.reasons import Reason
 from services.health.judge.rules import failing, impaired
-from services.health.judge.rules.verdict import Verdict, healthy, unknown
+from services.health.judge.rules.verdict import Verdict, healthy
 from services.health.judge.rules.words import backlog, span
 from services.health.judge.trends import eta
 from services.health.judge.window import StageWindow
@@ -37,6 +37,7 @@ RULES: tuple[tuple[Reason, Rule], ...] = (
     (Reason.STORAGE_FULL, failing.storage_full),
     (Reason.FAILING_REPEATEDLY, failing.failing_repeatedly),
     (Reason.HEARTBEAT_STALE, failing.heartbeat_stale),
+    (Reason.BACKLOG_UNKNOWN, failing.backlog_unknown),
     (Reason.INSTANCE_VANISHED, impaired.instance_vanished),
     (Reason.INSTANCE_STUCK, impaired.instance_stuck),
     (Reason.INSTANCE_CRASHED, impaired.instance_crashed),
@@ -53,25 +54,13 @@ RULES: tuple[tuple[Reason, Rule], ...] = (
 )
 """In the order in which they are asked."""
 
-TELLING_SECONDS = 30.0
-"""A watcher that has run so long has reported its backlog."""
-
 
 def judge(w: StageWindow, now: float) -> Verdict:
     """The first rule that matches. Total: there is always an answer."""
     for _, rule in RULES:
         if verdict := rule(w, now):
             return verdict
-    return backlog_unknown(w) or otherwise_healthy(w, now)
-
-
-def backlog_unknown(w: StageWindow) -> Verdict | None:
-    """Watchers run and none of them tells what it has not shipped yet: it may be anything."""
-    if w.stage is not Stage.WATCHER or w.lag.known or not w.alive:
-        return None
-    if max(instance.beat.uptime_seconds for instance in w.alive.values()) < TELLING_SECONDS:
-        return None
-    return unknown(Reason.BACKLOG_UNKNOWN, "the heartbeats report no backlog: is it another version?")
+    return otherwise_healthy(w, now)
 
 
 def otherwise_healthy(w: StageWindow, now: float) -> Verdict:
