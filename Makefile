@@ -41,7 +41,7 @@ test: $(TOOLS) ## all tests but the minutes-long ones
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
-	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(TOOLS) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
