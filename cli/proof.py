@@ -19,9 +19,7 @@ MOST_GAPS = 50
 
 
 @click.command("verify", short_help="Compare every file with the archive.")
-@click.option(
-    "--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER; repeatable; default: all watched."
-)
+@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER; repeatable; default: all.")
 @click.option("--all", "everything", is_flag=True, help="Also verify transcripts whose file no longer exists.")
 @data_option
 @json_option
