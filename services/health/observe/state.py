@@ -28,14 +28,14 @@ class StateStore:
         """What an earlier process left; an empty one if there is none. Raises Transient."""
         try:
             last = await bus.stream.get_last_msg(topology.HEALTH_STATE.name, SUBJECT, direct=True)
-            return msgspec.json.decode(last.data or b"", type=HealthState)
+            self._kept = msgspec.json.decode(last.data or b"", type=HealthState)
         except NotFoundError:
-            return HealthState()
+            pass  # the first process ever
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("cannot decode the saved state; starting without it", error=str(error))
-            return HealthState()
         except (APIError, nats.errors.Error, TimeoutError, OSError) as error:
             raise Transient(f"state cannot be read: {error or type(error).__name__}") from error
+        return self._kept
 
     async def write(self, bus: Bus, state: HealthState) -> None:
         """Stores it if it says something new. Raises Transient."""
