@@ -388,7 +388,7 @@ def _of_servers(drill: Drill) -> list[Fault]:
             lambda: drill.read_only(False),
         ),
         ("poison message", "writer", "DeadLettersGrew", WORK, drill.poison, drill.bury),
-        ("growing lag", "embedder", "BacklogGrowing", WORST, lambda: _flood(drill, 120), lambda: _flood(drill, 1)),
+        ("growing lag", "embedder", "BacklogGrowing", WORST, lambda: _flood(drill, 400), lambda: _flood(drill, 1)),
     ]
 
 
