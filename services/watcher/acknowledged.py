@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from services.watcher.outbox import Position
+if TYPE_CHECKING:  # a type only: this module does no I/O
+    from services.watcher.outbox import Position
 
 
 class Acknowledged:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import statistics
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def test_the_usual_file_and_function_are_small() -> None:
 def test_no_folder_is_crowded() -> None:
     folders = Counter(name(file.parent) for file in OURS if file.name != "__init__.py")
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def test_every_module_that_claims_to_be_pure_is_linted_as_such() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    listed = next(one["source_modules"] for one in contracts if one["name"].startswith("pure modules"))
+    claims = [file for file in OURS if "Pure" in (ast.get_docstring(ast.parse(file.read_text())) or "")]
+    modules = {name(file).removesuffix(".py").replace("/", ".").removesuffix(".__init__") for file in claims}
+    assert len(modules) > 30
+    of_contracts = {module for module in modules if module.startswith("contracts.")}  # pure by a contract of their own
+    assert [m for m in modules - of_contracts if not any(f"{m}.".startswith(f"{one}.") for one in listed)] == []
 
 
 def test_contributing_says_where_things_go_and_they_are_there() -> None:
