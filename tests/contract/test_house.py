@@ -24,6 +24,9 @@ FILES = sorted(
     if "__pycache__" not in str(file)
 )
 OURS = [file for file in FILES if file.relative_to(ROOT).parts[0] in PRODUCT]
+PAGE = sorted(
+    file for file in (ROOT / "services" / "health" / "static").rglob("*.*") if file.suffix in {".js", ".css", ".html"}
+)
 MOST_LINES, MEDIAN_LINES = 250, 100
 MOST_IN_FUNCTION, MEDIAN_IN_FUNCTION = 50, 6
 MOST_MODULES = 12
@@ -43,7 +46,7 @@ def functions(file: Path) -> list[tuple[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES, ids=name)
+@pytest.mark.parametrize("file", [*FILES, *PAGE], ids=name)
 def test_a_file_is_short_or_says_why_not(file: Path) -> None:
     text = file.read_text()
     if not re.search(r"^# long file: \w{3,}", text, re.MULTILINE):
@@ -62,7 +65,7 @@ def test_the_usual_file_and_function_are_small() -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    folders = Counter(name(file.parent) for file in OURS if file.name != "__init__.py")
+    folders = Counter(name(file.parent) for file in [*OURS, *PAGE] if file.name != "__init__.py")
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 

@@ -1,15 +1,15 @@
 /* The dashboard: starts all parts. Everything that is shown is put in as text, never as markup (dom.js). */
 
-import { startAppearance } from "./appearance.js";
-import { renderBanner } from "./banner.js";
+import { startAppearance } from "./page/appearance.js";
+import { renderBanner } from "./panels/banner.js";
 import { startConnection } from "./connection.js";
-import { startConversations } from "./conversations.js";
-import { renderImports, startImports } from "./imports.js";
-import { refreshContent } from "./panels.js";
-import { startReader } from "./reader.js";
-import { startSources } from "./sources.js";
+import { startConversations } from "./panels/conversations.js";
+import { renderImports, startImports } from "./history/imports.js";
+import { refreshContent } from "./refresh.js";
+import { startReader } from "./panels/reader.js";
+import { startSources } from "./panels/sources.js";
 import { state } from "./state.js";
-import { renderChanges } from "./timeline.js";
+import { renderChanges } from "./history/timeline.js";
 import { startToken } from "./token.js";
 
 startToken(refreshContent);

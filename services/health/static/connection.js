@@ -1,9 +1,9 @@
 /* The connection to the live events: opened, lost, opened again. */
 
-import { renderBanner } from "./banner.js";
+import { renderBanner } from "./panels/banner.js";
 import { API } from "./constants.js";
-import { noteRefreshed, refreshAll, refreshChanged, render } from "./panels.js";
-import { remember } from "./stages.js";
+import { noteRefreshed, refreshAll, refreshChanged, render } from "./refresh.js";
+import { remember } from "./panels/stages.js";
 import { state } from "./state.js";
 
 const SILENT_MS = 6000;

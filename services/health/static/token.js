@@ -1,8 +1,8 @@
 /* The token of the health service, and the dialog that asks for it. */
 
-import { attribute, byId, text } from "./dom.js";
+import { attribute, byId, text } from "./page/dom.js";
 import { state } from "./state.js";
-import { session } from "./storage.js";
+import { session } from "./page/storage.js";
 
 let afterToken = null;
 let changed = () => {};

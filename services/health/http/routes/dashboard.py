@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import cache as once
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated
 
 from litestar import Controller, MediaType, Response, get
@@ -15,6 +14,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from runtime.heartbeat import service_version
 from services.health.http import metrics
+from services.health.http.assets import assets
 from services.health.http.bodies import live
 from services.health.http.openapi import BUSY, STARTING, text
 from services.health.http.problems import NO_STORE
@@ -28,7 +28,7 @@ STREAMS = 32
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 NO_CACHE = {"Cache-Control": "no-cache"}
 
-Name = Annotated[str, PathParameter(description="Name of a file.")]
+Name = Annotated[Path, PathParameter(description="Path of a file.")]
 
 
 class Dashboard(Controller):
@@ -64,15 +64,16 @@ class Dashboard(Controller):
     @get("/autosave", sync_to_thread=False, include_in_schema=False)
     def page(self) -> Response[bytes]:
         """The dashboard."""
-        return Response(_static()["index.html"], media_type=MediaType.HTML, headers=NO_CACHE)
+        return Response(assets()["index.html"], media_type=MediaType.HTML, headers=NO_CACHE)
 
-    @get("/autosave/{name:str}", sync_to_thread=False, include_in_schema=False)
+    @get("/autosave/{name:path}", sync_to_thread=False, include_in_schema=False)
     def asset(self, name: Name) -> Response[bytes]:
-        """Its modules, style and icon."""
-        kind = KINDS.get(name[name.rfind(".") :])
-        if kind is None or name not in _static():
-            raise NotFoundException(f"no file {name[:100]!r}")
-        return Response(_static()[name], media_type=kind, headers=NO_CACHE)
+        """Its modules, styles and icon."""
+        file = name.as_posix().lstrip("/")
+        kind = KINDS.get(name.suffix)
+        if kind is None or file not in assets():
+            raise NotFoundException(f"no file {file[:100]!r}")
+        return Response(assets()[file], media_type=kind, headers=NO_CACHE)
 
 
 async def _stream(cache: SnapshotCache, requests: DeadLetterRequests) -> AsyncIterator[ServerSentEventMessage]:
@@ -84,10 +85,3 @@ async def _stream(cache: SnapshotCache, requests: DeadLetterRequests) -> AsyncIt
             await cache.news()
     finally:
         cache.streams -= 1
-
-
-@once
-def _static() -> dict[str, bytes]:
-    """All files of the dashboard, read once."""
-    folder = files("services.health") / "static"
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}

@@ -2,7 +2,7 @@
 
 import { attribute, make, text } from "./dom.js";
 import { short, span } from "./format.js";
-import { now } from "./state.js";
+import { now } from "../state.js";
 
 /** A <time>: local, with UTC in its title. */
 export function when(iso, format = short) {

@@ -1,8 +1,8 @@
 /* Title and icon of the browser tab. */
 
-import { WORDS } from "./constants.js";
+import { WORDS } from "../constants.js";
 import { byId } from "./dom.js";
-import { state } from "./state.js";
+import { state } from "../state.js";
 
 const SIGNS = { healthy: "✓", degraded: "!", unhealthy: "✕", unknown: "?", lost: "✕" };
 const COLOURS = {

@@ -1,8 +1,8 @@
 /* The chips beside the stages: bus, database, canary. */
 
-import { known } from "./constants.js";
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { setIcon } from "./icons.js";
+import { known } from "../constants.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { setIcon } from "../page/icons.js";
 
 export function renderChips(health) {
   const reach = (part) => ({

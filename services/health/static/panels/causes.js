@@ -1,6 +1,6 @@
 /* The one sentence that says why the status is what it is. */
 
-import { STAGES } from "./constants.js";
+import { STAGES } from "../constants.js";
 
 /** The sentence of the worst component: a cause comes before its consequences. */
 export function rootCause(health) {

@@ -1,10 +1,10 @@
 /* One conversation, in a dialog. */
 
-import { attribute, byId, make, text } from "./dom.js";
-import { clock, count, exact, plural, projectName } from "./format.js";
-import { notice } from "./notice.js";
-import { ask } from "./requests.js";
-import { when } from "./times.js";
+import { attribute, byId, make, text } from "../page/dom.js";
+import { clock, count, exact, plural, projectName } from "../page/format.js";
+import { notice } from "../page/notice.js";
+import { ask } from "../requests.js";
+import { when } from "../page/times.js";
 
 const TOOLS = new Set(["tool_call", "tool_result", "subagent_call"]);
 

@@ -1,11 +1,11 @@
 /* The cards of the stages. */
 
-import { STAGES, WORDS, known } from "./constants.js";
-import { attribute, byId, make, makeSvg, reconcile, text } from "./dom.js";
-import { bytes, count, plural, rate, span } from "./format.js";
-import { setIcon } from "./icons.js";
-import { state, waitingOf } from "./state.js";
-import { setSince } from "./times.js";
+import { STAGES, WORDS, known } from "../constants.js";
+import { attribute, byId, make, makeSvg, reconcile, text } from "../page/dom.js";
+import { bytes, count, plural, rate, span } from "../page/format.js";
+import { setIcon } from "../page/icons.js";
+import { state, waitingOf } from "../state.js";
+import { setSince } from "../page/times.js";
 
 const DOES = {
   watcher: "reads transcripts from disk into the log",

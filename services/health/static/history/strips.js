@@ -1,9 +1,9 @@
 /* The status of each component over the last day, as strips. */
 
-import { DAY, STAGES, known } from "./constants.js";
-import { attribute, byId, make, makeSvg, reconcile, text } from "./dom.js";
-import { short, span } from "./format.js";
-import { now, state } from "./state.js";
+import { DAY, STAGES, known } from "../constants.js";
+import { attribute, byId, make, makeSvg, reconcile, text } from "../page/dom.js";
+import { short, span } from "../page/format.js";
+import { now, state } from "../state.js";
 
 const STRIPS = ["overall", "bus", "database", ...STAGES, "canary"];
 const HEIGHTS = { healthy: 8, degraded: 14, unhealthy: 20, unknown: 4 };

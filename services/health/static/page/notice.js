@@ -1,8 +1,8 @@
 /* The notice above a list, with a way to enter the token. */
 
 import { make } from "./dom.js";
-import { state } from "./state.js";
-import { askToken } from "./token.js";
+import { state } from "../state.js";
+import { askToken } from "../token.js";
 
 /** What stands above a list when it cannot be shown. */
 export function notice(holder, error) {

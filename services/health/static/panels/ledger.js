@@ -1,10 +1,10 @@
 /* The ledger: from disk to vector, step by step. */
 
-import { SILENT_BEAT } from "./constants.js";
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { bytes, count, plural } from "./format.js";
+import { SILENT_BEAT } from "../constants.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { bytes, count, plural } from "../page/format.js";
 import { renderSources } from "./sources.js";
-import { state } from "./state.js";
+import { state } from "../state.js";
 
 const STEPS = [
   { name: "On disk", column: "disk_bytes", stage: "watcher" },

@@ -1,13 +1,13 @@
 /* Dead letters, and what is asked for them: a retry, or to drop them. */
 
-import { MOST } from "./constants.js";
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { bytes, count, plural } from "./format.js";
-import { notice } from "./notice.js";
-import { ask, single } from "./requests.js";
-import { state } from "./state.js";
-import { setWhen } from "./times.js";
-import { askToken } from "./token.js";
+import { MOST } from "../constants.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { bytes, count, plural } from "../page/format.js";
+import { notice } from "../page/notice.js";
+import { ask, single } from "../requests.js";
+import { state } from "../state.js";
+import { setWhen } from "../page/times.js";
+import { askToken } from "../token.js";
 
 const RETRYABLE = new Set(["embedder", "writer"]);
 const RETRY_MS = 6000;

@@ -1,8 +1,8 @@
 /* The issues below the banner. */
 
 import { rootCause } from "./causes.js";
-import { byId, make, reconcile, text } from "./dom.js";
-import { plural } from "./format.js";
+import { byId, make, reconcile, text } from "../page/dom.js";
+import { plural } from "../page/format.js";
 
 export function renderIssues(health) {
   const reason = rootCause(health);

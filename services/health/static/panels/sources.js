@@ -1,8 +1,8 @@
 /* The ledger by assistant, as a table that is folded. */
 
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { bytes, count, plural } from "./format.js";
-import { state } from "./state.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { bytes, count, plural } from "../page/format.js";
+import { state } from "../state.js";
 
 export function renderSources(ledger) {
   if (!byId("sources").open) return;

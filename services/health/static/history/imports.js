@@ -1,10 +1,10 @@
 /* Imports per hour and per day. */
 
-import { drawChart } from "./chart.js";
-import { DAY, HOUR } from "./constants.js";
-import { byId } from "./dom.js";
-import { ask, single } from "./requests.js";
-import { now, state } from "./state.js";
+import { drawChart } from "../page/chart.js";
+import { DAY, HOUR } from "../constants.js";
+import { byId } from "../page/dom.js";
+import { ask, single } from "../requests.js";
+import { now, state } from "../state.js";
 
 const hourName = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric" });
 const dayName = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });

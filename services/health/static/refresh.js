@@ -1,16 +1,16 @@
 /* All panels together: what is shown from each report, and what is asked for anew after it. */
 
-import { renderBanner, renderTotals } from "./banner.js";
-import { renderChips } from "./chips.js";
-import { refreshRecent } from "./conversations.js";
-import { followRetries, refreshLetters } from "./dead-letters.js";
-import { refreshImports } from "./imports.js";
-import { renderInstances } from "./instances.js";
-import { renderIssues } from "./issues.js";
-import { renderLedger } from "./ledger.js";
-import { renderStages } from "./stages.js";
+import { renderBanner, renderTotals } from "./panels/banner.js";
+import { renderChips } from "./panels/chips.js";
+import { refreshRecent } from "./panels/conversations.js";
+import { followRetries, refreshLetters } from "./panels/dead-letters.js";
+import { refreshImports } from "./history/imports.js";
+import { renderInstances } from "./panels/instances.js";
+import { renderIssues } from "./panels/issues.js";
+import { renderLedger } from "./panels/ledger.js";
+import { renderStages } from "./panels/stages.js";
 import { state } from "./state.js";
-import { refreshChanges } from "./timeline.js";
+import { refreshChanges } from "./history/timeline.js";
 
 export function render() {
   const { health, stats } = state.live;

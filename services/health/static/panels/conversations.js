@@ -1,13 +1,13 @@
 /* Recent conversations. */
 
-import { MOST, PAGE } from "./constants.js";
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { count, firstLine, plural, projectName } from "./format.js";
-import { notice } from "./notice.js";
+import { MOST, PAGE } from "../constants.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { count, firstLine, plural, projectName } from "../page/format.js";
+import { notice } from "../page/notice.js";
 import { read } from "./reader.js";
-import { ask, single } from "./requests.js";
-import { state } from "./state.js";
-import { setWhen } from "./times.js";
+import { ask, single } from "../requests.js";
+import { state } from "../state.js";
+import { setWhen } from "../page/times.js";
 
 function createConversation(one) {
   const button = make(

@@ -1,13 +1,13 @@
 /* The banner: the status of everything, and the totals. */
 
 import { rootCause } from "./causes.js";
-import { WORDS, known } from "./constants.js";
-import { byId, make, reconcile, root, text } from "./dom.js";
-import { count, span } from "./format.js";
-import { setIcon } from "./icons.js";
-import { state } from "./state.js";
-import { renderTab } from "./tab.js";
-import { setSince } from "./times.js";
+import { WORDS, known } from "../constants.js";
+import { byId, make, reconcile, root, text } from "../page/dom.js";
+import { count, span } from "../page/format.js";
+import { setIcon } from "../page/icons.js";
+import { state } from "../state.js";
+import { renderTab } from "../page/tab.js";
+import { setSince } from "../page/times.js";
 
 export function renderBanner() {
   const lost = state.link !== "live";

@@ -1,13 +1,13 @@
 /* Status changes of the last day: the strips, and the list of changes. */
 
-import { MOST, known } from "./constants.js";
-import { byId, make, reconcile } from "./dom.js";
-import { span } from "./format.js";
-import { icon } from "./icons.js";
-import { ask, single } from "./requests.js";
-import { state } from "./state.js";
+import { MOST, known } from "../constants.js";
+import { byId, make, reconcile } from "../page/dom.js";
+import { span } from "../page/format.js";
+import { icon } from "../page/icons.js";
+import { ask, single } from "../requests.js";
+import { state } from "../state.js";
 import { renderStrips } from "./strips.js";
-import { when } from "./times.js";
+import { when } from "../page/times.js";
 
 const CHANGES = 1000;
 

@@ -1,9 +1,9 @@
 /* The instances of each stage, as tables that are folded. */
 
-import { SILENT_BEAT, STAGES } from "./constants.js";
-import { attribute, byId, make, reconcile, text } from "./dom.js";
-import { count, plural, span } from "./format.js";
-import { state } from "./state.js";
+import { SILENT_BEAT, STAGES } from "../constants.js";
+import { attribute, byId, make, reconcile, text } from "../page/dom.js";
+import { count, plural, span } from "../page/format.js";
+import { state } from "../state.js";
 
 const COLUMNS = [
   ["Instance", "", (one, name) => name],
