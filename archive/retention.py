@@ -16,7 +16,7 @@ import msgspec
 
 from archive import queries
 from contracts import sources
-from runtime.files import walk
+from runtime.disk.files import walk
 
 DEFAULT_DAYS = 30.0
 SOON_DAYS = 7.0
@@ -79,7 +79,7 @@ async def guard(
     deletions = Guard(folder, days, SOON_DAYS, settings_error=problem)
     rows = await database.fetch(queries.read("stored_ends"), folder)
     stored = {row["full_path"]: (row["stored"], row["captured_at"]) for row in rows}
-    for path, stat in walk(folder, roots[0].owns, []):
+    for path, stat in walk(folder, roots[0].leaves, []):
         if moment - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
             continue
         deletions.due += 1

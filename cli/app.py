@@ -33,7 +33,7 @@ from cli.console import (
 )
 from contracts import sources
 from local import endpoints, system
-from runtime.files import walk
+from runtime.disk.files import walk
 from runtime.heartbeat import service_version
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
@@ -87,7 +87,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
 
 def _default_roots() -> list[sources.Root]:
     """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
-    if any(next(walk(root.folder, root.owns, []), None) for root in sources.defaults(os.environ, Path.home())):
+    if any(next(walk(root.folder, root.leaves, []), None) for root in sources.defaults(os.environ, Path.home())):
         return []
     err.print(f"no assistant transcripts found; using the bundled examples ({EXAMPLES})", soft_wrap=True)
     return [sources.Root(str(EXAMPLES))]

@@ -6,12 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+import asyncpg
 import click
 import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from archive import copies, forget
+from archive import copies, forget, queries
 from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run
 from contracts.oneshots import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
@@ -92,6 +93,9 @@ class Rebuilt(msgspec.Struct, omit_defaults=True):
 
     replay: ReplayProgress = ReplayProgress()
     reparse: ReparseProgress | None = None
+    before: dict[str, int] = {}
+    """How many exchanges and records there were of each kind, before the bytes were parsed again, and after."""
+    after: dict[str, int] = {}
 
 
 async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
@@ -101,6 +105,8 @@ async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
         "MNEMO_PARENT_PID": str(os.getpid()),
     }
     result = Rebuilt()
+    if reparse:
+        result.before = await _readings(where.postgres_dsn)
     with bars() as shown:
         if reparse:
             task = shown.add_task("reparsing", total=1, words="")
@@ -109,12 +115,37 @@ async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
         task = shown.add_task("replaying", total=1, words="")
         async for result.replay in oneshot.lines("services.writer.replay", env, ReplayProgress):
             shown.update(task, completed=result.replay.done, total=max(1, result.replay.total))
+    if reparse:
+        result.after = await _readings(where.postgres_dsn)
     return result
+
+
+async def _readings(dsn: str) -> dict[str, int]:
+    """Exchanges and records by kind; nothing if the database does not answer: the rebuild says so then."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=300)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return {}
+    try:
+        return {row["what"]: row["count"] for row in await connection.fetch(queries.read("readings"))}
+    finally:
+        await connection.close(timeout=5)
+
+
+def _print_readings(before: dict[str, int], after: dict[str, int]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("kind", "before", "after"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for name in sorted({*before, *after}):
+        was, now = before.get(name, 0), after.get(name, 0)
+        table.add_row(name, f"{was:,}", f"{now:,}" if was == now else f"[yellow]{now:,}[/]")
+    out.print(table)
 
 
 def _print_replay(result: Rebuilt) -> None:
     if result.reparse:
         out.print(f"{result.reparse.reparsed} generations parsed again, {result.reparse.records} records")
+        _print_readings(result.before, result.after)
     table = Table(box=None, pad_edge=False)
     for name in ("table", "rows before", "rows replayed", ""):
         table.add_column(name, justify="left" if name in ("table", "") else "right")

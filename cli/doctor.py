@@ -25,8 +25,9 @@ from local import endpoints, system
 from local.endpoints import Endpoints
 from runtime import provision
 from runtime.clock import SystemClock
+from runtime.disk.files import LINK, walk
+from runtime.disk.left import Left
 from runtime.errors import Misconfigured, Transient
-from runtime.files import walk
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -40,6 +41,8 @@ class Folder(msgspec.Struct, frozen=True):
     files: int = 0
     bytes: int = 0
     problem: str = ""
+    left: Left = msgspec.field(default_factory=Left)
+    """What lies there and is not captured."""
 
 
 def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) -> list[Folder]:
@@ -50,12 +53,13 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
     for folder, root in {**known, **{f: root for f, root in extra.items() if f not in known}}.items():
         problems: list[str] = []
         exists = os.path.isdir(folder)
-        stats = [stat for _, stat in walk(folder, root.owns, problems)] if exists else []
+        left = Left({}, {})
+        stats = [stat for _, stat in walk(folder, root.leaves, problems, left=left)] if exists else []
         inside = watched is None or any(Path(folder).is_relative_to(other) for other in extra or known)
         title = sources.BY_NAME[root.source].title if root.source in sources.BY_NAME else "any assistant"
         size = sum(stat.size for stat in stats)
         problem = problems[0] if problems else ""
-        places.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem))
+        places.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem, left))
     return places
 
 
@@ -81,6 +85,13 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     if not any(place.files for place in places):
         findings.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
     findings += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
+    left = Left()
+    for place in places:
+        left.merge(place.left)
+    if left.counts:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left.counts.items()))
+        remedy = "a linked folder is captured if it is named with --source" if LINK in left.counts else ""
+        findings.append(Check("not captured", "note", f"{reasons} ({left.examples()})", remedy))
     if health:
         findings += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
     if where and (health or system.in_use(data)):  # each by itself: what is down may be health alone
@@ -104,6 +115,8 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
         return [Check("database", "wrong", f"does not answer: {error}", "see logs/postgres.log in the data folder")]
     try:
         findings = await examine.database(database, SystemClock().now())
+        if findings[-1].state == "ok":
+            findings += await examine.reading(database)
         guard = await retention.guard(database, environ, home)
     finally:
         await database.close(timeout=5)

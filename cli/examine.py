@@ -16,9 +16,11 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from archive import queries
 from contracts import topology
 from contracts.events import Stage
 from contracts.http.health import Health
+from contracts.sources import PARSERS
 from contracts.topology import DEFAULT_MODEL
 from contracts.vitals import EmbedderVitals
 from local import ports as free_ports
@@ -200,6 +202,19 @@ async def bus(url: str) -> list[Check]:
     if drifts:
         return [Check("bus", "wrong", "; ".join(drift.cause for drift in drifts), "run `mnemo doctor --repair`")]
     return [Check("bus", "ok", f"{version_}, {len(topology.STREAMS)} streams")]
+
+
+async def reading(connection: asyncpg.Connection) -> list[Check]:
+    """How the archive was read: by which parsers, and what nobody knows of who wrote it."""
+    findings = []
+    if older := await connection.fetchval(queries.read("older_parsers"), list(PARSERS), list(PARSERS.values())):
+        text = f"{older} transcripts were read by an older parser"
+        findings.append(Check("reading", "note", text, "`mnemo replay --reparse` reads them anew, without their files"))
+    odd = await connection.fetch(queries.read("odd_authors"))
+    if odd:
+        text = "unknown authors: " + ", ".join(f"{row['witness']} ({row['lines']} times)" for row in odd)
+        findings.append(Check("reading", "note", text, "report them: they are read by what else the records say"))
+    return findings or [Check("reading", "ok", "by the present parsers; every record says who wrote it")]
 
 
 async def database(connection: asyncpg.Connection, now: float) -> list[Check]:

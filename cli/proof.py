@@ -66,8 +66,11 @@ def _print_summary(report: verify.Report) -> None:
     out.print(f"{report.files} files, {megabytes:.1f} MB in {report.seconds:.1f} s ({speed:.0f} MB/s): {verdict}")
     if report.archived_only:
         out.print(f"{report.archived_only} transcripts whose file no longer exists: database and log compared")
-    if report.ignored or report.forgotten:
-        out.print(f"{report.ignored} files are not transcripts, empty or excluded; {report.forgotten} were forgotten")
+    if report.left or report.forgotten:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.left.items()))
+        out.print(f"not captured: {reasons or 'nothing'}; {report.forgotten} were forgotten", soft_wrap=True)
+        if report.left_names:
+            out.print(f"  {report.left_names}", markup=False, soft_wrap=True)
     if report.damaged:
         kinds: Counter[str] = Counter()
         for damage in report.damaged:

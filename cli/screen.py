@@ -70,6 +70,10 @@ def _ledger_lines(where: Endpoints) -> list[str]:
         else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} still missing[/]"
         for left, right, gap in equalities
     ]
+    if ledger.uncaptured:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in ledger.uncaptured.items())
+        lines.insert(0, f"ledger  {ledger.there_files or 0:,} files there = {total.files:,} captured + {reasons}")
+        lines.insert(1, escape(plain(f"        not captured: {ledger.uncaptured_names}")))
     if ledger.absent_backlog_bytes:
         lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of deleted files were never read[/]")
     return lines

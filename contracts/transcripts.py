@@ -32,13 +32,23 @@ class Kind(StrEnum):
     SUBAGENT_PROMPT = "subagent_prompt"
     SUBAGENT_ANSWER = "subagent_answer"
     SUBAGENT_CALL = "subagent_call"
+    FORK = "fork"  # names the session whose history this one began with
 
 
 OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})
 """Kinds that begin an exchange."""
 
-CHUNKABLE = OPENERS | {Kind.QUEUED, Kind.STEER, Kind.COMMENT, Kind.REPLY, Kind.LOCAL_COMMAND, Kind.ANSWER}
-"""Kinds whose text is embedded: all words of the human and all text of the assistant."""
+CHUNKABLE = OPENERS | {
+    Kind.QUEUED,
+    Kind.STEER,
+    Kind.COMMENT,
+    Kind.REPLY,
+    Kind.LOCAL_COMMAND,
+    Kind.ANSWER,
+    Kind.SUBAGENT_PROMPT,
+    Kind.SUBAGENT_ANSWER,
+}
+"""Kinds whose text is embedded: all words of a person, and all text of the assistant and its sub-agents."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,10 +74,13 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: str = ""
     """ISO 8601 as the assistant wrote it, from the outer record; "" when it wrote none."""
     exchange_id: str = ""
-    """Id of the record that opened the running exchange; "" before the first one."""
+    """Id of the running exchange: of the record that opened it, or, where ids are unique in their session only, a hash
+    of source, session and opener; "" before the first one."""
     cwd: str = ""
     revision: int = 0
     """Counts how often the assistant wrote the record again with other content; the last one holds."""
+    copy_key: str = ""
+    """On the opener of an exchange: what a copy of it in a fork of the session has in common with it."""
 
 
 def embeddable(record: Record) -> bool:

@@ -62,6 +62,12 @@ class WatcherVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     unlistable_folders: int | None = None
     ignored_files: int | None = None
     """Files that are no transcripts, or excluded."""
+    there_files: int | None = None
+    """All files and links below the folders, whatever they are."""
+    uncaptured: dict[str, int] = {}
+    """Of them, those that are not captured, by reason; the most frequent reasons only."""
+    uncaptured_names: str = ""
+    """A few of them, by reason."""
     forgotten_files: int | None = None
     """Files of sessions that a person had forgotten."""
     absent_files: int | None = None
@@ -113,22 +119,30 @@ def bounded(vitals: Vitals) -> bool:
     """False if a table in it has more entries than any real instance tells."""
     if not isinstance(vitals, WatcherVitals):
         return True
-    return len(vitals.sources) <= MOST_SOURCES and len(vitals.lines) <= MOST_LINES
+    tables = (vitals.lines, vitals.uncaptured)
+    return len(vitals.sources) <= MOST_SOURCES and all(len(table) <= MOST_LINES for table in tables)
 
 
 def total(watchers: Iterable[WatcherVitals], without: str = "") -> WatcherVitals:
     """The sum over watchers; what none of them tells stays unknown. `without` names a source that does not count."""
     all_of = list(watchers)
     sums: dict[str, Any] = {name: _sum(getattr(watcher, name) for watcher in all_of) for name in _SUMMED}
-    lines: dict[str, int] = {}
-    for watcher in all_of:
-        for name, count in watcher.lines.items():
-            lines[name] = lines.get(name, 0) + count
+    lines = _merged(watcher.lines for watcher in all_of)
+    uncaptured = _merged(watcher.uncaptured for watcher in all_of)
+    examples = "; ".join(watcher.uncaptured_names for watcher in all_of if watcher.uncaptured_names)
     names = sorted({name for watcher in all_of for name in watcher.sources} - {without})
     sources = {
         name: _of_source([watcher.sources[name] for watcher in all_of if name in watcher.sources]) for name in names
     }
-    return WatcherVitals(**sums, lines=lines, sources=sources)
+    return WatcherVitals(**sums, lines=lines, sources=sources, uncaptured=uncaptured, uncaptured_names=examples)
+
+
+def _merged(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    merged: dict[str, int] = {}
+    for table in tables:
+        for name, count in table.items():
+            merged[name] = merged.get(name, 0) + count
+    return merged
 
 
 def _of_source(entries: list[SourceVitals]) -> SourceVitals:
@@ -149,7 +163,8 @@ def _values(entry: SourceVitals) -> tuple[int | None, ...]:
 _SUMMED = [
     name
     for name in WatcherVitals.__struct_fields__
-    if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "sweep_period_seconds", "lines", "sources")
+    if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "sweep_period_seconds")
+    and name not in ("lines", "sources", "uncaptured", "uncaptured_names")
 ]
 
 # --- heartbeats of version 1, which told gauges and notes by name ----------------------------------------------------

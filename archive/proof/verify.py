@@ -18,9 +18,13 @@ from archive.proof.files import File, Progress, compare_files
 from archive.proof.kept import compare_kept, only_logged
 from contracts import codec, projects, sources
 from contracts.sources import Root
-from runtime.files import walk
+from runtime.disk import packed
+from runtime.disk.files import walk
+from runtime.disk.left import Left
 
 HEAD = 64 * 1024
+MOST_ATTACHED = 64 << 20
+"""Bytes up to which the watcher captures a file beside a session, unless it is set otherwise."""
 RECENT_SECONDS = 60.0
 """A file changed so recently may still be on its way: it gets a second look before it counts as a gap."""
 
@@ -42,6 +46,10 @@ class Report(msgspec.Struct):
     """Transcripts whose file is gone: database and log were compared with each other and their checksums."""
     ignored: int = 0
     forgotten: int = 0
+    left: dict[str, int] = {}
+    """Files and links below the folders that are not captured, by reason."""
+    left_names: str = ""
+    """A few of them."""
     problems: list[str] = []
     """Folders that cannot be listed."""
     gaps: list[Gap] = []
@@ -124,21 +132,25 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     forgotten = await archive.forgotten()
     own = os.environ.get("MNEMO_HOST") or socket.gethostname()
     hosts = {row.host for row in known} | {own}
+    known_sources = [*sources.BY_NAME, sources.ATTACHMENT]
     files: list[File] = []
+    left = Left()
     for root in sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in scope.roots):
         # The same path may be known twice, from another host or below another root: its own row comes last.
         ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
         rows = {row.full: row for row in ranked}
-        for path, stat in walk(root.folder, root.owns, report.problems):
+        for path, stat in walk(root.folder, root.leaves, report.problems, left=left):
             full = os.path.join(root.folder, *path.split("/"))
             row = rows.get(codec.printable(f"{root.folder}/{path}"))
-            names = {codec.transcript_id(s, h, root.folder, path) for s in sources.BY_NAME for h in hosts}
+            names = {codec.transcript_id(s, h, root.folder, path) for s in known_sources for h in hosts}
             if row is None and names & forgotten:
                 report.forgotten += 1
             elif row is None and (not stat.size or not _wanted(full, path, root, scope)):
                 report.ignored += 1
+                left.add("empty" if not stat.size else "no transcript, excluded, or too large", path)
             else:
                 files.append((full, stat.size, row))
+    report.left, report.left_names = left.counts, left.examples()
     return files
 
 
@@ -149,7 +161,12 @@ def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:
             head = handle.read(HEAD)
     except OSError:
         return True
-    transcript = root.source != sources.AUTO or path.endswith(".jsonl") or bool(sources.of_document(head))
+    head = packed.head(path, head, HEAD)
+    if sources.attached(path) and os.path.getsize(full) > MOST_ATTACHED:
+        return False
+    plain = path.removesuffix(sources.PACKED)
+    by_name = root.source != sources.AUTO or plain.endswith(".jsonl") or sources.attached(path)
+    transcript = by_name or bool(sources.of_document(head))
     return transcript and projects.admitted(path, head, scope.include, scope.exclude)
 
 

@@ -4,7 +4,7 @@ with nearest as (
     from chunks c where model = $2 and exists (
         select from records r join transcripts t using (transcript_id)
         where r.text_sha = c.text_sha and t.source <> 'canary')
-    order by distance limit $3 * 8
+    order by distance limit $3 * 16
 ), hits as (
     select distinct on (r.exchange_id) r.exchange_id, r.kind as hit_kind, n.distance,
            substr(r.body, n.begin_char + 1, n.stop_char - n.begin_char) as snippet
@@ -13,7 +13,7 @@ with nearest as (
     order by r.exchange_id, n.distance
 )
 select h.exchange_id, 1 - h.distance as similarity, h.hit_kind, h.snippet,
-       c.session_id, c.project, c.started_at, c.prompt, c.source, c.transcript_id
-from (select * from hits order by distance limit $3) h
-cross join lateral (select * from conversations v where v.exchange_id = h.exchange_id offset 0) c
-order by h.distance
+       c.session_id, c.project, c.started_at, c.prompt, c.source, c.transcript_id, c.kind
+from (select * from hits order by distance limit $3 * 2) h
+cross join lateral (select * from exchanges v where v.exchange_id = h.exchange_id offset 0) c  -- a copy has no row
+order by h.distance limit $3

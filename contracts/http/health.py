@@ -199,6 +199,12 @@ class Ledger(msgspec.Struct, frozen=True):
     unreadable_files: int | None
     ignored_files: int | None
     forgotten_files: int | None
+    there_files: int | None
+    """All files and links below the watched folders, whatever they are."""
+    uncaptured: dict[str, int]
+    """Of them, those that are not captured, by reason."""
+    uncaptured_names: str
+    """A few of them, by reason."""
 
 
 class Change(msgspec.Struct, frozen=True):

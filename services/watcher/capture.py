@@ -13,6 +13,7 @@ from collections import deque
 from contracts.sources import Root
 from contracts.vitals import WatcherVitals
 from runtime.clock import Clock
+from runtime.disk.left import Left
 from runtime.heartbeat import Beat
 from runtime.logs import Log
 from services.watcher.acknowledged import Acknowledged
@@ -23,9 +24,9 @@ from services.watcher.files.registry import Registry
 from services.watcher.files.resting import Resting
 from services.watcher.files.tracked import FORGOTTEN, Files, ReadResult, TrackedFile
 from services.watcher.hints import Hints
-from services.watcher.ledger import LineCounts, figures
+from services.watcher.ledger import LineCounts
 from services.watcher.outbox import Outbox, Position, Sink
-from services.watcher.reporting import counters
+from services.watcher.reporting import counters, figures_of
 from services.watcher.settings import Settings
 
 log = Log("mnemo.capture")
@@ -47,7 +48,8 @@ class Capture:
         self.beat = beat
         beat.vitals = WatcherVitals(host=settings.host_name)
         self.clock: Clock = beat.clock
-        self.files = Files(settings.host_name, settings.segment_bytes, settings.include, settings.exclude, beat.polled)
+        s = settings
+        self.files = Files(s.host_name, s.segment_bytes, s.include, s.exclude, s.attachment_bytes, beat.polled)
         self.registry = Registry(roots, positions, settings.host_name)
         self.active = ActiveFiles()
         self.resting = Resting(beat.clock, settings.settle_seconds)
@@ -60,6 +62,8 @@ class Capture:
         """Files that cannot be read, and why."""
         self.unlistable: list[str] = []
         """What the last sweep could not list, and why."""
+        self.left = Left()
+        """What the last sweep saw and did not look into."""
         self.acknowledged = Acknowledged()
         self.sweeps = 0
         self.sweep_period = settings.sweep_seconds
@@ -108,6 +112,8 @@ class Capture:
         for problem in scan.problems:
             log.warning("cannot list folder", problem=problem)
         self.unlistable = scan.problems
+        self.dirty = self.dirty or scan.left.counts != self.left.counts
+        self.left = scan.left
         self.unreadable = scan.unreadable  # what is gone is no problem any more
         self.dirty = self.dirty or bool(scan.changed) or scan.files != self._files
         self._files = scan.files
@@ -237,9 +243,6 @@ class Capture:
             return
         self._reported = moment
         if self.dirty:
-            log_, waiting = self.acknowledged, self.outbox.waiting_bytes
-            self.beat.tell(
-                **figures(self.registry, self.sweeps, self.unreadable, log_.published, log_.ends, waiting=waiting)
-            )
+            self.beat.tell(**figures_of(self))
             self.dirty = False
         self.beat.tell(**counters(self))

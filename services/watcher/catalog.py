@@ -29,8 +29,7 @@ class Positions:
 
     def take(self, root: sources.Root, path: str, host: str) -> tuple[str, Checkpoint | None]:
         """Source ("" = not known to the log) and checkpoint of a file; the checkpoint leaves the catalog."""
-        names = [root.source] if root.source != sources.AUTO else list(sources.BY_NAME)
-        for name in names:
+        for name in _names(root):
             transcript = codec.transcript_id(name, host, root.folder, path)
             if transcript in self.checkpoints:
                 return name, self.checkpoints.pop(transcript)
@@ -40,8 +39,12 @@ class Positions:
         """True if a tombstone stands for this file."""
         if not self.forgotten:
             return False
-        names = [root.source] if root.source != sources.AUTO else list(sources.BY_NAME)
-        return any(codec.transcript_id(name, host, root.folder, path) in self.forgotten for name in names)
+        return any(codec.transcript_id(name, host, root.folder, path) in self.forgotten for name in _names(root))
+
+
+def _names(root: sources.Root) -> list[str]:
+    """The sources that a file below a root may have."""
+    return [*([root.source] if root.source != sources.AUTO else sources.BY_NAME), sources.ATTACHMENT]
 
 
 async def load(bus: Bus) -> Positions:

@@ -91,6 +91,22 @@ def _add(account: Counter[str], file: TrackedFile, acknowledged: tuple[int, int]
         account["present_published_bytes"] += min(end, captured)
 
 
+def uncaptured(
+    known: Iterable[TrackedFile], sweep: int, unreadable: Mapping[str, str], left: Mapping[str, int]
+) -> dict[str, int]:
+    """Files and links that are there and not captured, by reason. `left` are those that were not looked into."""
+    counts = Counter(left)
+    for file in known:
+        if file.source != CANARY and file.sweep >= sweep and (reason := reason_of(file, unreadable)):
+            counts[reason] += 1
+    return dict(counts.most_common(MOST_NAMES))
+
+
+def reason_of(file: TrackedFile, unreadable: Mapping[str, str]) -> str:
+    """Why a tracked file is not captured; "" if it is."""
+    return file.ignored or ("unreadable" if file.full in unreadable else "")
+
+
 class LineCounts:
     """Damaged and unknown lines since the start."""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from watchfiles import Change, awatch
 
-from runtime.files import walk
+from contracts import sources
+from runtime.disk.files import walk
 from runtime.logs import Log
 from runtime.tasks import either
 from services.watcher.capture import Capture
@@ -87,13 +88,15 @@ class Notification:
 
 
 def _transcripts(change: Change, path: str) -> bool:
-    return path.endswith((".jsonl", ".json")) or (change is Change.added and os.path.isdir(path))
+    if path.removesuffix(sources.PACKED).endswith(sources.ENDINGS) or sources.attached(path):
+        return True
+    return change is Change.added and os.path.isdir(path) and not os.path.islink(path)
 
 
 def _files(path: str) -> Iterator[str]:
     """The path, or the files in a new folder: they may be older than the watch on it."""
-    if not os.path.isdir(path):
+    if not os.path.isdir(path) or os.path.islink(path):
         yield path
         return
-    for file, _ in walk(path, lambda name: name.endswith((".jsonl", ".json")), []):
+    for file, _ in walk(path, lambda _: "", []):
         yield os.path.join(path, *file.split("/"))

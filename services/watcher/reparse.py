@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import msgspec
@@ -20,11 +20,12 @@ import nats.errors
 import zstandard
 from nats.js.errors import APIError
 
-from contracts import codec, subjects, topology
+from contracts import codec, sources, subjects, topology
 from contracts.oneshots import ReparseProgress
 from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus, Message
+from runtime.disk import packed
 from runtime.errors import Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
@@ -33,9 +34,13 @@ from runtime.streams import Selection
 from services.watcher.files.identify import HEAD
 from services.watcher.formats import FORMATS, identify
 from services.watcher.parsing.segments import batches
-from services.watcher.parsing.units import FileOrigin, Unit, bounded, parse
+from services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
 
 log = Log("mnemo.reparse")
+
+
+EVERYTHING = 1 << 62
+"""End of a file that is read as one piece: offsets of its records are not those of its bytes."""
 
 
 class Settings(Common, frozen=True, kw_only=True):
@@ -121,16 +126,19 @@ def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
         if len(head) >= HEAD:
             break
     head = head[:HEAD]
+    head = packed.head(first.path, head, HEAD)
     identity = identify(first.path, head, first.source, complete=end <= HEAD)
     if identity is None:
         return [], 0  # what older parsers read stays
-    context = identity.format.context(first.path, identity.first)
-    origin = FileOrigin(first.transcript, first.host, first.root, first.path, identity.format, context, identity.whole)
+    context = identity.format.context(first.path.removesuffix(sources.PACKED), identity.first)
+    where = (first.transcript, first.host, first.root, first.path)
+    origin = FileOrigin(*where, identity.format, context, identity.whole, packed.is_packed(first.path))
     state = identity.format.state()
     records: list[Record] = []
-    for unit in _units(_chain(segments), whole=identity.whole):
+    units = unpacked_units if origin.packed else units_of
+    for unit in units(_chain(segments), whole=identity.whole):
         records += parse([unit], origin, state)[0]
-    return records, end
+    return records, EVERYTHING if origin.at_once else end
 
 
 def _reach(segments: list[TranscriptChanged]) -> int:
@@ -155,28 +163,6 @@ def _chain(segments: list[TranscriptChanged]) -> Iterator[bytes]:
         size = segment.end - segment.start
         yield zstandard.decompress(segment.data, max_output_size=size)[end - segment.start :]
         end = segment.end
-
-
-def _units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
-    """Lines, or the document, in pieces that can be parsed; the texts of what is too large are cut."""
-    at = 0
-    pending: list[bytes] = []
-    for piece in chain:
-        lines, newline, rest = (b"", b"", piece) if whole else piece.rpartition(b"\n")
-        if newline:
-            first, _, others = lines.partition(b"\n")
-            line = [*pending, first, b"\n"]
-            length = sum(map(len, line))
-            yield bounded(at, line, length)
-            at += length
-            if others or len(lines) > len(first):
-                yield Unit(at, others + newline)
-                at += len(others) + 1
-            pending = []
-        if rest:
-            pending.append(rest)
-    if pending:
-        yield bounded(at, pending, sum(map(len, pending)))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts import codec
+from runtime.disk.left import Left
+from services.watcher.ledger import figures, reason_of, uncaptured
 
 if TYPE_CHECKING:  # types only: this module does no I/O
     from services.watcher.capture import Capture
 
 EXAMPLES = 3
 """Files and folders that are named among those that cannot be read."""
+
+
+def figures_of(capture: Capture) -> dict[str, Any]:
+    """Fields of `WatcherVitals` about files: counting 25,000 of them costs more than seeing them."""
+    log, left = capture.acknowledged, capture.left
+    names = Left(dict(left.counts), {reason: list(few) for reason, few in left.names.items()})
+    for known in capture.registry:
+        if known.sweep >= capture.sweeps and (reason := reason_of(known, capture.unreadable)):
+            names.add(reason, known.path)
+    told = figures(
+        capture.registry,
+        capture.sweeps,
+        capture.unreadable,
+        log.published,
+        log.ends,
+        waiting=capture.outbox.waiting_bytes,
+    )
+    missing = uncaptured(capture.registry, capture.sweeps, capture.unreadable, left.counts)
+    unreadable_ = missing.get("unreadable", 0)  # counted among the files, and among what is missing
+    there = told["files"] + sum(missing.values()) - unreadable_
+    return {**told, "there_files": there, "uncaptured": missing, "uncaptured_names": names.examples()}
 
 
 def counters(capture: Capture) -> dict[str, Any]:

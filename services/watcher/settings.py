@@ -27,6 +27,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """How long a file must be unchanged before a last line without newline is published, seconds."""
     segment_bytes: int = 512 * 1024
     """Maximum transcript bytes in one segment."""
+    attachment_bytes: int = 64 << 20
+    """Size up to which a file beside a session (outputs of tools) is captured, bytes."""
     notify: bool = True
     """Wake up on file notifications; false = sweeps only (network mounts)."""
 

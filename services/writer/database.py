@@ -43,6 +43,7 @@ RECORD_COLUMNS = (
     "tool_input",
     "revision",
     "parser",
+    "copy_key",
 )
 CHUNK_COLUMNS = ("model", "text_sha", "chunk", "begin_char", "stop_char", "embedding")
 

@@ -111,6 +111,7 @@ def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
         text(record.tool_input),
         record.revision,
         change.parser,
+        text(record.copy_key) or None,
     )
 
 

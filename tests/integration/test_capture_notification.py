@@ -12,7 +12,7 @@ import pytest
 from archive.copies import Archive
 from contracts import topology
 from runtime.bus import Bus
-from runtime.files import stat_of
+from runtime.disk.files import stat_of
 from services.watcher import main as watching
 from services.watcher import notification
 from services.watcher.files import active, compare

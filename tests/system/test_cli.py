@@ -20,7 +20,7 @@ MNEMO = [sys.executable, "-W", "ignore", "-m", "cli.app"]
 
 def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MNEMO_")}
-    return subprocess.run([*MNEMO, *args], capture_output=True, text=True, env={**clean, **env}, timeout=240)
+    return subprocess.run([*MNEMO, *args], capture_output=True, text=True, env={**clean, **env}, timeout=500)
 
 
 def test_once_runs_on_the_examples_where_there_is_nothing_and_ends_with_zero(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from contracts.transcripts import Kind
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context
-from services.watcher.formats.claude_code import ClaudeCode
+from services.watcher.formats.claude import ClaudeCode
 from tests.conftest import answer, prompt
 
 MAIN = Context("session", False)
@@ -72,7 +72,11 @@ TABLE = [
         [(Kind.COMMAND, "/goal ship")],
     ),
     ("10 prompt", user("ok"), [(Kind.PROMPT, "ok")]),
-    ("10 wrapped", user("<system-reminder>x</system-reminder> oui "), [(Kind.PROMPT, "oui")]),
+    (
+        "10 wrapped",
+        user("<system-reminder>x</system-reminder> oui "),
+        [(Kind.PROMPT, "oui"), (Kind.INJECTED, "<system-reminder>x</system-reminder>")],
+    ),
     (
         "10 only wrapper",
         user("<ide_selection>x</ide_selection>"),
@@ -85,16 +89,16 @@ TABLE = [
 
 @pytest.mark.parametrize(("line", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_user_line_is_what_its_first_matching_mark_says(line: dict, wanted: list) -> None:
-    found, _ = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
+    found, _ = CLAUDE.records(line, 0, MAIN, CLAUDE.state())
     assert [(record.kind, record.text) for record in found] == wanted
 
 
 def test_a_tool_result_never_ends_the_exchange_and_a_prompt_does() -> None:
     running = CLAUDE.state()
     for line in (prompt("one", "p1"), user([RESULT]), answer("text", "more")):
-        found, _ = CLAUDE.records(line, "id", 0, MAIN, running)
+        found, _ = CLAUDE.records(line, 0, MAIN, running)
         assert {record.exchange_id for record in found} == {"p1"}
-    CLAUDE.records(prompt("two", "p2"), "id", 0, MAIN, running)
+    CLAUDE.records(prompt("two", "p2"), 0, MAIN, running)
     assert running.exchange == "p2"
 
 
@@ -137,8 +141,8 @@ QUEUES = [
 @pytest.mark.parametrize(("lines_", "steers"), [row[1:] for row in QUEUES], ids=[row[0] for row in QUEUES])
 def test_queued_words_are_steers_once_when_they_reach_the_running_turn(lines_: list, steers: list[str]) -> None:
     running = CLAUDE.state()
-    CLAUDE.records(prompt("go", "p1"), "id", 0, MAIN, running)
-    found = [r for line in lines_ for r in CLAUDE.records(line, "id", 0, MAIN, running)[0]]
+    CLAUDE.records(prompt("go", "p1"), 0, MAIN, running)
+    found = [r for line in lines_ for r in CLAUDE.records(line, 0, MAIN, running)[0]]
     assert [r.text for r in found if r.kind is Kind.STEER] == steers
     queued = [line["content"] for line in lines_ if line.get("operation") == "enqueue" and line["content"] != TASK]
     assert [r.text for r in found if r.kind is Kind.QUEUED] == queued
@@ -148,34 +152,35 @@ def test_queued_words_are_steers_once_when_they_reach_the_running_turn(lines_: l
 def test_local_commands_of_newer_versions_are_system_records() -> None:
     text = "<command-name>/model</command-name><command-args>opus</command-args>"
     line = {"type": "system", "subtype": "local_command", "content": text, "uuid": "s"}
-    found, name = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
-    assert (name, found[0].kind, found[0].text) == ("system", Kind.LOCAL_COMMAND, "/model opus")
+    found, name = CLAUDE.records(line, 0, MAIN, CLAUDE.state())
+    assert (name, found[0].kind, found[0].text) == (["system"], Kind.LOCAL_COMMAND, "/model opus")
 
 
 def test_time_and_folder_come_from_the_outer_record() -> None:
     line = prompt("x")
     line["message"] |= {"timestamp": "1999", "cwd": "/wrong"}
-    found, _ = CLAUDE.records(line, "id", 0, MAIN, CLAUDE.state())
+    found, _ = CLAUDE.records(line, 0, MAIN, CLAUDE.state())
     assert (found[0].timestamp, found[0].cwd) == ("2026-08-01T10:00:00.000Z", "/home/dana/src/tidepool")
 
 
-def test_sub_agent_files_belong_to_their_parent_and_make_no_exchange() -> None:
+def test_sub_agent_files_belong_to_their_parent_and_their_work_is_a_unit_of_its_own() -> None:
     file = CLAUDE.context("-home-x/parent/subagents/agent-1a.jsonl")
     running = CLAUDE.state()
-    found, _ = CLAUDE.records(prompt("do"), "id", 0, file, running)
-    assert (file.session_id, found[0].kind, running.exchange) == ("parent", Kind.SUBAGENT_PROMPT, "")
+    found, _ = CLAUDE.records(prompt("do"), 0, file, running)
+    assert (file.session_id, found[0].kind) == ("parent", Kind.SUBAGENT_PROMPT)
+    assert (found[0].exchange_id, running.by_person) == (found[0].id, False)
 
 
 @pytest.mark.parametrize("junk", [{}, {"type": 5}, {"type": "user", "message": 3}, {"type": "assistant"},
                                   {"type": "user", "message": {"content": [None, 4, {"type": "text"}]}}])  # fmt: skip
 def test_odd_shapes_are_counted_and_never_fail(junk: dict) -> None:
-    found, name = CLAUDE.records(junk, "id", 0, MAIN, CLAUDE.state())
+    found, name = CLAUDE.records(junk, 0, MAIN, CLAUDE.state())
     assert isinstance(found, list)
     assert name
 
 
 def test_unknown_types_are_counted_by_name() -> None:
-    assert CLAUDE.records({"type": "hologram"}, "id", 0, MAIN, CLAUDE.state()) == ([], "unknown:hologram")
+    assert CLAUDE.records({"type": "hologram"}, 0, MAIN, CLAUDE.state()) == ([], ["unknown:hologram"])
 
 
 ONE = json.dumps(prompt("a", "u1")).encode()

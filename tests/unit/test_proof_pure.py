@@ -137,11 +137,24 @@ def test_roots_are_distinct_and_named_sources_win() -> None:
     assert found == [Root("/a", "codex"), Root("/ab"), Root("/c", "pi")]
     homes = {root.source: root for root in sources.defaults({"CODEX_HOME": "/x"}, Path("/home/d"))}
     assert homes["codex"].folder == "/x/archived_sessions"
-    assert homes["claude-code"].folder == "/home/d/.claude/projects"
-    assert homes["gemini"].owns("0ab/chats/session-1.json")
-    assert not homes["gemini"].owns("0ab/logs.json")
+    assert homes["gemini"].leaves("0ab/chats/session-1.json") == ""
+    assert homes["gemini"].leaves("0ab/logs.json") == "unknown name"
     assert str(sources.parse("pi=/p")) == "pi=/p"
     assert sources.parse("/odd=/p").folder == "/odd=/p"
+
+
+@pytest.mark.parametrize(
+    ("variable", "folders"),
+    [
+        ("", ["/home/d/.claude/projects", "/home/d/.config/claude/projects"]),
+        ("/a", ["/a/projects"]),
+        ("/a,/b", ["/a/projects", "/b/projects"]),
+        ("/a:/b c", ["/a/projects", "/b c/projects"]),
+    ],
+)
+def test_an_assistant_may_have_several_homes(variable: str, folders: list[str]) -> None:
+    homes = sources.defaults({"CLAUDE_CONFIG_DIR": variable}, Path("/home/d"))
+    assert [root.folder for root in homes if root.source == "claude-code"] == folders
 
 
 @pytest.mark.parametrize(
@@ -174,8 +187,9 @@ def test_the_guard_says_what_is_not_archived() -> None:
     "name",
     [
         "contracts.projects", "contracts.sources", "contracts.subjects", "archive.proof.compare",
-        "services.watcher.parsing.shrink",
-        "services.watcher.formats.claude_code", "services.watcher.formats.codex",
+        "services.watcher.parsing.shrink", "services.watcher.authorship.texts", "services.watcher.authorship.wrappers",
+        "services.watcher.formats.lines",
+        "services.watcher.formats.claude.code", "services.watcher.formats.codex",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings_are_true(name: str) -> None:

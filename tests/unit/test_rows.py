@@ -31,7 +31,7 @@ def test_writer_and_embedder_agree_on_what_is_embedded() -> None:
     marked = [row for row in rows.of_events([event]).records if row[12] is not None]
     assert [row[2] for row in marked] == [record.id for record in filter(embeddable, event.records)]
     human = {"prompt", "command", "plan", "queued", "steer", "comment", "reply", "local_command"}
-    assert {row[2] for row in marked} == human | {"answer"}
+    assert {row[2] for row in marked} == human | {"answer", "subagent_prompt", "subagent_answer"}
 
 
 def test_of_two_segments_with_one_beginning_the_longer_is_kept() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts import codec
 from contracts.sources import Root
 from contracts.transcripts import Checkpoint, TranscriptChanged
-from runtime.files import Stat
+from runtime.disk.files import Stat
 from services.watcher.files.changes import FileChange, judge
 from services.watcher.files.reading import read_next
 from services.watcher.files.tracked import Files, TrackedFile

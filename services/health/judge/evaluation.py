@@ -85,7 +85,7 @@ class Judge:
             dead_letters=sorted(observer.dead_letters.values(), key=lambda letter: -letter.sequence),
             changes=list(self.changes),
             disks=dict(observer.disks),
-            issues=issues(components, windows, observer.bus, observer.instances.crowded, now),
+            issues=issues(components, windows, observer, now),
         )
 
     def _forgive(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from contracts import topology
 from contracts.events import Stage
@@ -12,7 +13,10 @@ from services.health.judge.instances import MOST_INSTANCES
 from services.health.judge.rules.impaired import AGE_DEGRADED
 from services.health.judge.rules.verdict import SEVERITY, Status
 from services.health.judge.snapshot import Component
-from services.health.judge.window import BusState, StageWindow
+from services.health.judge.window import StageWindow
+
+if TYPE_CHECKING:
+    from services.health.judge.observer import Observer
 
 CONSEQUENCES = frozenset({Reason.BUS_UNREACHABLE, Reason.DATABASE_UNREACHABLE})
 """Of a stage: its cause is the bus or the database, which tells it."""
@@ -24,12 +28,12 @@ MOST = 100
 def issues(
     components: Mapping[str, Component],
     windows: Mapping[Stage, StageWindow],
-    bus: BusState,
-    crowded: Mapping[Stage, float],
+    observer: Observer,
     now: float,
 ) -> list[str]:
-    """`crowded` tells when an instance of a stage beat that is not followed."""
+    """All sentences. `now` is the observed time, in seconds."""
     sentences = []
+    crowded = observer.instances.crowded  # when an instance of a stage beat that is not followed
     for name, component in sorted(components.items(), key=lambda item: -SEVERITY[item[1].verdict.status]):
         consequence = name in windows and component.verdict.reason in CONSEQUENCES
         if component.verdict.status is not Status.HEALTHY and not consequence:
@@ -41,10 +45,17 @@ def issues(
             sentences.append(
                 f"{stage}: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked"
             )
-    if letters := bus.messages(topology.DEADLETTERS.name):
+    if older := observer.figures.get("older_parsers"):
+        sentences.append(f"{older} transcripts were read by an older parser; `mnemo replay --reparse` reads them anew")
+    if letters := observer.bus.messages(topology.DEADLETTERS.name):
         sentences.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
     distinct = list(dict.fromkeys(sentences))
     return distinct if len(distinct) <= MOST else [*distinct[:MOST], f"and {len(distinct) - MOST} more"]
+
+
+def _is_witness(name: str) -> bool:
+    """True for the count of a field that says who wrote a record, with a value that no parser knows."""
+    return name.startswith("unknown:") and "=" in name
 
 
 def _of(instance: Instance) -> list[str]:
@@ -58,6 +69,9 @@ def _of(instance: Instance) -> list[str]:
         sentences.append(f"{vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}")
     if vitals.damaged_lines:
         sentences.append(f"{vitals.damaged_lines} damaged lines archived since start (no action needed)")
+    if strange := {name.partition(":")[2]: count for name, count in vitals.lines.items() if _is_witness(name)}:
+        kinds = ", ".join(f"{name} ({count})" for name, count in sorted(strange.items()))
+        sentences.append(f"unknown authors of records, read by what else they say: {kinds}; report them")
     if abs(instance.clock_off) > CLOCK_SECONDS:
         sentences.append(f"its clock is {instance.clock_off:+.0f} s off the health service's")
     return sentences

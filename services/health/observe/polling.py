@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contracts.events import Stage
+from contracts.sources import PARSERS
 from runtime import bus
 from runtime.clock import Clock
 from runtime.errors import Misconfigured, Transient
@@ -105,7 +106,9 @@ class Polling:
         try:
             observer.ledger = await store.ask("ledger")
             observer.coverage = await store.ask("coverage")
-            observer.figures = {**(await store.ask("figures"))[0], "counted_at": self.clock.now()}
+            older = await store.ask("older_parsers", list(PARSERS), list(PARSERS.values()))
+            figures = {**(await store.ask("figures"))[0], "older_parsers": older[0]["transcripts"]}
+            observer.figures = {**figures, "counted_at": self.clock.now()}
             observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
             observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
             observer.recent = await store.ask("recent", RECENT)

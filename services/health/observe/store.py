@@ -10,6 +10,8 @@ from typing import Any
 
 import asyncpg
 
+from archive import queries
+
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What asking the database may raise."""
 
@@ -79,4 +81,6 @@ def disk_free(folder: str) -> int | None:
 
 @cache
 def _query(name: str) -> str:
-    return (files(__package__) / "sql" / f"{name}.sql").read_text()
+    """The health service's own query, or one that the person's commands ask, too."""
+    own = files(__package__) / "sql" / f"{name}.sql"
+    return own.read_text() if own.is_file() else queries.read(name)

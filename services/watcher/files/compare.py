@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from runtime.files import Stat
+from runtime.disk.files import Stat
 from services.watcher.files.access import pieces, read_at
 from services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
 from services.watcher.files.tracked import TrackedFile
@@ -28,7 +28,7 @@ def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: S
     untouched = now == known.partial or (change is FileChange.SAME and not known.unproven)
     if untouched and not known.suspicious:
         return True
-    if change is not FileChange.GROWN or known.suspicious or origin.whole or cursor.end <= FULL_CHECK:
+    if change is not FileChange.GROWN or known.suspicious or origin.at_once or cursor.end <= FULL_CHECK:
         known.suspicious = known.unproven = False
         return _hashed(origin, file, cursor.end).hasher.digest() == cursor.hasher.digest()
     known.unproven = True
@@ -49,7 +49,7 @@ def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO) -> bool:
         return False
     cursor.generation = last.generation
     cursor.line_start = last.line_start
-    if not origin.whole:
+    if not origin.at_once:
         _restore(cursor, origin, file)
     known.cursor = cursor
     known.suspicious = known.unproven = False
@@ -73,7 +73,7 @@ def _restore(cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> None:
             rest += data[: max(0, LINE_LIMIT - len(rest))]
             continue
         for line in split(rest + whole + newline):
-            if origin.format.matters(line):
+            if origin.format.matters(line, cursor.state):
                 parse([Unit(at, line)], origin, cursor.state)
             at += len(line)
         rest = after

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 
 from contracts import codec, sources
 from contracts.projects import admitted
-from runtime.files import Stat
+from runtime.disk import packed
+from runtime.disk.files import Stat
 from services.watcher.files.access import read_at
 from services.watcher.files.tracked import Files, TrackedFile
-from services.watcher.formats import Identity, identify
+from services.watcher.formats import ATTACHMENT, Identity, identify
 from services.watcher.parsing.units import FileOrigin
 
 HEAD = 64 * 1024
@@ -22,7 +24,17 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     if not head and not known.checkpoint:
         return False
     complete = now.size <= len(head)
-    identity = identify(known.path, head, known.source or known.root.source, complete=complete, rested=rested)
+    head = packed.head(known.path, head, HEAD)
+    source = known.source or known.root.source
+    identity = None
+    if not _certainly_attached(known.path):
+        identity = identify(known.path, head, source, complete=complete, rested=rested)
+    if identity is None and sources.attached(known.path):
+        identity = Identity(ATTACHMENT, whole=True)
+        if now.size > files.attachment:
+            known.ignored = "too large"
+            return False
+        head = _head_of_session(known)
     if identity is None:
         known.ignored = "no transcript of a known assistant" if rested else ""
         return False
@@ -37,10 +49,32 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     return True
 
 
+def _certainly_attached(path: str) -> bool:
+    """True for a file beside a session that cannot be a transcript; a JSON file there says by itself what it is."""
+    return sources.is_output(path) or (sources.attached(path) and not path.endswith(".json"))
+
+
+def _head_of_session(known: TrackedFile) -> bytes:
+    """The head of the transcript that an attachment lies beside: its project decides whether both are captured."""
+    session = sources.session_of(known.path)
+    folders = known.full.split(os.sep)
+    if session not in folders:
+        return b""
+    above = os.sep.join(folders[: folders.index(session)])
+    for name in (os.path.join(above, f"{session}.jsonl"), os.path.join(above, session, "events.jsonl")):
+        try:
+            with open(name, "rb") as handle:
+                return handle.read(HEAD)
+        except OSError:
+            continue
+    return b""
+
+
 def origin_of(known: TrackedFile, identity: Identity, host: str) -> FileOrigin:
     """The origin of a file that was identified."""
     transcript = codec.transcript_id(identity.format.name, host, known.root.folder, known.path)
     root, path = codec.printable(known.root.folder), codec.printable(known.path)
+    context = identity.format.context(path.removesuffix(sources.PACKED), identity.first)
     return FileOrigin(
-        transcript, host, root, path, identity.format, identity.format.context(path, identity.first), identity.whole
+        transcript, host, root, path, identity.format, context, identity.whole, packed=packed.is_packed(path)
     )

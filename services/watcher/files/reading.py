@@ -10,21 +10,22 @@ from stat import S_ISREG
 import msgspec
 
 from contracts.codec import iso
-from runtime.files import stat_of
+from runtime.disk.files import stat_of
 from services.watcher.files.access import pieces, read_at
 from services.watcher.files.compare import holds_objects, same_content
 from services.watcher.files.identify import identified
 from services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
 from services.watcher.formats import lines
 from services.watcher.parsing.segments import Cursor, Stamp, events
-from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded
+from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded, unpacked_units
 
 RACY_SECONDS = 0.1
 """A file may change twice within one tick of its file system's clock: what was read so soon after a change is
 compared again when it has rested. https://git-scm.com/docs/racy-git describes the problem."""
 
-OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Without blocking: a pipe may have taken the place of a file."""
+_FLAGS = ("O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_BINARY")
+OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in _FLAGS)
+"""Without blocking, and without following a link: a pipe or a link may have taken the place of a file."""
 
 HOLDS_FILES = os.name != "nt"
 """An open file survives its deletion; on Windows it would prevent it."""
@@ -37,7 +38,7 @@ def read_next(known: TrackedFile, files: Files, moment: float, *, rested: bool) 
     open comes first.
     """
     try:
-        stat = os.stat(known.full)
+        stat = os.lstat(known.full)  # what has become a link is gone
     except FileNotFoundError:
         stat = None
     held = known.file
@@ -102,8 +103,10 @@ def _cut(
     """How many of the next bytes to ship, 0 = none yet, and whether a line, or the document, ends with them. `size` is
     that of the file before it was read: it may have grown since."""
     at_end = cursor.end + len(data) >= size
-    if origin.whole:
-        if not cursor.end and not rested and not _readable(file, size):
+    if origin.opaque:
+        return len(data), False
+    if origin.at_once:
+        if not cursor.end and not rested and (origin.packed or not _readable(file, size)):
             return 0, False
         return len(data), at_end
     newline = data.rfind(b"\n") + 1
@@ -119,6 +122,9 @@ def _cut(
 
 def _units(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> Iterator[Unit]:
     """What is to be parsed when `data` follows at the cursor: the running line from its start, then the others."""
+    if origin.packed:
+        yield from unpacked_units(pieces(file, 0, cursor.end + len(data)), whole=origin.whole)
+        return
     if cursor.line_start == cursor.end:
         yield Unit(cursor.end, data)
         return

@@ -9,7 +9,8 @@ from contextlib import suppress
 import msgspec
 
 from contracts.sources import Root
-from runtime.files import Stat, walk
+from runtime.disk.files import Stat, linked, walk
+from runtime.disk.left import Left
 from services.watcher.catalog import Positions
 from services.watcher.files.changes import rest_needed
 from services.watcher.files.tracked import FORGOTTEN, TrackedFile
@@ -25,6 +26,8 @@ class Scan(msgspec.Struct, frozen=True):
     unreadable: dict[str, str]
     """Those of the files that could not be read before which are still there."""
     files: int
+    left: Left
+    """What lies below the folders and is not looked into."""
 
 
 class Registry:
@@ -44,8 +47,10 @@ class Registry:
         for root in self.roots:
             if full.startswith(root.folder + os.sep):
                 path = os.path.relpath(full, root.folder).replace(os.sep, "/")
-                if root.owns(path) and (path in self._by_root[root] or os.path.isfile(full)):
-                    return self._by_root[root].get(path) or self._add(root, path)
+                if known := self._by_root[root].get(path):
+                    return known
+                if not root.leaves(path) and os.path.isfile(full) and not linked(root.folder, path):
+                    return self._add(root, path)
         return None
 
     def stat_roots(self) -> None:
@@ -57,7 +62,7 @@ class Registry:
     def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
         """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
         is called with every sign of life of the disk."""
-        scan = Scan([], [], {}, 0)
+        scan = Scan([], [], {}, 0, Left())
         files = 0
         for root in self.roots:
             try:
@@ -66,7 +71,7 @@ class Registry:
                 continue  # an assistant that is not used here (yet)
             except OSError:
                 pass  # the walk tells why
-            for path, stat in walk(root.folder, root.owns, scan.problems, touched):
+            for path, stat in walk(root.folder, root.leaves, scan.problems, touched, scan.left):
                 files += 1
                 known = self._by_root[root].get(path) or self._add(root, path)
                 known.sweep = sweep

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime.clock import Clock
-from runtime.files import stat_of
+from runtime.disk.files import stat_of
 from services.watcher.files.tracked import TrackedFile
 
 LEAST_SECONDS = 0.05

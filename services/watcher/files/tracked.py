@@ -11,7 +11,7 @@ import msgspec
 from contracts import codec, sources
 from contracts.transcripts import Checkpoint
 from runtime.bus import Message
-from runtime.files import Stat
+from runtime.disk.files import Stat
 from services.watcher.parsing.segments import Cursor, Stamp, checkpoint
 from services.watcher.parsing.units import FileOrigin
 
@@ -26,6 +26,8 @@ class Files(msgspec.Struct, frozen=True):
     segment: int
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    attachment: int = 64 << 20
+    """Bytes up to which a file beside a session is captured."""
     touched: Callable[[], None] = lambda: None
     """Called after each piece that was read: the disk gives signs of life."""
 

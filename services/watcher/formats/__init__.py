@@ -6,8 +6,9 @@ import msgspec
 
 from contracts import sources
 from services.watcher.formats import lines
+from services.watcher.formats.attachment import Attachment
 from services.watcher.formats.base import Format
-from services.watcher.formats.claude_code import ClaudeCode
+from services.watcher.formats.claude import ClaudeCode
 from services.watcher.formats.codex import Codex
 from services.watcher.formats.copilot import Copilot
 from services.watcher.formats.gemini import Gemini
@@ -27,6 +28,7 @@ class _Canary(ClaudeCode):
 
 
 CANARY = _Canary()
+ATTACHMENT = Attachment()
 
 FIRST_LINE = 64 * 1024
 """Bytes after which a first line without its newline says what it can."""
@@ -47,9 +49,10 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
     nobody claims are Claude Code's: its files may begin with any bookkeeping record.
     """
     objects = [obj for line in head.split(b"\n", 8)[:8] for _, obj in lines.read(line).objects]
-    document = head.lstrip()[:1] == b"{" and not lines.read(head.split(b"\n", 1)[0]).objects
+    text = lines.without_preamble(head)
+    document = text.lstrip()[:1] == b"{" and not lines.read(text.split(b"\n", 1)[0]).objects
     if document and complete:
-        objects = [value for value in (_decoded(head),) if isinstance(value, dict)]
+        objects = [value for value in (_decoded(text),) if isinstance(value, dict)]
     if not rested and not objects and b"\n" not in head and len(head) < FIRST_LINE:
         return None  # the first line is being written
     if source != sources.AUTO:
@@ -58,10 +61,11 @@ def identify(path: str, head: bytes, source: str, *, complete: bool, rested: boo
     else:
         claim = next(((parser, obj) for obj in objects for parser in FORMATS.values() if parser.sniff(obj)), None)
         guess = FORMATS.get(sources.of_document(head)) if document and not claim else None
-        if claim is None and guess is None and path.endswith(".json"):
+        if claim is None and guess is None and path.removesuffix(sources.PACKED).endswith(".json"):
             return None
         parser, first = claim or (guess or FORMATS["claude-code"], {})
-    whole = parser.documents and (document or "messages" in first or path.endswith(".json"))
+    plain = path.removesuffix(sources.PACKED)
+    whole = parser.documents and (document or "messages" in first or plain.endswith(".json"))
     return Identity(parser, whole, first)
 
 

@@ -7,103 +7,40 @@ stands in both, in either order; the first of the two is taken. A forked file be
 
 from __future__ import annotations
 
-from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    dict_of,
-    joined,
-    list_of,
-    text_of,
-    unknown,
-)
+import re
 
-SCAFFOLD_HEADS = (
-    "# AGENTS.md instructions",
-    "<environment_context>",
-    "<INSTRUCTIONS>",
-    "<permissions instructions>",
-    "<recommended_plugins>",
-    "<skill>",
-    "<subagent_notification>",
-    "<turn_aborted>",
-    "<user_instructions>",
-)
-CALLS = frozenset(
-    {
-        "custom_tool_call",
-        "function_call",
-        "image_generation_call",
-        "local_shell_call",
-        "tool_call",
-        "tool_search_call",
-        "web_search_call",
-    }
-)
-RESULTS = frozenset({"custom_tool_call_output", "function_call_output", "tool_result", "tool_search_output"})
-QUIET = frozenset(
-    {
-        "inter_agent_communication_metadata",
-        "session_meta",
-        "turn_context",
-        "world_state",
-        "event_msg/account/rateLimits/updated",
-        "event_msg/agent_reasoning",
-        "event_msg/agent_reasoning_raw_content",
-        "event_msg/collab_agent_interaction_end",
-        "event_msg/collab_agent_spawn_end",
-        "event_msg/collab_close_end",
-        "event_msg/collab_waiting_end",
-        "event_msg/context_compacted",
-        "event_msg/dynamic_tool_call_request",
-        "event_msg/dynamic_tool_call_response",
-        "event_msg/entered_review_mode",
-        "event_msg/exec_command_end",
-        "event_msg/exited_review_mode",
-        "event_msg/guardian_assessment",
-        "event_msg/image_generation_end",
-        "event_msg/item_completed",
-        "event_msg/mcp_tool_call_end",
-        "event_msg/patch_apply_end",
-        "event_msg/sub_agent_activity",
-        "event_msg/task_complete",
-        "event_msg/task_started",
-        "event_msg/thread_goal_updated",
-        "event_msg/thread_name_updated",
-        "event_msg/thread_settings_applied",
-        "event_msg/token_count",
-        "event_msg/undo_completed",
-        "event_msg/view_image_tool_call",
-        "event_msg/web_search_end",
-        "response_item/ghost_snapshot",
-    }
-)
-"""Types that are understood and hold no words of their own: bookkeeping, and second copies of tool calls."""
+from contracts.transcripts import Kind
+from services.watcher.authorship.families import of_codex
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.wrappers import unwrapped, without_marks
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from services.watcher.formats.codex_types import CALLS, QUIET, RESULTS
 
 RECENT = 8
 """Messages kept to recognise the second copy of one."""
 
 
 class CodexState(State):
-    """The last messages, to take only one of the two copies of each."""
+    """The last messages, to take only one of the two copies of each; the session that the file names first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.recent: list[tuple[str, str, str]] = []
+        self.forked = False
 
     def second_copy(self, log: str, role: str, text: str) -> bool:
         """True if the other log has just said the same; each copy answers for one."""
-        other = ("event" if log == "item" else "item", role, text.strip())
+        same = without_marks(text)
+        other = ("event" if log == "item" else "item", role, same)
         if other in self.recent:
             self.recent.remove(other)
             return True
-        self.recent = [*self.recent[-RECENT:], (log, role, text.strip())]
+        self.recent = [*self.recent[-RECENT:], (log, role, same)]
         return False
+
+    def has_event(self, text: str) -> bool:
+        """True if an event of the screen has just named these words as a person's."""
+        return ("event", "user", without_marks(text)) in self.recent
 
 
 class Codex(Format):
@@ -116,7 +53,7 @@ class Codex(Format):
         >>> Codex().context("2026/07/01/rollout-2026-07-01T10-00-00-019f1f6f-311c-7543-b0f9-f126da3c5434.jsonl")
         Context(session_id='019f1f6f-311c-7543-b0f9-f126da3c5434', subagent=False)
         """
-        stem = path.rsplit("/", 1)[-1].removesuffix(".jsonl")
+        stem = path.rsplit("/", 1)[-1].removesuffix(".zst").removesuffix(".jsonl")
         meta = dict_of(dict_of(first).get("payload"))
         session = text_of(meta.get("id")) or (stem[-36:] if stem.startswith("rollout-") else stem)
         return Context(session, "subagent" in dict_of(meta.get("source")))
@@ -127,7 +64,10 @@ class Codex(Format):
     def state(self) -> State:
         return CodexState()
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def opener_key(self, name: str, link: str) -> str:
+        return link  # lines have no ids, and a fork stamps the copied ones with its own time
+
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         kind = text_of(obj.get("type"))
         payload = dict_of(obj.get("payload"))
         if not payload and kind in CALLS | RESULTS | {"message", "reasoning"}:  # before 0.42: the item itself
@@ -136,29 +76,48 @@ class Codex(Format):
         name = f"{kind}/{what}" if kind in ("event_msg", "response_item") else kind
         if cwd := text_of(payload.get("cwd")):
             state.cwd = cwd
-        items = _items(name, payload, file, state if isinstance(state, CodexState) else CodexState())
+        memory = state if isinstance(state, CodexState) else CodexState()
+        strange: list[str] = []
+        if name == "session_meta":
+            items: list[Item] | None = _fork(payload, file, memory)
+        else:
+            items = _items(name, payload, file, memory, strange)
         understood = items is not None or name in QUIET
         return Reading(
             name if understood else unknown(name),
             items or [],
-            text_of(payload.get("id")) if kind == "response_item" else "",
+            "",  # ids of items are not those of their copies in a fork
             text_of(obj.get("timestamp")),
             state.cwd,
             text_of(payload.get("role")),
+            strange,
         )
 
 
+def _fork(meta: Object, file: Context, state: CodexState) -> list[Item]:
+    """The session whose history this one began with: named by the fork, or by the head of the copied history."""
+    spawned = dict_of(dict_of(dict_of(meta.get("source")).get("subagent")).get("thread_spawn"))
+    named = (text_of(meta.get("forked_from_id")), text_of(spawned.get("parent_thread_id")), text_of(meta.get("id")))
+    parent = next((name for name in named if name and name != file.session_id), "")
+    if state.forked or not parent:
+        return []
+    state.forked = True
+    return [Item(Kind.FORK, parent)]
+
+
 def _items(  # noqa: C901 - a flat table of payload types
-    name: str, payload: Object, file: Context, state: CodexState
+    name: str, payload: Object, file: Context, state: CodexState, strange: list[str]
 ) -> list[Item] | None:
     """The items of one payload; None = a type that holds no words or is not known."""
     what = name.partition("/")[2]
     if name == "response_item/message":
-        return _message(payload, file, state)
+        return _message(payload, file, state, strange)
     if name == "event_msg/user_message":
-        return _prompt("event", text_of(payload.get("message")), file, state)
+        return _prompt("event", joined(payload.get("message")), file, state)
     if name == "event_msg/agent_message":
-        return _answer("event", text_of(payload.get("message")), file, state)
+        return _answer("event", joined(payload.get("message")), file, state)
+    if name == "event_msg/item_completed":
+        return _completed(dict_of(payload.get("item")), file, state)
     if name == "response_item/agent_message":
         return [Item(Kind.NOTIFICATION, joined(payload.get("content")))]
     if name == "response_item/reasoning":
@@ -179,20 +138,63 @@ def _items(  # noqa: C901 - a flat table of payload types
     return None
 
 
-def _message(payload: Object, file: Context, state: CodexState) -> list[Item]:
-    text = joined(payload.get("content"))
+def _completed(item: Object, file: Context, state: CodexState) -> list[Item]:
+    """What newer versions write beside the items: words of a person, or of the assistant."""
+    kind = text_of(item.get("type")).lower().replace("_", "")
+    if kind == "usermessage":
+        return _prompt("event", joined(item.get("content")), file, state)
+    if kind == "agentmessage":
+        return _answer("event", joined(item.get("content")), file, state)
+    return []
+
+
+def _message(payload: Object, file: Context, state: CodexState, strange: list[str]) -> list[Item]:
     role = payload.get("role")
+    text = joined(payload.get("content"))
     if role == "assistant":
         return _answer("item", text, file, state)
-    if role == "user" and not text.lstrip().startswith(SCAFFOLD_HEADS):
-        return _prompt("item", text, file, state)
-    return [Item(Kind.INJECTED, text)] if text else []
+    if role != "user":
+        return [Item(Kind.INJECTED, text)] if text else []
+    typed, context = _by_kind(payload)
+    words = unwrapped(typed, "codex").text
+    author = of_codex(words, event=False)
+    if author.unknown and not state.has_event(typed):
+        strange.append(author.unknown)
+    pictured = any(block.get("type") == "input_image" for block in blocks_of(payload.get("content")))
+    if words.startswith("<user_shell_command>"):
+        return [
+            Item(Kind.LOCAL_COMMAND, f"!{_tag(words, 'command')}"),
+            Item(Kind.LOCAL_OUTPUT, _tag(words, "result"), block=1),
+        ]
+    if (author.person and (words or pictured)) or (author.unknown and state.has_event(typed)):
+        return _prompt("item", typed, file, state) + ([Item(Kind.INJECTED, context, block=2)] if context else [])
+    return [Item(Kind.NOTIFICATION if author.notice else Kind.INJECTED, text)] if text else []
+
+
+def _by_kind(payload: Object) -> tuple[str, str]:
+    """The blocks that a person typed, and the others, where the item says so itself (from 0.150)."""
+    blocks = blocks_of(payload.get("content"))
+    passed = dict_of(payload.get("internal_chat_message_metadata_passthrough"))
+    kinds = [text_of(kind) for kind in list_of(passed.get("content_item_kinds"))]
+    if len(kinds) != len(blocks):
+        return joined(blocks), ""
+    typed = [kind.startswith("user.") for kind in kinds]
+    return tuple(joined([b for b, own in zip(blocks, typed, strict=True) if own is side]) for side in (True, False))  # type: ignore[return-value]
+
+
+def _tag(text: str, name: str) -> str:
+    match = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return match[1].strip() if match else ""
 
 
 def _prompt(log: str, text: str, file: Context, state: CodexState) -> list[Item]:
     if state.second_copy(log, "user", text):
         return []
-    return [Item(Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, text.strip(), role="user")]
+    words = unwrapped(text, "codex")
+    if not of_codex(words.text, event=log == "event").person:
+        return [Item(Kind.INJECTED, text)]
+    prompt = Item(Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, words.text, role="user")
+    return [prompt, Item(Kind.INJECTED, words.context, block=1)] if words.context else [prompt]
 
 
 def _answer(log: str, text: str, file: Context, state: CodexState) -> list[Item]:

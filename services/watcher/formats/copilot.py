@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    dict_of,
-    list_of,
-    text_of,
-    unknown,
-)
+from services.watcher.authorship.families import of_copilot
+from services.watcher.authorship.texts import Object, arguments_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 QUIET = ("assistant.", "hook.", "permission.", "session.", "skill.", "subagent.", "tool.")
 """Families of events that are understood; those that hold words are named in `_items`."""
@@ -25,6 +16,7 @@ class Copilot(Format):
     """https://docs.github.com/copilot/concepts/agents/about-copilot-cli; read off real files."""
 
     name = "copilot"
+    unique_ids = True
 
     def context(self, path: str, first: Object | None = None) -> Context:
         parts = path.split("/")
@@ -35,10 +27,10 @@ class Copilot(Format):
     def sniff(self, first: Object) -> bool:
         return "data" in first and "." in text_of(first.get("type"))
 
-    def matters(self, line: bytes) -> bool:
-        return b"user.message" in line or b"session." in line or b'"id"' not in line
+    def matters(self, line: bytes, state: State) -> bool:
+        return not state.by_person or b"user.message" in line or b"session." in line or b'"id"' not in line
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         kind = text_of(obj.get("type"))
         data = dict_of(obj.get("data"))
         if cwd := text_of(dict_of(data.get("context")).get("cwd")):
@@ -52,14 +44,15 @@ class Copilot(Format):
             text_of(obj.get("timestamp")),
             state.cwd,
             kind.partition(".")[0],
+            [of_copilot(data).unknown] if kind == "user.message" and of_copilot(data).unknown else (),
         )
 
 
 def _items(kind: str, data: Object) -> list[Item] | None:  # noqa: C901 - a flat table of event types
-    text = text_of(data.get("content"))
+    text = joined(data.get("content"))
     aside = bool(data.get("parentToolCallId"))
     if kind == "user.message":
-        return [Item(Kind.SUBAGENT_PROMPT if aside else Kind.PROMPT, text.strip())]
+        return _user(data, text, aside)
     if kind == "assistant.message":
         items = []
         if thought := text_of(data.get("reasoningText")):
@@ -85,3 +78,14 @@ def _items(kind: str, data: Object) -> list[Item] | None:  # noqa: C901 - a flat
     if kind == "session.compaction_complete":
         return [Item(Kind.SUMMARY, text_of(data.get("summaryContent")))]
     return None
+
+
+def _user(data: Object, text: str, aside: bool) -> list[Item]:
+    author = of_copilot(data)
+    if aside or author.why.startswith("source=agent"):
+        return [Item(Kind.SUBAGENT_PROMPT, text.strip())]
+    if not author.person:
+        return [Item(Kind.NOTIFICATION if author.notice else Kind.INJECTED, text)]
+    words = unwrapped(text, "copilot")
+    context = [Item(Kind.INJECTED, words.context, block=1)] if words.context else []
+    return [Item(Kind.PROMPT, words.text), *context]

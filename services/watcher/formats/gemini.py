@@ -12,30 +12,18 @@ import hashlib
 import msgspec
 
 from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    dict_of,
-    joined,
-    list_of,
-    text_of,
-    unknown,
-)
-
-MACHINE_PROMPTS = frozenset({"System: Please continue."})
+from services.watcher.authorship.families import of_text
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, identifier, unknown
 
 
 class Position(msgspec.Struct):
     """Where a message was first seen, and its last content."""
 
     offset: int
-    exchange: str
     digest: bytes
+    exchange: str = ""
     revision: int = 0
 
 
@@ -66,7 +54,7 @@ class Gemini(Format):
     def state(self) -> State:
         return GeminiState()
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         places = state.places if isinstance(state, GeminiState) else {}
         change = dict_of(obj.get("$set"))
         if "messages" in obj or "messages" in change:
@@ -98,11 +86,10 @@ def _revised(message: Object, file: Context, state: State, places: dict[str, Pos
     digest = hashlib.sha256(msgspec.json.encode(items)).digest()[:12]
     place = places.get(name)
     if place is None:
-        opens = any(item.kind is Kind.PROMPT for item in items)
-        places[name] = Position(offset, name if opens else state.exchange, digest)
-        if opens:
-            state.exchange = name
-        return [msgspec.structs.replace(item, offset=offset, exchange=places[name].exchange) for item in items]
+        if any(item.kind is Kind.PROMPT for item in items):
+            state.exchange = Gemini().exchange_id(identifier(name), file)
+        places[name] = Position(offset, digest, state.exchange)
+        return [msgspec.structs.replace(item, offset=offset, exchange=state.exchange) for item in items]
     if place.digest == digest:
         return []
     place.digest, place.revision = digest, place.revision + 1
@@ -116,22 +103,10 @@ def _message(message: Object, file: Context) -> list[Item] | None:
     """The items of one message; None = of an unknown type."""
     kind = message.get("type")
     text = joined(message.get("content"))
-    items: list[Item] = []
     if kind == "user":
-        shown = joined(message.get("displayContent")).strip() or text.strip()
-        machine = shown in MACHINE_PROMPTS
-        what = Kind.SUBAGENT_PROMPT if file.subagent else Kind.INJECTED if machine else Kind.PROMPT
-        items = [Item(what, shown)]
+        items = _user(message, text, file)
     elif kind in ("gemini", "model"):
-        for thought in map(dict_of, list_of(message.get("thoughts"))):
-            parts = [text_of(thought.get(key)) for key in ("subject", "description")]
-            items.append(Item(Kind.THINKING, "\n".join(filter(None, parts)), block=len(items)))
-        if text:
-            items.append(Item(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, block=len(items)))
-        for call in map(dict_of, list_of(message.get("toolCalls"))):
-            what = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
-            items.append(Item(what, "", text_of(call.get("name")), arguments_of(call.get("args")), len(items)))
-            items.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(items)))
+        items = _model(message, file)
     elif kind in ("info", "warning"):
         items = [Item(Kind.NOTIFICATION, text)]
     elif kind == "error":
@@ -140,3 +115,36 @@ def _message(message: Object, file: Context) -> list[Item] | None:
         return None
     name, when = text_of(message.get("id")), text_of(message.get("timestamp"))
     return [msgspec.structs.replace(item, id=name, timestamp=when, role=text_of(kind)) for item in items]
+
+
+def _user(message: Object, text: str, file: Context) -> list[Item]:
+    """What a person typed; results of tools stand in the same role."""
+    shown = joined(message.get("displayContent")).strip() or text
+    results = [dict_of(b["functionResponse"]) for b in blocks_of(message.get("content")) if "functionResponse" in b]
+    items = [
+        Item(Kind.TOOL_RESULT, "", text_of(result.get("id")), block=n) for n, result in enumerate(results, start=2)
+    ]
+    words = unwrapped(shown, "gemini")
+    if results and not words.text:
+        return items
+    if not of_text(words.text, "gemini").person:
+        return [Item(Kind.INJECTED, shown.strip()), *items]
+    items += [Item(Kind.INJECTED, words.context, block=1)] if words.context else []
+    return [Item(Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, words.text), *items]
+
+
+def _model(message: Object, file: Context) -> list[Item]:
+    items: list[Item] = []
+    for told in map(dict_of, list_of(message.get("thoughts"))):
+        parts = [text_of(told.get(key)) for key in ("subject", "description")]
+        items.append(Item(Kind.THINKING, "\n".join(filter(None, parts)), block=len(items)))
+    blocks = blocks_of(message.get("content"))
+    if thought := joined([block for block in blocks if block.get("thought") is True]):
+        items.append(Item(Kind.THINKING, thought, block=len(items)))
+    if text := joined([block for block in blocks if block.get("thought") is not True]):
+        items.append(Item(Kind.SUBAGENT_ANSWER if file.subagent else Kind.ANSWER, text, block=len(items)))
+    for call in map(dict_of, list_of(message.get("toolCalls"))):
+        what = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
+        items.append(Item(what, "", text_of(call.get("name")), arguments_of(call.get("args")), len(items)))
+        items.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(items)))
+    return items

@@ -25,13 +25,32 @@ class Line(msgspec.Struct, frozen=True):
     damage: str = ""
 
 
+MOST_PREAMBLE = 4096
+"""Bytes before the JSON of an export that are passed over: what the program has said of itself."""
+
+
+def without_preamble(data: bytes) -> bytes:
+    """A document without the lines that stand before its opening brace (`opencode export` writes one).
+
+    >>> without_preamble(b"Exporting session: x\\n{\\n}")
+    b'{\\n}'
+    """
+    at = 0
+    while data[at : at + 1] not in (b"{", b"[", b""):
+        newline = data.find(b"\n", at, at + MOST_PREAMBLE)
+        if newline < 0 or newline > MOST_PREAMBLE:
+            return data
+        at = newline + 1
+    return data[at:]
+
+
 def read(line: bytes, *, document: bool = False) -> Line:
     """The objects of one line. Never raises.
 
     A `document` is one object as a whole: the pieces of a broken one mean nothing. A line without its newline may
     be one that is being written: only what is complete from its beginning counts.
     """
-    text = line.strip()
+    text = (without_preamble(line) if document else line).strip()
     if not text:
         return Line([], "blank" if line.strip(b"\r\n") or line in (b"\n", b"\r\n") else "")
     try:

@@ -5,19 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    dict_of,
-    list_of,
-    text_of,
-    unknown,
-)
+from services.watcher.authorship.families import of_text
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 
 class OpenCode(Format):
@@ -33,11 +24,12 @@ class OpenCode(Format):
     def sniff(self, first: Object) -> bool:
         return "info" in first and "messages" in first
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         if not self.sniff(obj):
             return Reading(unknown(obj.get("type")))
         state.cwd = text_of(dict_of(obj.get("info")).get("directory"))
-        items = []
+        parent = text_of(dict_of(dict_of(obj.get("info")).get("fork")).get("sessionID"))
+        items = [Item(Kind.FORK, parent, id="fork", offset=0)] if parent else []
         for number, message in enumerate(map(dict_of, list_of(obj.get("messages")))):
             items += _message(message, number, file)
         return Reading("document", items)
@@ -46,14 +38,16 @@ class OpenCode(Format):
 def _message(message: Object, number: int, file: Context) -> list[Item]:
     info = dict_of(message.get("info"))
     role = text_of(info.get("role"))
-    parts = [dict_of(part) for part in list_of(message.get("parts"))]
+    parts = blocks_of(message.get("parts"))
     name, when = text_of(info.get("id")) or f"message-{number}", _moment(dict_of(info.get("time")).get("created"))
     cwd = text_of(dict_of(info.get("path")).get("cwd"))
     entries: list[tuple[Kind, str, str, str]] = []
     if role == "user":
-        typed = [part for part in parts if part.get("type") == "text" and not part.get("synthetic")]
-        prompt = "\n".join(text_of(part.get("text")) for part in typed).strip()
-        entries.append((Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, prompt, "", ""))
+        typed = [part for part in parts if part.get("type", "text") == "text" and not part.get("synthetic")]
+        words = unwrapped(joined(typed), "opencode")
+        prompt = Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT
+        entries.append((prompt if of_text(words.text, "opencode").person else Kind.INJECTED, words.text, "", ""))
+        entries += [(Kind.INJECTED, words.context, "", "")] if words.context else []
         entries += [(Kind.INJECTED, text_of(p.get("text")), "", "") for p in parts if p.get("synthetic")]
     else:
         for part in parts:

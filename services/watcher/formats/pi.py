@@ -6,20 +6,10 @@ Branches that were left are kept: what was said was said. The order of the file 
 from __future__ import annotations
 
 from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    blocks_of,
-    dict_of,
-    joined,
-    text_of,
-    unknown,
-)
+from services.watcher.authorship.families import of_text
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 QUIET = frozenset(
     {
@@ -43,10 +33,13 @@ class Pi(Format):
         session = text_of(obj.get("id")) if obj.get("type") == "session" else ""
         return Context(session or super().context(path).session_id)
 
+    def copy_key(self, name: str, link: str) -> str:
+        return f"{name} {link}" if name.startswith("line-") else name  # a fork keeps the ids, of one branch alone
+
     def sniff(self, first: Object) -> bool:
         return first.get("type") == "session" and "cwd" in first and "payload" not in first
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         kind = text_of(obj.get("type"))
         message = dict_of(obj.get("message"))
         role = text_of(message.get("role"))
@@ -54,6 +47,8 @@ class Pi(Format):
             state.cwd = cwd
         if kind == "message":
             items = _message(role, message)
+        elif kind == "session":
+            items = _fork(obj)
         elif kind in ("compaction", "branch_summary"):
             items = [Item(Kind.SUMMARY, text_of(obj.get("summary")))]
         elif kind == "custom_message":
@@ -71,10 +66,19 @@ class Pi(Format):
         )
 
 
+def _fork(header: Object) -> list[Item]:
+    """The session that this one branched from: named by the path of its file, `<time>_<id>.jsonl`."""
+    path = text_of(header.get("parentSession")) or text_of(header.get("branchedFrom"))
+    parent = path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".jsonl").rpartition("_")[2]
+    return [Item(Kind.FORK, parent)] if parent else []
+
+
 def _message(role: str, message: Object) -> list[Item] | None:
     content = message.get("content")
     if role == "user":
-        return [Item(Kind.PROMPT, joined(content).strip())]
+        words = unwrapped(joined(content), "pi")
+        kind = Kind.PROMPT if of_text(words.text, "pi").person else Kind.INJECTED
+        return [Item(kind, words.text), *([Item(Kind.INJECTED, words.context, block=1)] if words.context else [])]
     if role == "assistant":
         return _assistant(message)
     if role == "toolResult":

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from contracts.transcripts import Kind
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    dict_of,
-    list_of,
-    text_of,
-    unknown,
-)
+from services.watcher.authorship.families import of_qwen
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, content_of, dict_of, joined, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 
 class Qwen(Format):
     """https://github.com/QwenLM/qwen-code; read off real files."""
 
     name = "qwen"
+    unique_ids = True
 
     def context(self, path: str, first: Object | None = None) -> Context:
         return Context(text_of(dict_of(first).get("sessionId")) or super().context(path).session_id)
@@ -29,12 +21,13 @@ class Qwen(Format):
     def sniff(self, first: Object) -> bool:
         return "uuid" in first and ("parts" in dict_of(first.get("message")) or "systemPayload" in first)
 
-    def matters(self, line: bytes) -> bool:
-        return b'"user"' in line or b'"uuid"' not in line
+    def matters(self, line: bytes, state: State) -> bool:
+        return not state.by_person or b'"user"' in line or b'"uuid"' not in line
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         kind = text_of(obj.get("type"))
-        parts = [dict_of(part) for part in list_of(dict_of(obj.get("message")).get("parts"))]
+        message = dict_of(obj.get("message"))
+        parts = blocks_of(message["parts"] if "parts" in message else content_of(obj.get("message")))
         if kind == "user":
             items = _user(obj, parts)
         elif kind == "assistant":
@@ -59,12 +52,15 @@ class Qwen(Format):
 
 
 def _user(obj: Object, parts: list[Object]) -> list[Item]:
-    shown = text_of(dict_of(obj.get("systemPayload")).get("displayText"))
-    text = (shown or "\n".join(text_of(part.get("text")) for part in parts if "text" in part)).strip()
-    machine = obj.get("subtype") is not None or obj.get("provenance") not in (None, "real_user")
-    if machine:
-        return [Item(Kind.NOTIFICATION, text)] if text else []
-    return [Item(Kind.SUBAGENT_PROMPT if obj.get("isSidechain") is True else Kind.PROMPT, text)]
+    shown = text_of(dict_of(obj.get("systemPayload")).get("displayText")) or joined(parts)
+    author = of_qwen(obj, shown)
+    if obj.get("isSidechain") is True or author.why == "agentId":
+        return [Item(Kind.SUBAGENT_PROMPT, shown.strip())]
+    if not author.person:
+        return [Item(Kind.NOTIFICATION, shown.strip())] if shown.strip() else []
+    words = unwrapped(shown, "qwen")
+    context = [Item(Kind.INJECTED, words.context, block=1)] if words.context else []
+    return [Item(Kind.PROMPT, words.text), *context]
 
 
 def _assistant(parts: list[Object]) -> list[Item]:

@@ -64,8 +64,8 @@ def events(
     line ends here: the data is a fragment and yields no records.
     """
     records: list[Record] = []
-    counts: Counter[str] = Counter({"fragment": 1} if units is None else {})
-    ended = units is not None and not origin.whole and data.endswith(b"\n")
+    counts: Counter[str] = Counter({"attachment" if origin.opaque else "fragment": 1} if units is None else {})
+    ended = units is not None and not origin.at_once and data.endswith(b"\n")
     if units is not None:
         state = cursor.state if ended else copy.deepcopy(cursor.state)
         records, counts = parse(units, origin, state, counted=cursor.counted)

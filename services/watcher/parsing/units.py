@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from contracts import sources
 from contracts.transcripts import Record
+from runtime.disk import packed
 from runtime.logs import Log
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context, Format, State
 from services.watcher.parsing.shrink import TooLarge, shrink
 
 log = Log("mnemo.parse")
-
-NAMELESS = "line-?"
-"""Stands for the id of a line that has none, until it is known that the line makes records."""
 
 TEXT_PART_CHARS = 128 * 1024
 """Characters of one record's text in one event; longer texts travel in parts."""
@@ -40,14 +38,26 @@ class FileOrigin(msgspec.Struct, frozen=True):
     file: Context
     whole: bool = False
     """One JSON document that is rewritten as a whole, instead of lines."""
+    packed: bool = False
+    """Compressed by its assistant."""
+
+    @property
+    def opaque(self) -> bool:
+        """True for a file that is archived and never read."""
+        return self.format.name == sources.ATTACHMENT
+
+    @property
+    def at_once(self) -> bool:
+        """True for a file that is captured and read as one piece."""
+        return self.whole or self.packed
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """Bytes to parse: whole lines from `offset` on, or one document. `cut` = its long texts were cut."""
+    """Bytes to parse: whole lines from `offset` on, or one document. `damage` = how they differ from the file's."""
 
     offset: int
     data: bytes
-    cut: bool = False
+    damage: str = ""
 
 
 def bounded(offset: int, pieces: Iterable[bytes], length: int) -> Unit:
@@ -55,9 +65,47 @@ def bounded(offset: int, pieces: Iterable[bytes], length: int) -> Unit:
     if length <= LINE_LIMIT:
         return Unit(offset, b"".join(pieces))
     try:
-        return Unit(offset, shrink(pieces, KEEP, LINE_LIMIT), cut=True)
+        return Unit(offset, shrink(pieces, KEEP, LINE_LIMIT), "oversized")
     except TooLarge:
-        return Unit(offset, b"\n", cut=True)
+        return Unit(offset, b"\n", "oversized")
+
+
+def units_of(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
+    """Lines, or the document, in units that can be parsed; the texts of what is too large are cut."""
+    at = 0
+    pending: list[bytes] = []
+    for piece in chain:
+        lines, newline, rest = (b"", b"", piece) if whole else piece.rpartition(b"\n")
+        if newline:
+            first, _, others = lines.partition(b"\n")
+            line = [*pending, first, b"\n"]
+            length = sum(map(len, line))
+            yield bounded(at, line, length)
+            at += length
+            if others or len(lines) > len(first):
+                yield Unit(at, others + newline)
+                at += len(others) + 1
+            pending = []
+        if rest:
+            pending.append(rest)
+    if pending:
+        yield bounded(at, pending, sum(map(len, pending)))
+
+
+def unpacked_units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
+    """The units of a compressed transcript, of a damaged one those before the damage; offsets are of its content."""
+    damage = ""
+
+    def content() -> Iterator[bytes]:
+        nonlocal damage
+        try:
+            yield from packed.unpacked(chain)
+        except packed.Damaged:
+            damage = "compression"
+
+    yield from units_of(content(), whole=whole)
+    if damage:
+        yield Unit(0, b"", damage)
 
 
 def parse(
@@ -74,8 +122,8 @@ def parse(
             counted = False
             records += line_records
             offset += len(line)
-        if unit.cut:
-            counts["damaged:oversized"] += 1
+        if unit.damage:
+            counts[f"damaged:{unit.damage}"] += 1
     return records, counts
 
 
@@ -85,36 +133,14 @@ def _line(line: bytes, offset: int, origin: FileOrigin, state: State) -> tuple[l
     parts: list[Record] = []
     for at, obj in read.objects:
         try:
-            records, name = origin.format.records(obj, NAMELESS, offset + at, origin.file, state)
+            records, names = origin.format.records(obj, offset + at, origin.file, state)
         except Exception as error:  # a hostile line must cost its records, never its bytes or other files
             log.error("parser failed on a line", source=origin.format.name, error=f"{type(error).__name__}: {error}")
-            records, name = [], "damaged:parser_failed"
-        named.append(name)
-        if any(record.id == NAMELESS for record in records):
-            records = _named(records, obj, state)
+            records, names = [], ["damaged:parser_failed"]
+        named += names
         for record in records:
             parts.extend(_parts(record))
     return parts, named
-
-
-def _named(records: list[Record], obj: lines.Object, state: State) -> list[Record]:
-    """Gives a line without an id of its own the hash of its object, and its ordinal among identical ones. What
-    else stands on a damaged line must not change the id."""
-    digest = hashlib.sha256(msgspec.json.encode(obj)).digest()
-    short = int.from_bytes(digest[:8], "big")
-    ordinal = state.ordinals.get(short, 0)
-    state.ordinals[short] = ordinal + 1
-    name = f"line-{digest[:16].hex()}" + (f"-{ordinal}" if ordinal else "")
-    if state.exchange == NAMELESS:
-        state.exchange = name
-    return [
-        msgspec.structs.replace(
-            record,
-            id=name if record.id == NAMELESS else record.id,
-            exchange_id=name if record.exchange_id == NAMELESS else record.exchange_id,
-        )
-        for record in records
-    ]
 
 
 def split(data: bytes) -> list[bytes]:

@@ -113,6 +113,9 @@ def ledger(snapshot: Snapshot) -> Ledger:
         unreadable_files=report.unreadable_files,
         ignored_files=report.ignored_files,
         forgotten_files=report.forgotten_files,
+        there_files=report.there_files,
+        uncaptured=report.uncaptured,
+        uncaptured_names=report.uncaptured_names,
     )
 
 

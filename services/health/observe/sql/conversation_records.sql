@@ -2,7 +2,7 @@
 -- more than hold $5 characters together, but one at least; `total` counts all.
 with copy as (
     select generation from exchange_copies
-    where exchange_id = $1 and transcript_id = $2 and kind is not null
+    where exchange_id = $1 and transcript_id = $2
     order by length(answer) desc, cardinality(tools) desc, ended_at desc nulls last, generation desc limit 1
 ), page as (
     select kind, role, body, tool, tool_input, occurred_at, byte_offset, block, part, count(*) over () as total

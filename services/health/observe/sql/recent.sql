@@ -1,8 +1,9 @@
--- The newest conversations; texts shortened, the full ones are in the view.
+-- The newest exchanges, those of sub-agents left out; texts shortened, the full ones are in the view.
 with newest as (
     select r.exchange_id, max(r.occurred_at) as at
     from records r join transcripts t using (transcript_id)
-    where r.kind in ('prompt', 'command', 'plan') and r.exchange_id is not null and t.source <> 'canary'
+    where (r.kind in ('prompt', 'command', 'plan') or r.copy_key is not null) and r.exchange_id is not null
+      and t.source <> 'canary' and not t.subagent
     group by r.exchange_id
     order by at desc nulls last limit $1
 )
@@ -11,6 +12,6 @@ select c.exchange_id, c.source, c.transcript_id, c.session_id, c.project, c.kind
        c.tools[:100] as tools, c.started_at, c.ended_at
 from newest n
 cross join lateral (  -- `offset 0`: by the index of exchanges, one at a time, never the whole view
-    select * from conversations v where v.exchange_id = n.exchange_id offset 0
+    select * from exchanges v where v.exchange_id = n.exchange_id offset 0
 ) c
 order by n.at desc nulls last, c.exchange_id

@@ -89,11 +89,14 @@ function updateStep(node, step, live) {
   const value = node.querySelector(".step-value");
   text(value, step.texts ? count(total.embedded) : bytes(total[step.column]));
   attribute(value, "title", step.texts ? null : `${count(total[step.column])} bytes`);
-  text(node.querySelector(".step-note"), why ? `not current: ${why}` : stepNote(step, total));
+  text(node.querySelector(".step-note"), why ? `not current: ${why}` : stepNote(step, total, live.ledger));
 }
 
-function stepNote(step, total) {
-  if (step.column === "disk_bytes") return plural(total.files, "file");
+function stepNote(step, total, ledger) {
+  if (step.column === "disk_bytes") {
+    const there = ledger.there_files ?? total.files;
+    return there > total.files ? `${count(total.files)} of ${plural(there, "file")}` : plural(total.files, "file");
+  }
   if (step.texts) return `of ${plural(total.texts, "text")}`;
   if (step.column === "stored_bytes" && total.log_bytes !== total.published_bytes)
     return `of ${bytes(total.log_bytes)} in the log, deleted files included`;
@@ -105,11 +108,11 @@ function renderAsides(ledger) {
   const rows = [
     [ledger.unreadable_files, "unreadable"],
     [ledger.absent_files, "deleted from disk, kept here"],
-    [ledger.ignored_files, "ignored"],
-    [ledger.forgotten_files, "forgotten on request"],
   ]
     .filter(([files]) => files)
     .map(([files, words]) => `${plural(files, "file")} ${words}`);
+  for (const [reason, files] of Object.entries(ledger.uncaptured || {}))
+    rows.push(`${plural(files, "file")} not captured: ${reason}`);
   if (ledger.absent_backlog_bytes)
     rows.push(`${bytes(ledger.absent_backlog_bytes)} of deleted files were never published`);
   byId("ledger-asides").hidden = !rows.length;

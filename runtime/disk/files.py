@@ -1,4 +1,4 @@
-"""Walks folders: one stat each, no file is opened."""
+"""Walks folders: one stat each, no file is opened, no link is followed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from runtime.disk.left import Left
+
 SOME_ENTRIES = 64
+
+LINK = "link not followed"
+NO_FILE = "not a regular file"
 
 
 class Stat(msgspec.Struct, frozen=True):
@@ -23,11 +28,27 @@ def stat_of(status: os.stat_result) -> Stat:
     return Stat(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
+def linked(root: str, path: str) -> bool:
+    """True if the path below `root`, with '/', leads over a symbolic link."""
+    at = root
+    for part in path.split("/"):
+        at = os.path.join(at, part)
+        if os.path.islink(at):
+            return True
+    return False
+
+
 def walk(
-    root: str, wanted: Callable[[str], bool], problems: list[str], touched: Callable[[], None] = lambda: None
+    root: str,
+    wanted: Callable[[str], str],
+    problems: list[str],
+    touched: Callable[[], None] = lambda: None,
+    left: Left | None = None,
 ) -> Iterator[tuple[str, Stat]]:
-    """Files below `root` whose path below it, with '/', is `wanted`; what cannot be listed goes to `problems`.
+    """Files below `root` that are `wanted`: it is given the path below the root, with '/', and says "" for yes, else
+    why not. What cannot be listed goes to `problems`; what is not wanted, and links that lead outside, go to `left`.
     `touched` is called with every folder and every few entries: the disk gives signs of life."""
+    others = left if left is not None else Left()
     pending = [""]
     while pending:
         below = pending.pop()
@@ -40,11 +61,28 @@ def walk(
                     path = f"{below}/{entry.name}" if below else entry.name
                     if _is_folder(entry):
                         pending.append(path)
-                    elif wanted(path) and (stat := _stat(path, entry, problems)):
+                    elif (reason := _unwanted(root, path, entry, wanted)) is not None:
+                        if reason:
+                            others.add(reason, path)
+                    elif stat := _stat(path, entry, problems):
                         yield path, stat
         except OSError as error:
             if not below or not isinstance(error, FileNotFoundError):
                 problems.append(_problem(os.path.join(root, below), error))
+
+
+def _unwanted(root: str, path: str, entry: os.DirEntry[str], wanted: Callable[[str], str]) -> str | None:
+    """Why an entry that is no folder is left; "" for what need not be told, None for a file that is wanted."""
+    try:
+        if entry.is_symlink():
+            target = os.path.realpath(entry.path)
+            inside = target.startswith(os.path.realpath(root) + os.sep)
+            return "" if inside or not os.path.exists(target) else LINK
+        if not entry.is_file(follow_symlinks=False):
+            return NO_FILE
+    except OSError:
+        return None  # its stat tells why
+    return wanted(path) or None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -55,9 +93,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _stat(path: str, entry: os.DirEntry[str], problems: list[str]) -> Stat | None:
-    """None for what is no file, is gone since it was listed, or cannot be looked at."""
+    """None for what is gone since it was listed, or cannot be looked at."""
     try:
-        return stat_of(entry.stat()) if entry.is_file() else None
+        return stat_of(entry.stat(follow_symlinks=False))
     except FileNotFoundError:
         return None
     except OSError as error:

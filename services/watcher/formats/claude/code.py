@@ -6,24 +6,14 @@ timestamps. What the human typed while the assistant worked stands in the queue,
 
 from __future__ import annotations
 
-from collections import Counter
-
 from contracts.transcripts import Kind
-from services.watcher.formats import claude_user as user
-from services.watcher.formats.base import (
-    Context,
-    Format,
-    Item,
-    Object,
-    Reading,
-    State,
-    arguments_of,
-    blocks_of,
-    dict_of,
-    joined,
-    text_of,
-    unknown,
-)
+from services.watcher.authorship.families import of_claude
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, content_of, dict_of, joined, text_of
+from services.watcher.authorship.wrappers import unwrapped
+from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from services.watcher.formats.claude import user
+from services.watcher.formats.claude.memory import MOST_WAITING, ClaudeState, Queue
+from services.watcher.formats.claude.replies import QUESTIONS
 
 BOOKKEEPING = frozenset(
     {
@@ -52,42 +42,11 @@ BOOKKEEPING = frozenset(
 )
 
 
-MOST_WAITING = 500
-"""Entries of a queue that are remembered; nobody types more into a running turn."""
-
-
-class Queue:
-    """What was typed while the assistant worked. An entry leaves as an ordinary prompt (dequeue), into the
-    running turn (remove; newer versions repeat it as an attachment, before or after), or back to the input box."""
-
-    def __init__(self) -> None:
-        self.waiting: list[str] = []
-        self.removed: Counter[str] = Counter()
-        """Given to the turn by `remove`, its attachment not seen yet."""
-        self.attached: Counter[str] = Counter()
-        """Given to the turn by an attachment, its `remove` not seen yet."""
-
-    def take(self, content: str) -> str:
-        """The entry with this content, or the oldest one; it leaves the queue."""
-        if content in self.waiting:
-            self.waiting.remove(content)
-            return content
-        return content or (self.waiting.pop(0) if self.waiting else "")
-
-
-class ClaudeState(State):
-    """The queue beside the running exchange."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue = Queue()
-
-
 class ClaudeCode(Format):
     """https://docs.claude.com/en/docs/claude-code; the format is internal to the tool and read off real files."""
 
     name = "claude-code"
-    version = 2
+    unique_ids = True
 
     def context(self, path: str, first: Object | None = None) -> Context:
         """
@@ -112,51 +71,71 @@ class ClaudeCode(Format):
     def state(self) -> State:
         return ClaudeState()
 
-    def matters(self, line: bytes) -> bool:
-        return b'"user"' in line or b"queue" in line or b'"uuid"' not in line
+    def matters(self, line: bytes, state: State) -> bool:
+        return b'"message"' in line or b"queue" in line or b'"uuid"' not in line
 
-    def read(self, obj: Object, file: Context, state: State, line_id: str) -> Reading:
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
         kind = text_of(obj.get("type"))
         aside = file.subagent or obj.get("isSidechain") is True
-        queue = state.queue if isinstance(state, ClaudeState) else Queue()
+        memory = state if isinstance(state, ClaudeState) else ClaudeState()
+        # a fork may give new ids to what it copies; it names the first one
+        uuid, strange = text_of(dict_of(obj.get("forkedFrom")).get("messageUuid")) or text_of(obj.get("uuid")), ""
         if kind == "assistant":
-            items = _assistant(obj, aside)
+            items = _assistant(obj, aside, uuid, memory)
         elif kind == "user":
-            items = user.items(obj, aside)
+            said = user.items(obj, aside, memory)
+            items, strange = said.items, said.unknown
         elif kind == "attachment":
-            items = [] if aside else _attachment(obj, queue)
+            items = [] if aside else _attachment(obj, memory.queue)
         elif kind == "queue-operation":
-            items = _queue_operation(obj, queue)
+            items = _queue_operation(obj, memory.queue)
         elif kind == "system":
             items = _system(obj)
         else:
             items = []
         return Reading(
             kind if kind in ("assistant", "user") or kind in BOOKKEEPING else unknown(kind),
-            items,
-            text_of(obj.get("uuid")),
+            _fork(obj, file, memory) + items,
+            uuid,
             text_of(obj.get("timestamp")),
             text_of(obj.get("cwd")),
             kind,
+            [f"{witness}@{text_of(obj.get('version'))[:40]}" for witness in strange.split(" ") if witness],
         )
 
 
-def _assistant(obj: Object, aside: bool) -> list[Item]:
+def _fork(obj: Object, file: Context, memory: ClaudeState) -> list[Item]:
+    """The session whose history this one began with: named by `forkedFrom`, or by records that kept its id."""
+    parent = text_of(dict_of(obj.get("forkedFrom")).get("sessionId"))
+    if memory.forked or not parent or parent == file.session_id:
+        return []
+    memory.forked = True
+    return [Item(Kind.FORK, parent, block=99)]
+
+
+def _assistant(obj: Object, aside: bool, uuid: str, memory: ClaudeState) -> list[Item]:
     message = dict_of(obj.get("message"))
     synthetic = message.get("model") == "<synthetic>"
-    items = []
-    for number, block in enumerate(blocks_of(message.get("content"))):
-        what, text = block.get("type"), text_of(block.get("text"))
+    items, calls = [], []
+    for number, block in enumerate(blocks_of(content_of(obj.get("message")))):
+        what, text, call = block.get("type", "text"), text_of(block.get("text")), ""
         if what == "text" and synthetic:
-            items.append(Item(Kind.ERROR, text, block=number))
+            item = Item(Kind.ERROR, text, block=number)
         elif what == "text":
-            items.append(Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number))
+            item = Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number)
         elif what == "thinking" and (thought := text_of(block.get("thinking"))):
-            items.append(Item(Kind.THINKING, thought, block=number))
+            item = Item(Kind.THINKING, thought, block=number)
         elif what == "tool_use":
+            call = text_of(block.get("id"))
+            if block.get("name") == QUESTIONS:
+                memory.ask(call)
             kind = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
-            items.append(Item(kind, "", text_of(block.get("name")), arguments_of(block.get("input")), number))
-    return items
+            item = Item(kind, "", text_of(block.get("name")), arguments_of(block.get("input")), number)
+        else:
+            continue
+        items.append(item)
+        calls.append(call)
+    return memory.message.take(text_of(message.get("id")), uuid, items, memory.exchange, calls)
 
 
 def _attachment(obj: Object, queue: Queue) -> list[Item]:
@@ -164,10 +143,10 @@ def _attachment(obj: Object, queue: Queue) -> list[Item]:
     attachment = dict_of(obj.get("attachment"))
     if attachment.get("type") != "queued_command":
         return []
-    text = joined(attachment.get("prompt")).strip()
+    text = unwrapped(joined(attachment.get("prompt")), "claude-code").text
     if not text:
         return []
-    if attachment.get("commandMode") == "task-notification" or user.from_machine(text):
+    if attachment.get("commandMode") == "task-notification" or not of_claude(attachment, text).person:
         return [Item(Kind.NOTIFICATION, text)]
     if queue.removed[text]:
         queue.removed[text] -= 1
@@ -178,7 +157,7 @@ def _attachment(obj: Object, queue: Queue) -> list[Item]:
 
 def _queue_operation(obj: Object, queue: Queue) -> list[Item]:
     """Enqueue names the words; how they leave the queue says what they became."""
-    operation, text = obj.get("operation"), text_of(obj.get("content"))
+    operation, text = obj.get("operation"), unwrapped(joined(obj.get("content")), "claude-code").text
     if operation == "enqueue":
         queue.waiting.append(text)
         del queue.waiting[:-MOST_WAITING]
@@ -202,7 +181,7 @@ def _queue_operation(obj: Object, queue: Queue) -> list[Item]:
 
 def _system(obj: Object) -> list[Item]:
     """Newer versions write local commands and their output as system records."""
-    text = text_of(obj.get("content"))
+    text = joined(obj.get("content"))
     if obj.get("subtype") != "local_command" or not text:
         return []
     if text.lstrip().startswith(("<command-name>", "<command-message>")):

@@ -1,0 +1,65 @@
+"""Transcripts that their assistant has compressed (`.zst`): their content, in pieces of bounded size. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import zstandard
+
+from contracts.sources import PACKED
+
+PIECE = 1 << 20
+MOST_UNPACKED = 4 << 30
+"""Bytes of content that are read of one file: a small file may hold any amount of zeros."""
+
+
+class Damaged(ValueError):
+    """The bytes are no complete zstd frames, or hold too much."""
+
+
+class _Pieces:
+    """Pieces as something to read from."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+def is_packed(path: str) -> bool:
+    """True for the path of a compressed transcript."""
+    return path.endswith(PACKED)
+
+
+def unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of compressed bytes, all frames, piece by piece. Raises Damaged after what could be read."""
+    reader = zstandard.ZstdDecompressor().stream_reader(_Pieces(pieces), read_across_frames=True)  # type: ignore[arg-type]
+    size = 0
+    try:
+        while data := reader.read(PIECE):
+            size += len(data)
+            yield data
+            if size > MOST_UNPACKED:
+                raise Damaged("too large")
+    except zstandard.ZstdError as error:
+        raise Damaged(str(error)) from error
+
+
+def head(path: str, data: bytes, most: int) -> bytes:
+    """The first bytes of a transcript's content, from the first bytes of its file."""
+    if not is_packed(path):
+        return data
+    content = b""
+    try:
+        for piece in unpacked([data]):
+            content += piece
+            if len(content) >= most:
+                break
+    except Damaged:
+        pass
+    return content[:most]

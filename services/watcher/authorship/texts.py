@@ -1,0 +1,76 @@
+"""One reading of every shape of text: a string, a block, one Part, a list of them, lists in lists, null. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Object = dict[str, Any]
+
+TOOL_INPUT_CHARS = 400
+"""Characters of a tool's input kept for display; the whole input is in the segment's bytes."""
+
+MOST_LEVELS = 64
+"""Levels of lists and objects inside content that are read."""
+
+
+def dict_of(value: object) -> Object:
+    """`value` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: object) -> list[Any]:
+    """`value` if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text_of(value: object) -> str:
+    """`value` if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def content_of(message: object) -> object:
+    """The content of a message: of its field `content` or `parts`, or the message itself where it is a text or list."""
+    if isinstance(message, dict):
+        return next((message[key] for key in ("content", "parts", "text") if message.get(key) is not None), None)
+    return message
+
+
+def blocks_of(content: object, level: int = 0) -> list[Object]:
+    """Content of any shape as a flat list of blocks; a text alone is a block of type text.
+
+    >>> blocks_of([["a"], {"parts": [{"text": "b"}]}])
+    [{'type': 'text', 'text': 'a'}, {'text': 'b'}]
+    """
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if level > MOST_LEVELS:
+        return []
+    if isinstance(content, list):
+        return [block for part in content for block in blocks_of(part, level + 1)]
+    if not isinstance(content, dict):
+        return []
+    if isinstance(content.get("text"), (dict, list)):  # the text is a block itself
+        inner = "\n".join(text_of(block.get("text")) for block in blocks_of(content["text"], level + 1))
+        return [{**content, "text": inner}]
+    if "type" not in content and "text" not in content:
+        inside = [content[key] for key in ("parts", "content", "value") if key in content]
+        return blocks_of(inside[0], level + 1) if inside else [content]
+    return [content]
+
+
+def joined(content: object, *types: str) -> str:
+    """The texts of all blocks, or of those of some types, joined by newlines."""
+    return "\n".join(
+        text_of(block.get("text"))
+        for block in blocks_of(content)
+        if isinstance(block.get("text"), str) and (not types or block.get("type") in types)
+    )
+
+
+def arguments_of(value: object) -> str:
+    """The input of a tool call for display."""
+    if isinstance(value, str):
+        return value[:TOOL_INPUT_CHARS]
+    return msgspec.json.encode(value).decode("utf-8", "replace")[:TOOL_INPUT_CHARS]

@@ -1,0 +1,23 @@
+"""Files beside a session: archived as they are, never read. Pure."""
+
+from __future__ import annotations
+
+from contracts import sources
+from services.watcher.authorship.texts import Object
+from services.watcher.formats.base import Context, Format, Reading, State
+
+
+class Attachment(Format):
+    """Outputs that were too large for the transcript, and what else an assistant keeps in a session's folder."""
+
+    name = sources.ATTACHMENT
+    documents = True
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        return Context(sources.session_of(path))
+
+    def sniff(self, first: Object) -> bool:
+        return False
+
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
+        return Reading("attachment")
