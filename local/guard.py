@@ -44,24 +44,25 @@ CALM_LOOKS = 15
 MOST_CALM_LOOKS = 150
 
 
-async def watch(
+def watch(
     children: Mapping[str, Child],
     nats: Nats,
     postgres: Postgres,
     signs: Path,
     provision: Callable[[], Awaitable[None]],
     say: Callable[[str], None],
-) -> None:
-    """Looks until it is cancelled. `provision` makes what is missing at the server; raises RuntimeError."""
+) -> list[asyncio.Task[None]]:
+    """Starts to look, until the tasks are cancelled. `provision` makes what is missing; raises RuntimeError.
+
+    Single tasks and no TaskGroup: a group passes a cancellation on once, and a library may lose it (runtime/tasks.py).
+    """
     guards = (
         _Services(children, signs, say),
         _Postgres(children["postgres"], postgres, say),
         _Nats(children["nats"], nats, say),
         _Topology(children, nats, provision, say),
     )
-    async with asyncio.TaskGroup() as tasks:
-        for guard in guards:
-            tasks.create_task(_forever(guard, say), name=type(guard).__name__)
+    return [asyncio.create_task(_forever(guard, say), name=type(guard).__name__) for guard in guards]
 
 
 class _Guard(Protocol):

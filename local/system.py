@@ -123,8 +123,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         if plan.guard:
             again = partial(once, one_shots[0])
             looks = guard.watch(children, nats, postgres, plan.data / RUN, again, say)
-            guards = asyncio.create_task(looks, name="guards")
-            stack.push_async_callback(cancel_and_wait, guards)
+            stack.push_async_callback(cancel_and_wait, *looks)
         health_url = f"http://127.0.0.1:{health_port}"
         token = env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health
         lists = (_listed(plan, name) for name in endpoints.LISTS[1:])

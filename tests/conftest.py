@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -122,12 +123,32 @@ def answer(*blocks: Any, name: str | None = None, **extra: Any) -> dict[str, Any
     }
 
 
-def unreadable(link: Path) -> None:
-    """A transcript that has a size and cannot be opened, by root neither: a write-only file of Linux' sysfs."""
+MOUNTED: list[Path] = []
+
+
+def unreadable(file: Path) -> None:
+    """A transcript that has a size and cannot be opened, by root neither: there, a write-only file of Linux' sysfs is
+    mounted in its place."""
+    file.write_bytes(b"{}\n")
+    file.chmod(0)
+    if os.geteuid():
+        return
     target = Path("/sys/bus/cpu/drivers_probe")
-    if not target.exists():
+    mounted = (
+        target.exists()
+        and not subprocess.run(["mount", "--bind", str(target), str(file)], capture_output=True, check=False).returncode
+    )
+    if not mounted:
         pytest.skip("no file here that even its owner cannot read")
-    link.symlink_to(target)
+    MOUNTED.append(file)
+
+
+@pytest.fixture(autouse=True)
+def _unmounted() -> Iterator[None]:
+    """What a test has mounted is gone after it."""
+    yield
+    while MOUNTED:
+        subprocess.run(["umount", str(MOUNTED.pop())], capture_output=True, check=False)
 
 
 def jsonl(*objects: Any) -> bytes:

@@ -33,7 +33,7 @@ async def test_bad_input_is_kept_counted_and_stops_nothing(folder: Path) -> None
     )
     unreadable(root / "closed.jsonl")
     async with system.running(quick([root.parent], folder / "data"), print) as running, database(running) as c:
-        files = [file for file in root.glob("*.jsonl") if not file.is_symlink()]
+        files = [file for file in root.glob("*.jsonl") if file.name != "closed.jsonl"]
 
         async def kept() -> None:
             for file in files:

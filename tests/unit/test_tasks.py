@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from local import guard
 from runtime.tasks import cancel_and_wait
 
 
@@ -54,3 +56,18 @@ async def test_a_failure_stays_in_its_task() -> None:
     await cancel_and_wait(task)
     assert isinstance(task.exception(), ValueError)
     await cancel_and_wait()
+
+
+async def test_the_supervisor_ends_its_looks_though_a_library_loses_their_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver below a look drops one cancellation; `mnemo up` then stopped nothing and never ended."""
+    monkeypatch.setattr("runtime.tasks.AGAIN_SECONDS", 0.01)
+    for name in ("_Services", "_Postgres", "_Nats", "_Topology"):
+        monkeypatch.setattr(getattr(guard, name), "seconds", 0.0)
+        monkeypatch.setattr(getattr(guard, name), "look", lambda self: _deaf(1))
+    tasks = guard.watch({"postgres": None, "nats": None}, None, None, tmp_path, None, print)  # type: ignore[dict-item, arg-type]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await cancel_and_wait(*tasks)
+    assert all(task.cancelled() for task in tasks)

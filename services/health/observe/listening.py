@@ -72,8 +72,10 @@ class Listening:
                         helpers = [tasks.create_task(self.dead_letters.requests(nats, asked), name="requests")]
                         helpers.append(tasks.create_task(self.timeline.run(nats), name="timeline"))
                         helpers.append(tasks.create_task(self._details(nats), name="details"))
-                        await self._look(nats)
-                        await cancel_and_wait(*helpers)
+                        try:
+                            await self._look(nats)
+                        finally:
+                            await cancel_and_wait(*helpers)
             except Transient as error:
                 self.observer.probed(BusState(error=str(error)), self.clock.now())
                 await either(self.stop, within=settings.probe_seconds)

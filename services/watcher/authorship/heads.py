@@ -40,7 +40,7 @@ FRAGMENT = "Codex 0.150, openai/codex, context fragments"
 
 HEADS = (
     Head("<task-notification>", Author.HARNESS, ALL, "Claude Code 2.0.60, corpus"),
-    Head('{"task_id"', Author.HARNESS, CLAUDE, "Claude Code 2.0.60, corpus"),
+    Head('{"task_id"', Author.HARNESS, CLAUDE, "Claude Code 2.0.60, public transcripts"),
     Head("[SYSTEM NOTIFICATION - NOT USER INPUT]", Author.HARNESS, CLAUDE, SDK),
     Head("<ci-monitor-event", Author.HARNESS, CLAUDE, "Claude Code 2.1.170, corpus: its origin says human", True),
     Head("<teammate-message", Author.AGENT, CLAUDE, "Claude Code 2.1.30, anthropics/claude-code#75190", True),
@@ -68,9 +68,9 @@ HEADS = (
     Head("<environment_context>", Author.HARNESS, CODEX, "Codex 0.42, corpus"),
     Head("<permissions instructions>", Author.HARNESS, CODEX, "Codex 0.98, corpus"),
     Head("<recommended_plugins>", Author.HARNESS, CODEX, "Codex 0.142, corpus"),
-    Head("<user_instructions>", Author.HARNESS, CODEX, "Codex 0.42, corpus"),
+    Head("<user_instructions>", Author.HARNESS, CODEX, "Codex 0.42, public transcripts"),
     Head("<turn_aborted>", Author.HARNESS, CODEX, "Codex 0.100, corpus"),
-    Head("<subagent_notification>", Author.AGENT, CODEX, "Codex 0.100, corpus"),
+    Head("<subagent_notification>", Author.AGENT, CODEX, "Codex 0.100, public transcripts"),
     Head("<agent_message_board_notification>", Author.AGENT, CODEX, FRAGMENT),
     Head("<codex_internal_context", Author.HARNESS, CODEX, "Codex 0.150, kenn-io/agentsview#886"),
     Head("<goal_context>", Author.HARNESS, CODEX, FRAGMENT),
