@@ -79,7 +79,7 @@ async def test_one_of_three_servers_is_lost_under_load(folder: Path, fault: str)
             async def moved(by: int = 200) -> None:
                 assert publisher.stored > by
 
-            await eventually(moved, 60)
+            await eventually(moved, 120)
             child = cluster.children[leader]
             if fault == "killed":
                 child._stopping = True
@@ -89,11 +89,11 @@ async def test_one_of_three_servers_is_lost_under_load(folder: Path, fault: str)
             else:
                 cluster.proxies[leader].cut()
             before = publisher.stored
-            await eventually(lambda: moved(before + 300), 60)
+            await eventually(lambda: moved(before + 300), 120)
             if fault == "frozen":
                 os.kill(child.pid, signal.SIGCONT)
             cluster.proxies[leader].heal()
-            await eventually(lambda: moved(before + 500), 60)
+            await eventually(lambda: moved(before + 500), 120)
             stop.set()
             await asyncio.gather(*tasks)
 
@@ -103,7 +103,7 @@ async def test_one_of_three_servers_is_lost_under_load(folder: Path, fault: str)
 
             again = asyncio.Event()
             rest = asyncio.create_task(consume.work(working, topology.WRITER_TRANSCRIPTS, do, beat, again))
-            await eventually(all_done, 60)
+            await eventually(all_done, 120)
             again.set()
             await rest
             info = await publishing_count(cluster)
