@@ -97,12 +97,13 @@ class Archive:
     async def checkpoints(self) -> dict[str, Checkpoint]:
         """Where capture stands by transcript, from the last message of each subject; without the canary's."""
         checkpoints = {}
-        async for message in self.messages([subjects.CHANGED], last=True):
-            if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
-                continue
-            if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
-                checkpoint = codec.decode_checkpoint(header)
-                checkpoints[checkpoint.transcript] = checkpoint
+        async with aclosing(self.messages([subjects.CHANGED], last=True)) as messages:
+            async for message in messages:
+                if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
+                    continue
+                if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
+                    checkpoint = codec.decode_checkpoint(header)
+                    checkpoints[checkpoint.transcript] = checkpoint
         return checkpoints
 
     async def messages(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -87,28 +87,29 @@ async def restore(
     raise Damaged(f"{row.transcript_id}: {'; '.join(problems)}")
 
 
-async def _write(part: Path, segments: AsyncIterator[Segment], generation: int) -> tuple[int, str]:
+async def _write(part: Path, segments: AsyncGenerator[Segment, None], generation: int) -> tuple[int, str]:
     """Length and hex SHA-256 of what was written. Raises ValueError at a gap or a wrong checksum."""
     hasher = hashlib.sha256()
     end = 0
     with open(part, "wb") as handle:
-        async for segment in _ordered(segments, generation):
-            if segment.end <= end:
-                continue
-            if segment.start > end:
-                raise ValueError(f"bytes {end} to {segment.start} are missing")
-            data = segment.bytes()[end - segment.start :]
-            handle.write(data)
-            hasher.update(data)
-            end = segment.end
-            if hasher.copy().digest() != segment.sha256:
-                raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
+        async with aclosing(_ordered(segments, generation)) as ordered:
+            async for segment in ordered:
+                if segment.end <= end:
+                    continue
+                if segment.start > end:
+                    raise ValueError(f"bytes {end} to {segment.start} are missing")
+                data = segment.bytes()[end - segment.start :]
+                handle.write(data)
+                hasher.update(data)
+                end = segment.end
+                if hasher.copy().digest() != segment.sha256:
+                    raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
         handle.flush()
         os.fsync(handle.fileno())
     return end, hasher.hexdigest()
 
 
-async def _ordered(segments: AsyncIterator[Segment], generation: int) -> AsyncIterator[Segment]:
+async def _ordered(segments: AsyncGenerator[Segment, None], generation: int) -> AsyncGenerator[Segment, None]:
     """Segments of one generation; the log holds them in the order of capture, which is that of the file."""
     async for segment in segments:
         if segment.generation == generation:
@@ -117,10 +118,11 @@ async def _ordered(segments: AsyncIterator[Segment], generation: int) -> AsyncIt
 
 async def logged(archive: Archive, row: Transcript) -> AsyncGenerator[Segment, None]:
     """Segments of one transcript in the log."""
-    async for message in archive.messages([subjects.changed(row.source, row.transcript_id)]):
-        event = decoded(message)
-        if isinstance(event, TranscriptChanged) and event.end > event.start:
-            yield Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+    async with aclosing(archive.messages([subjects.changed(row.source, row.transcript_id)])) as messages:
+        async for message in messages:
+            event = decoded(message)
+            if isinstance(event, TranscriptChanged) and event.end > event.start:
+                yield Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
 
 
 def _sha(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import asyncpg
@@ -110,11 +111,13 @@ async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
     with bars() as shown:
         if reparse:
             task = shown.add_task("reparsing", total=1, words="")
-            async for result.reparse in oneshot.lines("services.watcher.reparse", env, ReparseProgress):
-                shown.update(task, completed=result.reparse.done, total=max(1, result.reparse.total))
+            async with aclosing(oneshot.lines("services.watcher.reparse", env, ReparseProgress)) as lines:
+                async for result.reparse in lines:
+                    shown.update(task, completed=result.reparse.done, total=max(1, result.reparse.total))
         task = shown.add_task("replaying", total=1, words="")
-        async for result.replay in oneshot.lines("services.writer.replay", env, ReplayProgress):
-            shown.update(task, completed=result.replay.done, total=max(1, result.replay.total))
+        async with aclosing(oneshot.lines("services.writer.replay", env, ReplayProgress)) as lines:
+            async for result.replay in lines:
+                shown.update(task, completed=result.replay.done, total=max(1, result.replay.total))
     if reparse:
         result.after = await _readings(where.postgres_dsn)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ class Failed(Exception):
 T = TypeVar("T")
 
 
-async def lines(module: str, env: Mapping[str, str], kind: type[T]) -> AsyncIterator[T]:
+async def lines(module: str, env: Mapping[str, str], kind: type[T]) -> AsyncGenerator[T, None]:
     """What `python -m <module>` writes to its standard output, line by line. Raises Failed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore", "-m", module),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -140,7 +140,7 @@ async def deleted(bus: Bus, stream: str) -> frozenset[int]:
         raise Transient(f"stream {stream} cannot be inspected: {error or type(error).__name__}") from error
 
 
-async def history(bus: Bus, stream: str, first: int = 1) -> AsyncIterator[Stored]:
+async def history(bus: Bus, stream: str, first: int = 1) -> AsyncGenerator[Stored, None]:
     """All messages from sequence `first` on that are there at the call, in their order. Raises Transient."""
     async with aclosing(read(bus, stream, Selection(first=first))) as messages:
         async for message, _ in messages:

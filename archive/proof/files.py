@@ -92,29 +92,30 @@ async def _against_log(
     comparisons = {name: Comparison(codec.printable(full), "log", name) for name, (full, _, _) in known.items()}
     with ExitStack() as stack:
         opened: dict[str, OnDisk] = {}
-        async for message in archive.messages(_filters(known)):
-            name = subjects.source_and_transcript(message.subject)[1]
-            if name not in known:
-                continue
-            event = decoded(message)
-            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
-                wanted.take(event)
-            if not isinstance(event, TranscriptChanged) or event.start == event.end:
-                continue
-            if event.generation != expected[name]:
-                continue
-            if name not in opened:
-                if len(opened) >= MOST_OPEN:
-                    stack.pop_all().close()
-                    opened.clear()
-                try:
-                    handle = stack.enter_context(open(known[name][0], "rb"))
-                except OSError:
-                    continue  # said by the other copy's comparison
-                opened[name] = OnDisk(handle, known[name][1])
-            segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
-            await asyncio.to_thread(comparisons[name].take, segment, opened[name])
-            advance("log", event.end - event.start)
+        async with aclosing(archive.messages(_filters(known))) as messages:
+            async for message in messages:
+                name = subjects.source_and_transcript(message.subject)[1]
+                if name not in known:
+                    continue
+                event = decoded(message)
+                if isinstance(event, (TranscriptChanged, RecordsReparsed)):
+                    wanted.take(event)
+                if not isinstance(event, TranscriptChanged) or event.start == event.end:
+                    continue
+                if event.generation != expected[name]:
+                    continue
+                if name not in opened:
+                    if len(opened) >= MOST_OPEN:
+                        stack.pop_all().close()
+                        opened.clear()
+                    try:
+                        handle = stack.enter_context(open(known[name][0], "rb"))
+                    except OSError:
+                        continue  # said by the other copy's comparison
+                    opened[name] = OnDisk(handle, known[name][1])
+                segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+                await asyncio.to_thread(comparisons[name].take, segment, opened[name])
+                advance("log", event.end - event.start)
     return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]
 
 

@@ -4,6 +4,7 @@ against each other and against their checksums."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import aclosing
 
 from archive.copies import Archive, Segment, Transcript, decoded
 from archive.proof.compare import Comparison, Gap
@@ -31,8 +32,9 @@ async def compare_kept(archive: Archive, row: Transcript, *, file_gone: bool) ->
     wanted = Wanted()
     logged = await _logged(archive, row.transcript_id, wanted)
     stored: Generations = {}
-    async for segment in archive.segments(row.transcript_id):
-        stored.setdefault(segment.generation, []).append(segment)
+    async with aclosing(archive.segments(row.transcript_id)) as kept_segments:
+        async for segment in kept_segments:
+            stored.setdefault(segment.generation, []).append(segment)
     known = sorted(logged.keys() | stored.keys())
     gaps: list[Gap] = []
     for generation in known if file_gone else known[:-1]:
@@ -52,23 +54,25 @@ async def compare_kept(archive: Archive, row: Transcript, *, file_gone: bool) ->
 async def _logged(archive: Archive, transcript: str, wanted: Wanted) -> Generations:
     """Segments of one transcript in the log; its records go to `wanted`."""
     generations: Generations = {}
-    async for message in archive.messages(subjects.of_transcript(transcript)):
-        event = decoded(message)
-        if isinstance(event, (TranscriptChanged, RecordsReparsed)):
-            wanted.take(event)
-        if isinstance(event, TranscriptChanged) and event.end > event.start:
-            segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
-            generations.setdefault(event.generation, []).append(segment)
+    async with aclosing(archive.messages(subjects.of_transcript(transcript))) as messages:
+        async for message in messages:
+            event = decoded(message)
+            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
+                wanted.take(event)
+            if isinstance(event, TranscriptChanged) and event.end > event.start:
+                segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+                generations.setdefault(event.generation, []).append(segment)
     return generations
 
 
 async def only_logged(archive: Archive, transcript: str) -> Transcript | None:
     """The row that a transcript would have which the database does not know; None if the log holds no segment."""
-    async for message in archive.messages(subjects.of_transcript(transcript)):
-        event = decoded(message)
-        if isinstance(event, TranscriptChanged):
-            facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
-            return Transcript(transcript, *facts)
+    async with aclosing(archive.messages(subjects.of_transcript(transcript))) as messages:
+        async for message in messages:
+            event = decoded(message)
+            if isinstance(event, TranscriptChanged):
+                facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
+                return Transcript(transcript, *facts)
     return None
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import msgspec
@@ -88,11 +88,12 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
     version = FORMATS[source].version if source in FORMATS else 0
     generations: dict[int, list[TranscriptChanged]] = {}
     upto: dict[int, int] = {}
-    async for event in _events(connection, [subject, subjects.reparsed(source, name)]):
-        if isinstance(event, RecordsReparsed) and event.parser >= version:
-            upto[event.generation] = max(upto.get(event.generation, 0), event.end)
-        elif isinstance(event, TranscriptChanged) and event.end > event.start:
-            generations.setdefault(event.generation, []).append(event)
+    async with aclosing(_events(connection, [subject, subjects.reparsed(source, name)])) as logged:
+        async for event in logged:
+            if isinstance(event, RecordsReparsed) and event.parser >= version:
+                upto[event.generation] = max(upto.get(event.generation, 0), event.end)
+            elif isinstance(event, TranscriptChanged) and event.end > event.start:
+                generations.setdefault(event.generation, []).append(event)
     events: list[RecordsReparsed] = []
     for generation, segments in generations.items():
         old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
@@ -107,7 +108,7 @@ async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
     return events
 
 
-async def _events(connection: Bus, filters: list[str]) -> AsyncIterator[object]:
+async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object, None]:
     async with aclosing(streams.read(connection, topology.TRANSCRIPTS.name, Selection(filters=filters))) as messages:
         async for message, _ in messages:
             try:

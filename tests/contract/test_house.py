@@ -84,3 +84,29 @@ def test_contributing_says_where_things_go_and_they_are_there() -> None:
     paths = [path for row in table for path in re.findall(r"`([\w./-]+)`", row) if "/" in path]
     assert len(paths) > 20
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def _generators() -> set[str]:
+    """Names of our asynchronous generators; those that are context managers close themselves."""
+    names = set()
+    for file in OURS:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.AsyncFunctionDef) and not node.decorator_list:
+                inside = [n for n in ast.walk(node) if isinstance(n, (ast.Yield, ast.YieldFrom))]
+                names |= {node.name} if inside else set()
+    return names
+
+
+@pytest.mark.parametrize("file", OURS, ids=name)
+def test_a_generator_is_closed_where_it_is_left(file: Path) -> None:
+    """`async for … in generator()` leaves it suspended, with its transaction or consumer, when the body raises; a name
+    from `async with aclosing(…)` does not."""
+    generators = _generators()
+    assert {"read", "segments", "messages"} <= generators
+    left = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.AsyncFor) and isinstance(node.iter, ast.Call):
+            called = node.iter.func
+            if (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) in generators:
+                left.append(node.lineno)
+    assert left == []

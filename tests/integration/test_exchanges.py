@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import os
+import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -24,11 +27,22 @@ from services.watcher.formats import identify
 from services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
 from services.writer.database import store
 from tests.conftest import answer, jsonl, prompt
+from tests.integration.sessions import (
+    FAMILIES,
+    File,
+    Talk,
+    claude,
+    codex,
+    codex_fork,
+    compressed,
+    cut,
+    forked,
+    pi,
+    replayed,
+    restamped,
+    split,
+)
 
-Talk = list[tuple[str, str]]
-"""Prompts and answers."""
-File = tuple[str, bytes]
-"""Path and content."""
 Row = tuple[str, str]
 
 
@@ -73,63 +87,6 @@ async def archive(database: str) -> Any:
     await connection.close()
 
 
-def moment(second: int) -> str:
-    return f"2026-08-{1 + second // 86400:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}.000Z"
-
-
-def claude(session: str, talk: Talk, start: int = 0, ids: str = "") -> File:
-    lines: list[Any] = []
-    for number, (words, said) in enumerate(talk):
-        at = {"timestamp": moment(start + number * 10)}
-        lines += [prompt(words, f"{ids or session}-{number}", sessionId=session, parentUuid=None, **at)]
-        lines += [answer(said, name=f"{ids or session}-{number}a", sessionId=session, **at)]
-    return f"-p/{session}.jsonl", jsonl(*lines)
-
-
-def codex(session: str, talk: Talk, start: int = 0, head: Sequence[Any] = ()) -> File:
-    meta = {"id": session, "timestamp": moment(start), "cwd": "/x", "source": "cli"}
-    lines: list[Any] = [{"timestamp": moment(start), "type": "session_meta", "payload": meta}, *head]
-    for number, (words, said) in enumerate(talk):
-        at, blocks = moment(start + 1 + number), [{"type": "input_text", "text": words}]
-        message = {"type": "message", "role": "user", "content": blocks}
-        lines += [
-            {"timestamp": at, "type": "response_item", "payload": message},
-            {"timestamp": at, "type": "event_msg", "payload": {"type": "user_message", "message": words}},
-            {"timestamp": at, "type": "event_msg", "payload": {"type": "agent_message", "message": said}},
-        ]
-    return f"rollout-{session}.jsonl", jsonl(*lines)
-
-
-def pi(session: str, talk: Talk, start: int = 0, parent: str = "") -> File:
-    header = {"type": "session", "version": 3, "id": session, "timestamp": moment(start), "cwd": "/x"}
-    lines: list[Any] = [{**header, **({"parentSession": parent} if parent else {})}]
-    for number, (words, said) in enumerate(talk):
-        for role, text in (("user", words), ("assistant", said)):
-            line = {"type": "message", "id": f"{number:07}{role[0]}", "timestamp": moment(start + number)}
-            lines.append({**line, "message": {"role": role, "content": [{"type": "text", "text": text}]}})
-    return f"{session}.jsonl", jsonl(*lines)
-
-
-def gemini(session: str, talk: Talk, start: int = 0, ids: str = "") -> File:
-    messages: list[Any] = []
-    for number, (words, said) in enumerate(talk):
-        for kind, text in (("user", words), ("gemini", said)):
-            message: Any = {"timestamp": moment(start + number), "type": kind, "content": text}
-            messages.append({**message, "id": f"{ids}-{number}-{kind}"} if ids else message)
-    whole = {"sessionId": session, "projectHash": "ab" * 32, "messages": messages}
-    return f"p/chats/{session}.json", json.dumps(whole, indent=1).encode()
-
-
-def opencode(session: str, talk: Talk, start: int = 0) -> File:
-    messages = [
-        {"info": {"role": role, "time": {"created": 1785578400000 + 1000 * (start + number)}}, "parts": [
-            {"type": "text", "text": text}]}
-        for number, pair in enumerate(talk) for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]  # fmt: skip
-    return f"{session}.json", json.dumps({"info": {"id": f"ses_{session}"}, "messages": messages}, indent=1).encode()
-
-
-FAMILIES = {"claude": claude, "codex": codex, "pi": pi, "gemini": gemini, "opencode": opencode}
 words = st.sampled_from(["go on", "yes", "why", "fix it", "go  on"])
 talks = st.lists(st.tuples(words, st.sampled_from(["Done.", "Done. All of it.", "No."])), min_size=1, max_size=4)
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -155,28 +112,6 @@ async def test_strangers_never_merge_whatever_they_say_and_whenever(archive: Arc
     await asyncio.to_thread(check)
 
 
-def replayed(file: File) -> list[File]:
-    path, data = file
-    return [file, (f"again/{path}", data)]
-
-
-def compressed(file: File) -> list[File]:
-    path, data = file
-    return [file, (f"{path}.zst", zstandard.compress(data))]
-
-
-def cut(file: File) -> list[File]:
-    path, data = file
-    lines = data.splitlines(keepends=True)
-    return [file] if path.endswith(".json") else [(f"cut/{path}", b"".join(lines[: 2 * len(lines) // 3])), file]
-
-
-def restamped(file: File) -> list[File]:
-    """Another time on each line; a document is the newer writing of itself."""
-    path, data = file
-    return [file, (f"later/{path}", data.replace(b"2026-08-0", b"2026-09-0"))]
-
-
 MUTATIONS = {one.__name__: one for one in (replayed, compressed, cut, restamped)}
 
 
@@ -193,13 +128,6 @@ async def test_a_copy_of_a_session_doubles_nothing_and_the_first_time_stands(
     assert [(row["prompt"], row["answer"], row["started_at"]) for row in both] == [
         (row["prompt"], row["answer"], row["started_at"]) for row in alone
     ]
-
-
-def codex_fork(session: str, parent: str, talk: Talk, start: int) -> File:
-    """As Codex forks: its own head, then its parent's, and the parent's history stamped with the time of the fork."""
-    meta = {"id": parent, "timestamp": moment(0), "cwd": "/x", "source": "cli"}
-    path, data = codex(session, talk, start, [{"timestamp": moment(start), "type": "session_meta", "payload": meta}])
-    return path, data.replace(b'"source":"cli"}', b'"source":"cli","forked_from_id":"' + parent.encode() + b'"}', 1)
 
 
 async def test_a_fork_of_a_fork_has_each_exchange_once_with_its_first_time(archive: Archive) -> None:
@@ -269,6 +197,38 @@ async def test_a_history_that_is_written_again_into_its_own_file_is_there_once(a
     for make in (claude, codex, pi):
         path, data = make("s-a", talk)
         assert await archive.talk((path, data + data)) == expected(talk)
+
+
+OF_CORPUS = {**MUTATIONS, "split": split, "forked": forked}
+
+
+def corpus() -> list[Any]:
+    folder = os.environ.get("MNEMO_TEST_CORPUS", "")
+    most = int(os.environ.get("MNEMO_TEST_CORPUS_FILES", "40"))
+    files = [f for name in FAMILIES for f in Path(folder, name).rglob("*.json*") if folder]
+    random.Random(7).shuffle(files)
+    return [pytest.param(file, id=f"{file.parent.name[:20]}/{file.name[:20]}") for file in files[:most]]
+
+
+@pytest.mark.long
+async def test_the_set_of_exchanges_is_the_same_whatever_is_done_to_a_file_of_the_corpus(archive: Archive) -> None:
+    wrong = []
+    for parameter in corpus():
+        file: Path = parameter.values[0]
+        source = next(part for part in file.parts if part in FAMILIES)
+        path = file.name if source != "claude" else "/".join(file.parts[file.parts.index("claude") + 2 :])
+        alone = await archive.talk((path, file.read_bytes()))
+        for name, mutation in OF_CORPUS.items():
+            if name in ("split", "forked") and source != "claude":
+                continue
+            both = await archive.talk(*mutation((path, file.read_bytes())))
+            if squeezed(both) != squeezed(alone):
+                wrong.append((name, str(file), len(alone), len(both)))
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def squeezed(rows: list[Row]) -> list[Row]:
+    return sorted(("".join(words.split()), said) for words, said in rows)
 
 
 def test_the_helper_reads_as_the_watcher_does() -> None:

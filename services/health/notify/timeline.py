@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 
 import msgspec
 
@@ -66,16 +67,17 @@ async def past(bus: Bus, last: int) -> tuple[list[HealthChanged], list[AlertDeli
     """The latest events of a stream that ends with sequence `last`, in its order. Raises Transient."""
     changes: list[HealthChanged] = []
     delivered: list[AlertDelivered] = []
-    async for stored in history(bus, topology.HEALTH.name, last - CHANGES + 1):
-        try:
-            event = codec.decode(stored.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("cannot decode status change", sequence=stored.sequence, error=str(error))
-            continue
-        if isinstance(event, HealthChanged):
-            changes.append(event)
-        elif isinstance(event, AlertDelivered):
-            delivered.append(event)
+    async with aclosing(history(bus, topology.HEALTH.name, last - CHANGES + 1)) as stored_changes:
+        async for stored in stored_changes:
+            try:
+                event = codec.decode(stored.payload)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                log.warning("cannot decode status change", sequence=stored.sequence, error=str(error))
+                continue
+            if isinstance(event, HealthChanged):
+                changes.append(event)
+            elif isinstance(event, AlertDelivered):
+                delivered.append(event)
     return changes, delivered
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Set
+from contextlib import aclosing
 
 import msgspec
 import nats.errors
@@ -70,9 +71,10 @@ class DeadLetterReader:
         for sequence in known.keys() - there:
             del known[sequence]
         if missing := there - known.keys():
-            async for stored in history(bus, stream, min(missing)):  # one after the other: each may be large
-                if stored.sequence in missing:
-                    known[stored.sequence] = _letter(stored)
+            async with aclosing(history(bus, stream, min(missing))) as kept:  # one after the other: each may be large
+                async for stored in kept:
+                    if stored.sequence in missing:
+                        known[stored.sequence] = _letter(stored)
         self._seen = state
 
     async def requests(self, bus: Bus, asked: DeadLetterRequests) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import msgspec
 from nats.aio.msg import Msg
@@ -98,9 +99,10 @@ class Listening:
             raise Transient(state.error)
         await self._restore_streams(nats, state)
         known: set[bytes] = set()
-        async for stored in history(nats, topology.HEARTBEATS.name):
-            known.add(stored.payload)
-            self._fold(stored.at - state.clock_ahead, stored.subject, stored.payload, live=False)
+        async with aclosing(history(nats, topology.HEARTBEATS.name)) as beats:
+            async for stored in beats:
+                known.add(stored.payload)
+                self._fold(stored.at - state.clock_ahead, stored.subject, stored.payload, live=False)
         if not self.remembered and topology.HEALTH.name in state.streams:
             await self._restore(nats, state)
         live = True
