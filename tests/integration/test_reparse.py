@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from archive.copies import Archive, decoded
 from archive.proof.verify import Scope, verify
+from cli import examine
 from contracts import codec, subjects, topology
 from contracts.events import Event
 from contracts.oneshots import ReparseProgress
@@ -57,6 +58,7 @@ async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
     monkeypatch.undo()
     file.unlink()
     assert form.version > 1
+    assert await _older(kept) == 1
     settings = reparse.Settings(nats_url=nats.url("operator"))
     told: list[ReparseProgress] = []
     monkeypatch.setattr(reparse, "_say", told.append)
@@ -64,6 +66,7 @@ async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
     assert (told[-1].done, told[-1].reparsed) == (1, 1)
     await replayed(nats, database)
     assert await _kinds(kept.database) == {"prompt", "queued", "answer"}
+    assert await _older(kept) == 0
     reparsed = await _rows(kept.database)
     file.write_bytes(jsonl(*lines) * 3 + jsonl(prompt("last")))
     assert {row["parser"] for row in reparsed} == {form.version}
@@ -73,6 +76,22 @@ async def test_a_better_parser_is_applied_to_the_archive_without_any_file(
     assert (await operator.stream.stream_info(topology.TRANSCRIPTS.name)).state.last_seq == info.state.last_seq
     report = await verify(kept, Scope([], True), lambda *_: None)
     assert report.equal, report.gaps
+
+
+async def _older(kept: Archive) -> int:
+    """Transcripts that an older parser has read, as `mnemo doctor` names them."""
+    (check,) = await examine.reading(kept.database)
+    return int(check.words.split()[0]) if "older parser" in check.words else 0
+
+
+async def test_doctor_names_what_nobody_knows_of_an_author_how_often_and_in_which_version(
+    transcripts: Path, fill: Fill, kept: Archive
+) -> None:
+    strange = {"origin": {"kind": "hologram"}, "version": "9.1"}
+    (transcripts / "s.jsonl").write_bytes(jsonl(prompt("a", "p1", **strange), prompt("b", "p2", **strange)))
+    await fill()
+    (check,) = await examine.reading(kept.database)
+    assert "origin.kind=hologram@9.1 (2 times)" in check.words
 
 
 async def test_records_of_an_older_parser_that_come_late_do_not_return(

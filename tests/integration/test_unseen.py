@@ -73,6 +73,7 @@ async def test_a_damaged_compressed_transcript_is_kept_and_counted(tmp_path: Pat
     capture = await swept(tmp_path, log)
     close(capture)
     assert archived(log) == {"rollout-b.jsonl.zst": data}
+    assert sum(event.counts.get("damaged:compression", 0) for event in log.events()) == 1
     assert capture.beat.vitals.unreadable_files == 0
 
 

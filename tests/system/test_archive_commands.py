@@ -132,6 +132,8 @@ async def _damage_and_replay(running: system.System, data: list[str]) -> None:
     replay = json.loads(mnemo("replay", "--reparse", "--json", *data).stdout)
     differed = [table["name"] for table in replay["replay"]["tables"] if not table["equal"]]
     assert (differed, replay["reparse"]["reparsed"]) == (["segments"], 0)
+    assert replay["before"] == replay["after"]
+    assert replay["after"]["records: prompt"] > 0
     again = json.loads(mnemo("replay", "--json", *data).stdout)
     assert all(table["equal"] for table in again["replay"]["tables"]), again
     assert mnemo("verify", *data).returncode == 0

@@ -101,8 +101,20 @@ def test_copilot_names_the_source(data: dict[str, Any], author: Author) -> None:
 def test_qwen_names_the_provenance() -> None:
     assert of_qwen({"provenance": "real_user"}, "x").person
     assert of_qwen({"subtype": "mid_turn_user_message"}, "x").person
+    assert of_qwen({"subtype": "realtime_message"}, "x").person
+    assert of_qwen({"provenance": "external_agent"}, "x").author is Author.AGENT
+    strange = of_qwen({"subtype": "a new one"}, "x")
+    assert not strange.person
+    assert strange.unknown == "subtype=a_new_one"
+    assert of_qwen({"provenance": "real_user", "subtype": "a new one"}, "x").person
     for machine in ({"provenance": "goal_control"}, {"subtype": "cron"}, {"agentId": "a"}):
         assert not of_qwen(machine, "x").person
+
+
+def test_qwen_words_stand_without_what_hooks_and_the_program_put_beside_them() -> None:
+    hook = "<qwen:user-prompt-submit-context>\nbranch: main\n</qwen:user-prompt-submit-context>"
+    for text in (f"fix it\n{hook}", "\n[User message received during tool execution]: fix it"):
+        assert unwrapped(text, "qwen").text == "fix it"
 
 
 def test_every_head_says_where_it_was_seen_and_the_corpus_holds_those_that_it_is_said_to() -> None:

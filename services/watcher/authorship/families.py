@@ -53,8 +53,31 @@ COPILOT_PERSONS = frozenset({"", "user", "human", "command"})
 COPILOT_MACHINES = ("skill", "agent", "autopilot", "system", "hook", "tool", "instruction")
 """Beginnings of `source`; the types of github/copilot-sdk, vshulcz/deja-vu#3305."""
 
-QWEN_PERSONS = frozenset({"", "mid_turn_user_message"})
-"""`subtype` of what a person wrote; QwenLM/qwen-code, chatRecordingService.ts."""
+QWEN_PROVENANCES = {
+    "real_user": Author.PERSON,
+    "external_agent": Author.AGENT,
+    "assistant_output": Author.ASSISTANT,
+    "tool_result": Author.TOOL,
+    "execution_output": Author.TOOL,
+    "goal_control": Author.HARNESS,
+    "goal_runtime": Author.HARNESS,
+    "system": Author.HARNESS,
+}
+"""`provenance`, Qwen Code from 0.20; QwenLM/qwen-code, chatRecordingService.ts."""
+
+QWEN_SUBTYPES = {
+    "mid_turn_user_message": Author.PERSON,
+    "realtime_message": Author.PERSON,  # spoken
+    "notification": Author.HARNESS,
+    "background_task_completed": Author.HARNESS,
+    "cron": Author.HARNESS,
+    "goal_runtime": Author.HARNESS,
+    "agent_retry": Author.HARNESS,
+    "agent_bootstrap": Author.AGENT,
+    "agent_launch_prompt": Author.AGENT,
+    "agent_message": Author.AGENT,
+}
+"""`subtype` of lines of the user's role; the same file."""
 
 NOTICES = frozenset(
     {
@@ -145,13 +168,16 @@ def of_copilot(data: Object) -> Authorship:
 def of_qwen(obj: Object, text: str) -> Authorship:
     """Qwen Code: `provenance`, then `subtype` and `agentId`, then the head of the text."""
     provenance, subtype = _value(obj.get("provenance")), _value(obj.get("subtype"))
-    if provenance and provenance != "real_user":
-        return Authorship(Author.HARNESS, f"provenance={provenance}")
-    if subtype not in QWEN_PERSONS:
-        return Authorship(Author.HARNESS, f"subtype={subtype}")
+    tables = (("provenance", provenance, QWEN_PROVENANCES), ("subtype", subtype, QWEN_SUBTYPES))
+    strange = " ".join(f"{field}={value}" for field, value, table in tables if value and value not in table)
+    for field, value, table in tables:
+        if known := table.get(value):
+            if known is Author.PERSON and obj.get("agentId"):
+                break
+            return Authorship(known, f"{field}={value}", strange)
     if obj.get("agentId"):
-        return Authorship(Author.AGENT, "agentId")
-    return Authorship(Author.PERSON, "provenance=real_user") if provenance else of_text(text, "qwen")
+        return Authorship(Author.AGENT, "agentId", strange)
+    return Authorship(Author.HARNESS, strange, strange) if strange else of_text(text, "qwen")
 
 
 def of_text(text: str, family: str) -> Authorship:
@@ -164,4 +190,4 @@ def _value(value: object) -> str:
     """A witness as a text; one of a strange shape is a value that nobody knows."""
     if value is None or value == "":
         return ""
-    return value[:40] if isinstance(value, str) else type(value).__name__
+    return "_".join(value.split())[:40] if isinstance(value, str) else type(value).__name__

@@ -14,6 +14,11 @@ ANYWHERE = {
         r"<(ide_opened_file|ide_selection|ide_diagnostics|system-reminder)>.*?</\1>",
         re.DOTALL,
     ),
+    "qwen": re.compile(
+        r"<(system-reminder|qwen:user-prompt-submit-context)>.*?</\1>"
+        r"|\A\s*\[User message received during tool execution\]:",
+        re.DOTALL,
+    ),
     "codex": re.compile(rf"{IMAGE}|{MARK}|<(system-reminder)>.*?</\1>", re.DOTALL),
 }
 """Stripped wherever they stand; other families: system reminders."""

@@ -28,8 +28,9 @@ class Qwen(Format):
         kind = text_of(obj.get("type"))
         message = dict_of(obj.get("message"))
         parts = blocks_of(message["parts"] if "parts" in message else content_of(obj.get("message")))
+        strange = ""
         if kind == "user":
-            items = _user(obj, parts)
+            items, strange = _user(obj, parts)
         elif kind == "assistant":
             items = _assistant(parts)
         elif kind == "tool_result":
@@ -48,19 +49,21 @@ class Qwen(Format):
             text_of(obj.get("timestamp")),
             text_of(obj.get("cwd")),
             kind,
+            [f"{witness}@{text_of(obj.get('version'))[:40]}" for witness in strange.split()],
         )
 
 
-def _user(obj: Object, parts: list[Object]) -> list[Item]:
+def _user(obj: Object, parts: list[Object]) -> tuple[list[Item], str]:
+    """The items, and a witness of the author that nobody knows."""
     shown = text_of(dict_of(obj.get("systemPayload")).get("displayText")) or joined(parts)
     author = of_qwen(obj, shown)
     if obj.get("isSidechain") is True or author.why == "agentId":
-        return [Item(Kind.SUBAGENT_PROMPT, shown.strip())]
+        return [Item(Kind.SUBAGENT_PROMPT, shown.strip())], author.unknown
     if not author.person:
-        return [Item(Kind.NOTIFICATION, shown.strip())] if shown.strip() else []
+        return [Item(Kind.NOTIFICATION, shown.strip())] if shown.strip() else [], author.unknown
     words = unwrapped(shown, "qwen")
     context = [Item(Kind.INJECTED, words.context, block=1)] if words.context else []
-    return [Item(Kind.PROMPT, words.text), *context]
+    return [Item(Kind.PROMPT, words.text), *context], author.unknown
 
 
 def _assistant(parts: list[Object]) -> list[Item]:
