@@ -106,22 +106,43 @@ def restamped(file: File) -> list[File]:
     return [file, (f"later/{path}", later)]
 
 
+INSIDE = ("message", "messages", "payload", "content", "parts")
+TEXTS = ("text", "input_text", "output_text")
+
+
+def _split(value: Any, key: str = "") -> Any:
+    """Messages whose texts are in two blocks each, cut at the first line."""
+    if isinstance(value, str) and key == "content" and "\n" in value.strip():
+        return [{"type": "text", "text": part} for part in value.split("\n", 1)]
+    if isinstance(value, list):
+        blocks = []
+        for block in value:
+            text = block.get("text") if isinstance(block, dict) and block.get("type", "text") in TEXTS else None
+            parts = text.split("\n", 1) if isinstance(text, str) and "\n" in text.strip() else []
+            blocks += [{**block, "text": part} for part in parts] or [_split(block)]
+        return blocks
+    if isinstance(value, dict):
+        return {name: _split(inner, name) if name in INSIDE else inner for name, inner in value.items()}
+    return value
+
+
 def split(file: File) -> list[File]:
-    """Each text of Claude Code's messages in two blocks."""
+    """Each text of a message in two blocks. Tools' results and events without blocks stay."""
     path, data = file
+    try:
+        whole = json.loads(data)
+    except ValueError:
+        whole = None
+    if whole is not None and path.endswith(".json"):
+        return [file, (f"split/{path}", json.dumps(_split(whole), indent=1).encode())]
     lines = []
     for line in data.splitlines(keepends=True):
         try:
             value = json.loads(line)
-            message = value["message"] if value["type"] in ("user", "assistant") else {}
-            content = message.get("content")
-            texts = [content] if isinstance(content, str) else [b["text"] for b in content if b["type"] == "text"]
-            if len(texts) == 1 and "\n" in texts[0].strip() and (isinstance(content, str) or len(content) == 1):
-                message["content"] = [{"type": "text", "text": part} for part in texts[0].split("\n", 1)]
-                line = json.dumps(value).encode() + b"\n"
-        except (ValueError, KeyError, TypeError):
-            pass
-        lines.append(line)
+            kept = value.get("payload", value).get("type") in ("message", "user", "assistant")
+            lines.append(json.dumps(_split(value)).encode() + b"\n" if kept else line)
+        except (ValueError, AttributeError):
+            lines.append(line)
     return [file, (f"split/{path}", b"".join(lines))]
 
 
