@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 import httpx
 import msgspec
-from rich.markup import escape
 
 from archive.search import CannotSearch, search
 from cli import archive, deadletters, doctor, progress, proof, status
@@ -26,10 +25,13 @@ from cli.console import (
     EX_UNHEALTHY,
     EX_UNKNOWN,
     EX_USAGE,
+    Lines,
     data_option,
     err,
     json_option,
     out,
+    print_json,
+    worded,
 )
 from contracts import sources
 from local import endpoints, system
@@ -81,7 +83,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
     try:
         sys.exit(asyncio.run(_up(plan, once)))
     except (system.Busy, RuntimeError, OSError) as error:
-        err.print(f"[red]cannot start:[/] {error}", soft_wrap=True)
+        err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
 
 
@@ -89,7 +91,7 @@ def _default_roots() -> list[sources.Root]:
     """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
     if any(next(walk(root.folder, root.leaves, []), None) for root in sources.defaults(os.environ, Path.home())):
         return []
-    err.print(f"no assistant transcripts found; using the bundled examples ({EXAMPLES})", soft_wrap=True)
+    err.print(worded("no assistant transcripts found; using the bundled examples ({})", EXAMPLES), soft_wrap=True)
     return [sources.Root(str(EXAMPLES))]
 
 
@@ -100,7 +102,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
         loop.add_signal_handler(number, stop.set)
 
     def say(text: str) -> None:
-        err.print(text, soft_wrap=True, markup=False)
+        err.print(worded("{}", text), soft_wrap=True)
 
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
@@ -113,13 +115,13 @@ async def _up(plan: system.Plan, once: bool) -> int:
         without = running.not_embedding
         say("stopping …")
     if reason:
-        err.print(f"[red]incomplete:[/] {reason}", soft_wrap=True)
+        err.print(worded("[red]incomplete:[/] {}", reason), soft_wrap=True)
         return EX_FALSE
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
         say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", all texts embedded"))
     if once and without:
-        err.print(f"[yellow]not embedded:[/] {escape(without)}", soft_wrap=True)
+        err.print(worded("[yellow]not embedded:[/] {}", without), soft_wrap=True)
         return EX_NOT_EMBEDDED
     return 0
 
@@ -134,17 +136,18 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
     try:
         hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
     except (endpoints.NotRunning, CannotSearch) as error:
-        err.print(f"cannot search: {error}", soft_wrap=True)
+        err.print(worded("cannot search: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(hits), indent=2).decode())
+        print_json(hits)
     else:
         for hit in hits:
             when = hit["started_at"].strftime("%Y-%m-%d %H:%M") if isinstance(hit["started_at"], datetime) else "?"
-            out.print(f"[bold]{hit['similarity']:.2f}[/]  {when}  [cyan]{hit['project'] or '?'}[/]")
-            out.print(f"      session {hit['session_id']}", markup=False, soft_wrap=True)
-            out.print(f"      asked: {_short(hit['prompt'])}", markup=False, soft_wrap=True)
-            out.print(f"      found: {_short(hit['snippet'])}\n", markup=False, soft_wrap=True)
+            head = "[bold]{:.2f}[/]  {}  [cyan]{}[/]"
+            out.print(worded(head, hit["similarity"], when, hit["project"] or "?"), soft_wrap=True)
+            out.print(worded("      session {}", hit["session_id"]), soft_wrap=True)
+            out.print(worded("      asked: {}", _short(hit["prompt"])), soft_wrap=True)
+            out.print(worded("      found: {}\n", _short(hit["snippet"])), soft_wrap=True)
     if not hits:
         err.print("no results; check with `mnemo status` whether anything is embedded yet")
     sys.exit(0 if hits else EX_FALSE)

@@ -10,11 +10,10 @@ from pathlib import Path
 import asyncpg
 import click
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from archive import copies, forget, queries
-from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run
+from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, worded
 from contracts.oneshots import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
@@ -40,7 +39,7 @@ def forget_command(session: str, dry_run: bool, yes: bool, data: str | None, as_
             sys.exit(EX_FALSE)
         forgotten = run(_forget(folder, session, really=True))
         err.print("deleted from the log, the database and the dead letters, and overwritten there")
-        err.print("not erased: " + "; ".join(forgotten.not_erased), markup=False, soft_wrap=True)
+        err.print(worded("not erased: {}", "; ".join(forgotten.not_erased)), soft_wrap=True)
     if as_json:
         print_json(forgotten)
     sys.exit(0)
@@ -52,20 +51,21 @@ async def _forget(data: Path, session: str, *, really: bool) -> forget.Forgotten
         if not really:
             return await forget.survey(opened, rows)
         with err.status("deleting …") as status:
-            return await forget.forget(opened, rows, lambda text: status.update(escape(text)))
+            return await forget.forget(opened, rows, lambda text: status.update(worded("{}", text)))
 
 
 def _print_forgotten(forgotten: forget.Forgotten) -> None:
-    err.print(f"session {forgotten.session}: {len(forgotten.transcripts)} transcripts", markup=False)
+    err.print(worded("session {}: {} transcripts", forgotten.session, len(forgotten.transcripts)), soft_wrap=True)
     for file in forgotten.files[:20]:
-        err.print(f"  {file}", markup=False, soft_wrap=True)
-    err.print(
-        f"{forgotten.messages} log messages, {forgotten.segments} segments ({forgotten.bytes} bytes),"
-        f" {forgotten.records} records, vectors for {forgotten.vectors} texts, {forgotten.dead_letters} dead letters",
-        soft_wrap=True,
+        err.print(worded("  {}", file), soft_wrap=True)
+    words = (
+        "{f.messages} log messages, {f.segments} segments ({f.bytes} bytes), {f.records} records,"
+        " vectors for {f.vectors} texts, {f.dead_letters} dead letters"
     )
+    err.print(worded(words, f=forgotten), soft_wrap=True)
     if forgotten.shared_exchanges:
-        err.print(f"{forgotten.shared_exchanges} exchanges also exist in forks of this session and are kept there")
+        words = "{} exchanges also exist in forks of this session and are kept there"
+        err.print(worded(words, forgotten.shared_exchanges), soft_wrap=True)
 
 
 @click.command("replay", short_help="Rebuild the database from the log.")
@@ -77,10 +77,10 @@ def replay_command(reparse: bool, data: str | None, as_json: bool) -> None:
     try:
         result = run(_replay(endpoints.read(endpoints.data_folder(data)), reparse))
     except endpoints.NotRunning as error:
-        err.print(f"result unknown: {error}", soft_wrap=True)
+        err.print(worded("result unknown: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     except oneshot.Failed as error:
-        err.print(f"replay failed, nothing was changed: {error}", soft_wrap=True, markup=False)
+        err.print(worded("replay failed, nothing was changed: {}", error), soft_wrap=True)
         sys.exit(EX_FALSE)
     if as_json:
         print_json(result)
@@ -141,22 +141,22 @@ def _print_readings(before: dict[str, int], after: dict[str, int]) -> None:
         table.add_column(name, justify="left" if name == "kind" else "right")
     for name in sorted({*before, *after}):
         was, now = before.get(name, 0), after.get(name, 0)
-        table.add_row(name, f"{was:,}", f"{now:,}" if was == now else f"[yellow]{now:,}[/]")
+        table.add_row(name, f"{was:,}", worded("{:,}" if was == now else "[yellow]{:,}[/]", now))
     out.print(table)
 
 
 def _print_replay(result: Rebuilt) -> None:
     if result.reparse:
-        out.print(f"{result.reparse.reparsed} generations parsed again, {result.reparse.records} records")
+        out.print(worded("{0.reparsed} generations parsed again, {0.records} records", result.reparse))
         _print_readings(result.before, result.after)
     table = Table(box=None, pad_edge=False)
     for name in ("table", "rows before", "rows replayed", ""):
         table.add_column(name, justify="left" if name in ("table", "") else "right")
     for row in result.replay.tables:
-        verdict = "[green]equal[/]" if row.equal else "[yellow]differed, replaced[/]"
+        verdict = worded("[green]equal[/]" if row.equal else "[yellow]differed, replaced[/]")
         table.add_row(row.name, str(row.live_rows), str(row.replayed_rows), verdict)
     out.print(table)
-    out.print(f"{result.replay.done} messages replayed; the new tables are in use")
+    out.print(worded("{} messages replayed; the new tables are in use", result.replay.done))
 
 
 COMMANDS = (replay_command, forget_command)

@@ -1,9 +1,14 @@
-"""What the commands share: exit codes, options, consoles."""
+"""What the commands share: exit codes, options, and the one way to the terminal.
+
+What others wrote (prompts, names of files, errors) steers nothing: it passes `plain`. `out.print` takes constant words,
+and `worded` texts for everything else; tests/contract/test_house.py finds others.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import string
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -14,6 +19,7 @@ import msgspec
 import nats.errors
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Span, Text
 
 from archive import copies
 from local import endpoints
@@ -25,18 +31,83 @@ LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, Timeou
 
 EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_USAGE = 1, 2, 3, 4, 64
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""C0 without tab and line feed, DEL, C1 (ECMA-48), the two separators that some terminals take for a line feed, and
+surrogates, which no terminal takes."""
+STEERING = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What orders text by direction (Unicode Standard Annex 9); none of it is content."""
+RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+ISOLATE, POP = "\u2068", "\u2069"
+UNSEEN = re.compile(f"{CONTROLS.pattern[:-1]}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Lines(str):
+    """A text of others that may have several lines: a traceback."""
 
 
 def plain(text: object) -> str:
-    """A text of others without the characters that steer a terminal.
+    """A text of others without what steers a terminal; a line feed is a blank unless it is `Lines`. What is written
+    from right to left is isolated, so that it orders nothing around it.
 
-    >>> plain("a\\x1b[2Jb")
-    'a\ufffd[2Jb'
+    >>> plain("a\\x1b[2Jb\\nc")
+    'a\ufffd[2Jb c'
     """
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", str(text))
+    words = text if isinstance(text, Lines) else str(text).replace("\n", " ")
+    words = STEERING.sub("\ufffd", CONTROLS.sub("\ufffd", words))
+    return f"{ISOLATE}{words}{POP}" if RIGHT_TO_LEFT.search(words) else words
 
+
+PLACE = "\ue000"
+"""One character in the place of a value while our own words are read: the value never passes the markup's parser."""
+
+
+class _Places(string.Formatter):
+    """Puts PLACE where a value belongs, and keeps the values."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        self.values.append(plain(value if isinstance(value, Lines) else format(value, format_spec)))
+        return PLACE
+
+
+def worded(template: str, *values: object, **named: object) -> Text:
+    """Our own words with markup, and values in the places of `str.format`, which are shown as they are.
+
+    >>> worded("[red]{}[/] of {:,}", "[b]", 1000).plain
+    '[b] of 1,000'
+    """
+    places = _Places()
+    frame = Text.from_markup(places.vformat(template, values, named), emoji=False)
+    longer = [0]  # by how much everything before a character has grown
+    found = iter(places.values)
+    for character in frame.plain:
+        longer.append(longer[-1] + (len(next(found)) - 1 if character == PLACE else 0))
+    found = iter(places.values)
+    words = "".join(next(found) if character == PLACE else character for character in frame.plain)
+    spans = [Span(span.start + longer[span.start], span.end + longer[span.end], span.style) for span in frame.spans]
+    return Text(words, spans=spans)
+
+
+class Terminal(Console):
+    """A console for which a text is a text: no markup, no emoji codes, no controls, also in the cells of a table."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **more: Any) -> Text:
+        return super().render_str(plain(Lines(text)), **{**more, "markup": False, "emoji": False})
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON in which what would steer a terminal is escaped: the same value for a program."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+err = Terminal(stderr=True)
+out = Terminal()
 
 data_option = click.option("--data", help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -47,14 +118,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except (endpoints.NotRunning, copies.Unreachable, Transient, Misconfigured, *LOST) as error:
-        err.print(f"result unknown: {error or type(error).__name__}", soft_wrap=True, markup=False)
+        err.print(worded("result unknown: {}", error or type(error).__name__), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
 
 
 def print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """For programs: valid JSON of the same value, whatever stands in it."""
+    click.echo(json_text(value))
 
 
 def bars() -> Progress:
-    columns = (TextColumn("{task.description:<14}"), BarColumn(bar_width=28), TextColumn("{task.percentage:>5.1f}%"))
-    return Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[words]}"), console=err, transient=True)
+    columns = (
+        TextColumn("{task.description:<14}", markup=False),
+        BarColumn(bar_width=28),
+        TextColumn("{task.percentage:>5.1f}%"),
+    )
+    return Progress(
+        *columns, TimeRemainingColumn(), TextColumn("{task.fields[words]}", markup=False), console=err, transient=True
+    )

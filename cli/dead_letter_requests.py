@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from cli.api import CannotTell, get, problem
-from cli.console import err
+from cli.console import err, worded
 from contracts.http.archive import DeadLetterItem, DeadLetters
 from local.endpoints import Endpoints
 from runtime import bus
@@ -78,7 +78,7 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
     if answer.status_code == 401:
         raise CannotTell(problem(answer))
     if answer.status_code != 202:
-        err.print(f"dead letter {sequence}: {problem(answer)}", soft_wrap=True, markup=False)
+        err.print(worded("dead letter {}: {}", sequence, problem(answer)), soft_wrap=True)
     return answer.status_code == 202
 
 

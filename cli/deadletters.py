@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import click
-import msgspec
 import nats.errors
 from nats.js.errors import APIError
 
 from cli.api import CannotTell, running_at
-from cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, json_option, out, plain
+from cli.console import EX_FALSE, EX_UNKNOWN, Lines, data_option, err, json_option, out, print_json, worded
 from cli.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
 from contracts.http.archive import DeadLetterItem
 from local import endpoints
@@ -61,19 +60,23 @@ def show_command(number: int, payload: bool, data: str | None, as_json: bool) ->
         _cannot_tell(error, as_json)
     if payload:
         try:
-            sys.stdout.buffer.write(asyncio.run(original(where, letter)))
+            content = asyncio.run(original(where, letter))
+            if sys.stdout.isatty():
+                out.print(worded("{}", Lines(content.decode("utf-8", "replace"))), soft_wrap=True)
+            else:
+                sys.stdout.buffer.write(content)
         except (MnemoError, nats.errors.Error, APIError, TimeoutError) as error:
             _cannot_tell(
                 CannotTell(f"cannot read {letter.stream} {letter.stream_sequence} from the log: {error}"), as_json
             )
     elif as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode())
+        print_json(letter)
     else:
         _head(letter)
         where_it_is = f"        log: {letter.stream} {letter.stream_sequence}, {letter.size:,} bytes"
         for text in (where_it_is, letter.traceback, letter.text or "(the message is only in the log; use --payload)"):
             if text:
-                out.print(plain(text), markup=False, soft_wrap=True)
+                out.print(worded("{}", Lines(text)), soft_wrap=True)
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
@@ -136,22 +139,21 @@ def _running(data: str | None) -> Endpoints:
 
 def _cannot_tell(error: CannotTell, as_json: bool) -> NoReturn:
     if as_json:
-        click.echo(msgspec.json.encode({"error": str(error)}).decode())
-    err.print(f"result unknown: {error}", soft_wrap=True, markup=False)
+        print_json({"error": str(error)})
+    err.print(worded("result unknown: {}", error), soft_wrap=True)
     sys.exit(EX_UNKNOWN)
 
 
 def _show(listing: Listed, limit: int, as_json: bool) -> NoReturn:
     listing.deadletters = listing.deadletters[:limit]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(listing), indent=2).decode())
+        print_json(listing)
     else:
         for letter in listing.deadletters:
             _head(letter)
         if listing.kept:
-            err.print(
-                f"{listing.kept} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`", markup=False
-            )
+            words = "{} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`"
+            err.print(worded(words, listing.kept), soft_wrap=True)
         else:
             err.print("no dead letters")
     sys.exit(EX_FALSE if listing.kept else 0)
@@ -163,7 +165,7 @@ def _head(letter: DeadLetterItem) -> None:
     if letter.retry:
         lines.append(f"        last outcome: {letter.retry}")
     for line in lines:
-        out.print(plain(line), markup=False, soft_wrap=True)
+        out.print(worded("{}", line), soft_wrap=True)
 
 
 COMMANDS = (deadletters,)

@@ -11,12 +11,11 @@ from pathlib import Path
 import asyncpg
 import click
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from archive import retention
 from cli import api, examine
-from cli.console import EX_FALSE, data_option, err, json_option, out, plain, print_json, run
+from cli.console import EX_FALSE, data_option, err, json_option, out, print_json, run, worded
 from cli.examine import Check
 from contracts import sources
 from contracts.http.health import Health
@@ -145,14 +144,14 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
         for name in ("assistant", "folder", "files", "MB", ""):
             table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
         for place in places:
-            state = "watched" if place.watched else "missing" if not place.exists else "[yellow]not watched[/]"
-            table.add_row(place.title, place.folder, str(place.files), f"{place.bytes / 1e6:.1f}", state)
+            state = worded("watched" if place.watched else "[yellow]not watched[/]" if place.exists else "missing")
+            table.add_row(place.title, worded("{}", place.folder), str(place.files), f"{place.bytes / 1e6:.1f}", state)
         out.print(table)
         for check in findings:
             mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
-            out.print(f"{mark} {check.name}: {escape(plain(check.words))}", soft_wrap=True)
+            out.print(worded(f"{mark} {{}}: {{}}", check.name, check.words), soft_wrap=True)
             if check.remedy:
-                out.print(f"    {check.remedy}", markup=False, soft_wrap=True)
+                out.print(worded("    {}", check.remedy), soft_wrap=True)
     sys.exit(EX_FALSE if any(check.state == "wrong" for check in findings) else 0)
 
 
@@ -163,7 +162,7 @@ def _repair(folder: Path) -> None:
         asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))
         err.print("streams and consumers match the topology")
     except (api.CannotTell, Transient, Misconfigured) as error:
-        err.print(f"not repaired: {error}", soft_wrap=True, markup=False)
+        err.print(worded("not repaired: {}", error), soft_wrap=True)
 
 
 COMMANDS = (doctor_command,)

@@ -94,7 +94,7 @@ async def follow(system: System, console: Console, stop: asyncio.Event, *, once:
         TextColumn("[bold]{task.description:<9}"),
         BarColumn(bar_width=28),
         TextColumn("{task.percentage:>5.1f}%"),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[words]}", markup=False),
         console=console,
         transient=True,
     ) as bars:

@@ -11,7 +11,7 @@ import msgspec
 
 from archive import copies, restore
 from archive.proof import verify
-from cli.console import EX_FALSE, bars, data_option, err, json_option, out, print_json, run
+from cli.console import EX_FALSE, bars, data_option, err, json_option, out, print_json, run, worded
 from local import endpoints
 
 MOST_GAPS = 50
@@ -36,9 +36,9 @@ def verify_command(folders: tuple[str, ...], everything: bool, data: str | None,
     else:
         for gap in report.gaps[:MOST_GAPS]:
             where = f"bytes {gap.start} to {gap.end}" if gap.end > gap.start else f"at byte {gap.start}"
-            out.print(f"✗ {gap.file}\n    {gap.copy}: {where}: {gap.kind}", markup=False, soft_wrap=True)
+            out.print(worded("✗ {}\n    {}: {}: {}", gap.file, gap.copy, where, gap.kind), soft_wrap=True)
         if len(report.gaps) > MOST_GAPS:
-            out.print(f"… and {len(report.gaps) - MOST_GAPS} more (--json lists all)")
+            out.print(worded("… and {} more (--json lists all)", len(report.gaps) - MOST_GAPS))
         _print_summary(report)
     if not report.equal:
         err.print("`mnemo replay` rebuilds a damaged database from the log; during an import, verify again later")
@@ -62,27 +62,30 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
 def _print_summary(report: verify.Report) -> None:
     megabytes = report.bytes / 1e6
     speed = megabytes / max(report.seconds, 1e-9)
-    verdict = "[green]all equal[/]" if report.equal else f"[red]{len(report.gaps)} gaps[/]"
-    out.print(f"{report.files} files, {megabytes:.1f} MB in {report.seconds:.1f} s ({speed:.0f} MB/s): {verdict}")
+    verdict = "[green]all equal[/]" if report.equal else "[red]{gaps} gaps[/]"
+    measured = "{} files, {:.1f} MB in {:.1f} s ({:.0f} MB/s): "
+    figures = (report.files, megabytes, report.seconds, speed)
+    out.print(worded(measured + verdict, *figures, gaps=len(report.gaps)), soft_wrap=True)
     if report.archived_only:
-        out.print(f"{report.archived_only} transcripts whose file no longer exists: database and log compared")
+        out.print(worded("{} transcripts whose file no longer exists: database and log compared", report.archived_only))
     if report.left or report.forgotten:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.left.items()))
-        out.print(f"not captured: {reasons or 'nothing'}; {report.forgotten} were forgotten", soft_wrap=True)
+        out.print(worded("not captured: {}; {} were forgotten", reasons or "nothing", report.forgotten), soft_wrap=True)
         if report.left_names:
-            out.print(f"  {report.left_names}", markup=False, soft_wrap=True)
+            out.print(worded("  {}", report.left_names), soft_wrap=True)
     if report.damaged:
         kinds: Counter[str] = Counter()
         for damage in report.damaged:
             kinds[damage.kind] += damage.lines
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         files = len({damage.file for damage in report.damaged})
-        out.print(f"damaged lines in {files} files, archived unchanged: {counts} (--json lists the files)")
+        words = "damaged lines in {} files, archived unchanged: {} (--json lists the files)"
+        out.print(worded(words, files, counts), soft_wrap=True)
     if report.unknown:
         counts = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
-        out.print(f"lines of unknown types, archived unchanged: {counts}", markup=False)
+        out.print(worded("lines of unknown types, archived unchanged: {}", counts), soft_wrap=True)
     left = report.texts_without_vector
-    out.print(f"{report.texts} texts, " + (f"{left} not embedded yet" if left else "all embedded"))
+    out.print(worded("{} texts, {}", report.texts, f"{left} not embedded yet" if left else "all embedded"))
 
 
 @click.command("restore", short_help="Restore a transcript to its file.")
@@ -102,14 +105,14 @@ def restore_command(
     try:
         done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
     except (restore.Damaged, restore.InTheWay, OSError) as error:
-        err.print(f"not restored: {error}", soft_wrap=True, markup=False)
+        err.print(worded("not restored: {}", error), soft_wrap=True)
         sys.exit(EX_FALSE)
     if as_json:
         print_json(done)
     for restored in done:
         if not as_json:
             what = "already identical" if restored.same else f"written from the {restored.copy}"
-            out.print(f"{restored.file}: {restored.bytes} bytes, {what}", markup=False, soft_wrap=True)
+            out.print(worded("{}: {} bytes, {}", restored.file, restored.bytes, what), soft_wrap=True)
     sys.exit(0)
 
 

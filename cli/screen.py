@@ -7,13 +7,12 @@ from pathlib import Path
 
 import asyncpg
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from archive import retention
 from cli.api import CannotTell, get
-from cli.console import out, plain
+from cli.console import out, worded
 from contracts.http.health import Health, Ledger, StageHealth
 from contracts.vitals import WatcherVitals
 from local.endpoints import Endpoints
@@ -26,20 +25,20 @@ WIDE = 110
 
 def overall(answer: Health) -> Text:
     status = answer.status
-    return Text(f"overall {MARKS.get(status, '?')} {status}", style=f"bold {COLOURS.get(status, 'magenta')}")
+    return worded(f"[bold {_colour(status)}]overall {{}}[/]", _marked(status).plain)
 
 
 def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
-    lines: list[str] = [f"  ! {escape(plain(issue))}" for issue in answer.issues]
+    lines = [worded("  ! {}", issue) for issue in answer.issues]
     if answer.canary.enabled:
-        lines.append(f"canary  {answer.canary.status}: {escape(plain(answer.canary.cause))}")
+        lines.append(worded("canary  {0.status}: {0.cause}", answer.canary))
     if "watcher" in answer.stages:
         lines += _mode_lines(answer.stages["watcher"])
     stages = [_table(answer.stages)] if out.width >= WIDE else _stage_lines(answer.stages)
-    return [*stages, *(Text.from_markup(line) for line in lines + _ledger_lines(where))]
+    return [*stages, *lines, *_ledger_lines(where)]
 
 
-def _mode_lines(watcher: StageHealth) -> list[str]:
+def _mode_lines(watcher: StageHealth) -> list[Text]:
     """How each watcher learns of changes."""
     lines = []
     for name, instance in watcher.instances.items():
@@ -47,16 +46,16 @@ def _mode_lines(watcher: StageHealth) -> list[str]:
         if isinstance(vitals, WatcherVitals) and vitals.mode:
             reason = f" ({vitals.mode_reason})" if vitals.mode_reason else ""
             every = f", a sweep every {vitals.sweep_period_seconds:.0f} s" if vitals.sweep_period_seconds else ""
-            lines.append(escape(plain(f"watch   {name}: {vitals.mode}{reason}{every}")))
+            lines.append(worded("watch   {}: {}{}{}", name, vitals.mode, reason, every))
     return lines
 
 
-def _ledger_lines(where: Endpoints) -> list[str]:
+def _ledger_lines(where: Endpoints) -> list[Text]:
     """The ledger in words: each equality, or its gap."""
     try:
         ledger = get(where, "ledger", Ledger)
     except CannotTell:
-        return ["[yellow]ledger  not known yet[/]"]
+        return [worded("[yellow]ledger  not known yet[/]")]
     total = ledger.total
     equalities = [
         (f"on disk {total.disk_bytes:,} bytes in {total.files:,} files", "captured", "uncaptured_bytes"),
@@ -65,21 +64,22 @@ def _ledger_lines(where: Endpoints) -> list[str]:
         (f"texts {total.texts:,}", "embedded", "unembedded_texts"),
     ]
     lines = [
-        f"ledger  {left} = {right}"
-        if not total.gaps.get(gap)
-        else f"ledger  {left} ≠ {right}: [yellow]{total.gaps[gap]:,} still missing[/]"
+        worded("ledger  {} ≠ {}: [yellow]{:,} still missing[/]", left, right, total.gaps[gap])
+        if total.gaps.get(gap)
+        else worded("ledger  {} = {}", left, right)
         for left, right, gap in equalities
     ]
     if ledger.uncaptured:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in ledger.uncaptured.items())
-        lines.insert(0, f"ledger  {ledger.there_files or 0:,} files there = {total.files:,} captured + {reasons}")
-        lines.insert(1, escape(plain(f"        not captured: {ledger.uncaptured_names}")))
+        there = worded("ledger  {:,} files there = {:,} captured + {}", ledger.there_files or 0, total.files, reasons)
+        lines = [there, worded("        not captured: {}", ledger.uncaptured_names), *lines]
     if ledger.absent_backlog_bytes:
-        lines.append(f"[red]ledger  {ledger.absent_backlog_bytes:,} bytes of deleted files were never read[/]")
+        words = "[red]ledger  {:,} bytes of deleted files were never read[/]"
+        lines.append(worded(words, ledger.absent_backlog_bytes))
     return lines
 
 
-async def guard_lines(where: Endpoints) -> list[str]:
+async def guard_lines(where: Endpoints) -> list[Text]:
     """The retention guard in words; nothing where there is no Claude Code."""
     try:
         database = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
@@ -91,8 +91,8 @@ async def guard_lines(where: Endpoints) -> list[str]:
         await database.close(timeout=5)
     if guard is None:
         return []
-    text = escape(f"Claude Code deletes after {guard.cleanup_days:.0f} days: {guard.summary()}")
-    return [f"guard   {text}" if guard.safe else f"[bold red]guard   {text}[/]"]
+    words = "guard   Claude Code deletes after {:.0f} days: {}"
+    return [worded(words if guard.safe else f"[bold red]{words}[/]", guard.cleanup_days, guard.summary())]
 
 
 def _cells(stage: StageHealth) -> dict[str, str]:
@@ -108,8 +108,12 @@ def _cells(stage: StageHealth) -> dict[str, str]:
     }
 
 
-def _marked(status: str) -> str:
-    return f"[{COLOURS.get(status, 'magenta')}]{MARKS.get(status, '?')} {status}[/]"
+def _colour(status: str) -> str:
+    return COLOURS.get(status, "magenta")
+
+
+def _marked(status: str) -> Text:
+    return Text(f"{MARKS.get(status, '?')} {status}", style=_colour(status))
 
 
 def _table(stages: dict[str, StageHealth]) -> Table:
@@ -119,8 +123,7 @@ def _table(stages: dict[str, StageHealth]) -> Table:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "cause")
     for name, stage in stages.items():
         cells = _cells(stage)
-        cause = escape(plain(stage.cause))
-        table.add_row(name, _marked(stage.status), cause, *(cells[column] for column in right))
+        table.add_row(name, _marked(stage.status), worded("{}", stage.cause), *(cells[column] for column in right))
     return table
 
 
@@ -128,7 +131,7 @@ def _stage_lines(stages: dict[str, StageHealth]) -> list[RenderableType]:
     """The same where a table has no room: two lines a stage."""
     lines: list[RenderableType] = []
     for name, stage in stages.items():
-        lines.append(Text.from_markup(f"{name:<9}{_marked(stage.status)}  {escape(plain(stage.cause))}"))
+        lines.append(worded("{:<9}", name) + _marked(stage.status) + worded("  {}", stage.cause))
         numbers = " · ".join(f"{word} {value}" for word, value in _cells(stage).items())
-        lines.append(Text(f"{'':<9}{numbers}", style="dim"))
+        lines.append(worded("[dim]{:<9}{}[/]", "", numbers))
     return lines

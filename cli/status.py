@@ -10,13 +10,12 @@ import webbrowser
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from cli.api import CannotTell, health, running_at
-from cli.console import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out
+from cli.console import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out, print_json, worded
 from cli.screen import guard_lines, overall, parts
 from local import endpoints
 from local.endpoints import Endpoints
@@ -46,11 +45,11 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
         answer = health(where)
     except CannotTell as error:
         if as_json:
-            click.echo(msgspec.json.encode({"status": "unknown", "reason": str(error)}).decode())
-        err.print(f"status unknown: {error}", soft_wrap=True)
+            print_json({"status": "unknown", "reason": str(error)})
+        err.print(worded("status unknown: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        print_json(answer)
     else:
         for part in parts(where, answer):
             out.print(part, soft_wrap=True)
@@ -84,10 +83,10 @@ class _Guard:
     """The retention guard, which reads many files: looked at now and then."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.lines: list[Text] = []
         self.due = 0.0
 
-    def look(self, where: Endpoints) -> list[str]:
+    def look(self, where: Endpoints) -> list[Text]:
         now = SystemClock().monotonic()
         if now >= self.due:
             self.lines, self.due = asyncio.run(guard_lines(where)), now + GUARD_SECONDS
@@ -100,11 +99,11 @@ def _screen(folder: Path, guard: _Guard) -> RenderableType:
         where = running_at(folder)
         answer = health(where)
     except CannotTell as error:
-        return Text(f"status unknown: {error}", style="magenta")
+        return worded("[magenta]status unknown: {}[/]", error)
     if (more := len(answer.issues) - MOST_ISSUES) > 0:
         answer.issues[MOST_ISSUES:] = [f"and {more} more; see `mnemo status`"]
-    lines = [overall(answer), *parts(where, answer), *(Text.from_markup(line) for line in guard.look(where))]
-    return Group(*lines, Text(f"{answer.timestamp}   Ctrl-C to quit", style="dim"))
+    lines = [overall(answer), *parts(where, answer), *guard.look(where)]
+    return Group(*lines, worded("[dim]{}   Ctrl-C to quit[/]", answer.timestamp))
 
 
 @click.command("dashboard", short_help="Print the dashboard URL.")
@@ -117,11 +116,14 @@ def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
         where = running_at(endpoints.data_folder(data))
     except CannotTell as error:
         if as_json:
-            click.echo(msgspec.json.encode({"error": str(error)}).decode())
-        err.print(f"cannot find the dashboard: {error}", soft_wrap=True, markup=False)
+            print_json({"error": str(error)})
+        err.print(worded("cannot find the dashboard: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
     url = f"{where.health_url}/autosave" + (f"#token={where.health_token}" if where.health_token else "")
-    click.echo(msgspec.json.encode({"url": url}).decode() if as_json else url)
+    if as_json:
+        print_json({"url": url})
+    else:
+        click.echo(url)
     if show and not webbrowser.open(url):
         err.print("could not open a browser")
         sys.exit(EX_FALSE)

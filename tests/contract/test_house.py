@@ -110,3 +110,21 @@ def test_a_generator_is_closed_where_it_is_left(file: Path) -> None:
             if (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) in generators:
                 left.append(node.lineno)
     assert left == []
+
+
+@pytest.mark.parametrize("file", [file for file in OURS if name(file).startswith("cli/")], ids=name)
+def test_the_terminal_gets_constant_words_and_worded_texts(file: Path) -> None:
+    """A text that is put together by hand may hold what others wrote: markup, controls, another line."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Attribute, ast.Name)):
+            continue
+        called = ast.unparse(node.func)
+        if called in ("out.print", "err.print"):
+            assert all(isinstance(part, (ast.Constant, ast.Name, ast.Call)) for part in node.args), ast.unparse(node)
+            made = [ast.unparse(part.func) for part in node.args if isinstance(part, ast.Call)]
+            assert set(made) <= {"worded", "overall"}, ast.unparse(node)
+        if called == "worded":
+            assert not isinstance(node.args[0], (ast.BinOp, ast.Call)), ast.unparse(node)
+        assert called not in ("print", "Text.from_markup") or name(file) == "cli/console.py", ast.unparse(node)
+        if called == "click.echo" and name(file) != "cli/console.py":
+            assert isinstance(node.args[0], ast.Name), ast.unparse(node)
