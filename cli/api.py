@@ -29,12 +29,16 @@ def running_at(folder: Path) -> Endpoints:
         raise CannotTell(str(error)) from error
 
 
+def headers(where: Endpoints) -> dict[str, str]:
+    """What a request shows: the token."""
+    return {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
+
+
 def get(where: Endpoints, path: str, kind: type[T], **more: Any) -> T:
     """One answer of the API. Raises CannotTell, with the reason of a refusal."""
-    headers = {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
     url = f"{where.health_url}/v1/autosave/{path}"
     try:
-        answer = httpx.get(url, timeout=TIMEOUT, headers=headers, trust_env=False, **more)
+        answer = httpx.get(url, timeout=TIMEOUT, headers=headers(where), trust_env=False, **more)
         return decoded(answer, kind)
     except httpx.HTTPError as error:
         raise CannotTell("the health service does not answer (yet)") from error

@@ -110,8 +110,8 @@ async def _up(plan: system.Plan, once: bool) -> int:
         say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
-        async with httpx.AsyncClient(timeout=5) as client:
-            figures = await progress.look(client, running.endpoints.health_url)
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
         say("stopping …")
     if reason:

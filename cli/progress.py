@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from archive import queries
-from cli.api import CannotTell, decoded
+from cli.api import CannotTell, decoded, headers
 from contracts import topology
 from contracts.http.health import Health, Stats, StreamFigures
 from contracts.vitals import EmbedderVitals
+from local.endpoints import Endpoints
 from local.system import System
 
 POLL_SECONDS = 0.5
@@ -52,11 +53,12 @@ class Figures(msgspec.Struct, frozen=True):
         return self.saved and not self.lag_embedder and bool(self.model)
 
 
-async def look(client: httpx.AsyncClient, url: str) -> Figures:
+async def look(client: httpx.AsyncClient, where: Endpoints) -> Figures:
     """Figures from the health API; empty ones while it does not answer."""
     try:
-        health = decoded(await client.get(f"{url}/v1/autosave/health"), Health)
-        stats = decoded(await client.get(f"{url}/v1/autosave/stats"), Stats)
+        url, shown = f"{where.health_url}/v1/autosave", headers(where)
+        health = decoded(await client.get(f"{url}/health", headers=shown), Health)
+        stats = decoded(await client.get(f"{url}/stats", headers=shown), Stats)
         return _figures(health, stats) if health.stages else Figures()
     except (httpx.HTTPError, CannotTell):
         return Figures()
@@ -99,9 +101,9 @@ async def follow(system: System, console: Console, stop: asyncio.Event, *, once:
         transient=True,
     ) as bars:
         show = _painter(bars)
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             while not stop.is_set():
-                figures = await look(client, system.endpoints.health_url)
+                figures = await look(client, system.endpoints)
                 show(figures)
                 if system.fatal:
                     return system.fatal

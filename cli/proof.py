@@ -63,9 +63,9 @@ def _print_summary(report: verify.Report) -> None:
     megabytes = report.bytes / 1e6
     speed = megabytes / max(report.seconds, 1e-9)
     verdict = "[green]all equal[/]" if report.equal else "[red]{gaps} gaps[/]"
-    measured = "{} files, {:.1f} MB in {:.1f} s ({:.0f} MB/s): "
+    words = "{} files, {:.1f} MB in {:.1f} s ({:.0f} MB/s): " + verdict
     figures = (report.files, megabytes, report.seconds, speed)
-    out.print(worded(measured + verdict, *figures, gaps=len(report.gaps)), soft_wrap=True)
+    out.print(worded(words, *figures, gaps=len(report.gaps)), soft_wrap=True)
     if report.archived_only:
         out.print(worded("{} transcripts whose file no longer exists: database and log compared", report.archived_only))
     if report.left or report.forgotten:

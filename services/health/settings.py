@@ -23,11 +23,11 @@ class Settings(Common, frozen=True, kw_only=True):
     """Environment: `MNEMO_HEALTH_<FIELD>`, and the common ones."""
 
     bind: str = "127.0.0.1"
-    """Address to listen on. Any address except loopback requires `token` for everything that shows content."""
+    """Address to listen on."""
     port: int = 8001
     """Port of the HTTP API."""
     token: str = ""
-    """Bearer token: required for content when not bound to loopback, and for every retry of a dead letter."""
+    """Bearer token: required for all content, names of files and paths, and for changes; empty = they are not served."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names that the API accepts besides those of loopback (against DNS rebinding); `*` = any."""
     evaluate_seconds: float = 1.0

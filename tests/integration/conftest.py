@@ -106,6 +106,7 @@ async def service(
     async def start(**more: Any) -> Service:
         clock, port, stop = Clock(), some_port(), asyncio.Event()
         facts = {"evaluate_seconds": 0.03, "probe_seconds": 0.1, "figures_seconds": 0.2, "heartbeat_seconds": 0.5}
+        facts |= {"token": "secret"}
         settings = HealthSettings(
             **{**facts, "nats_url": nats.url("operator"), "postgres_dsn": database, "port": port, **more}
         )

@@ -12,6 +12,7 @@ from tests.integration.health_service import (
     AGES,
     FAILURES,
     OLD_SHAPE,
+    OWNER,
     healthy,
 )
 
@@ -79,7 +80,7 @@ async def test_errors_are_problem_documents_and_lists_are_bounded(service: Any) 
     assert refused.status_code == 401
     assert "frame-ancestors 'none'" in refused.headers["content-security-policy"]
     for path in ("health", "recent", "../../livez", "../../autosave"):
-        head, whole = await one.client.head(f"{one.url}/v1/autosave/{path}"), await one.get(path)
+        head, whole = await one.client.head(f"{one.url}/v1/autosave/{path}", headers=OWNER), await one.get(path)
         assert (head.status_code, head.content) == (whole.status_code, b"") == (200, b"")
     for accept, kind in (
         ("text/html, Application/health+json;q=0.3", "application/health+json"),
@@ -107,12 +108,3 @@ async def test_errors_are_problem_documents_and_lists_are_bounded(service: Any) 
             for response in told["responses"].values():
                 for kind, content in response.get("content", {}).items():
                     assert kind.startswith("text/") or content.get("examples"), (path, kind)
-
-
-async def test_content_needs_the_token_when_not_on_loopback(service: Any) -> None:
-    one = await service(bind="0.0.0.0", token="secret")
-    for path in ("recent", "deadletters", "conversation/x"):
-        assert (await one.get(path)).status_code == 401, path
-        assert (await one.get(path, headers={"authorization": "Bearer wrong"})).status_code == 401
-    assert (await one.get("recent", headers={"authorization": "Bearer secret"})).status_code == 200
-    assert (await one.get("health")).status_code in (200, 503)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 
 from contracts.sources import Root
 from local import system
 from tests.conftest import EXAMPLES, ROOT, eventually, jsonl, prompt, quick
+from tests.system.pipeline_parts import get
 from tests.system.test_cli import mnemo
 
 GEMINI = ROOT / "tests" / "conformance" / "formats" / "gemini"
@@ -73,12 +73,8 @@ async def test_the_archive_proves_itself_gives_back_and_forgets(folder: Path) ->
 
 
 async def answer(running: system.System, name: str) -> dict[str, Any]:
-    """What the API says; a failure to ask is one to try again."""
-    try:
-        async with httpx.AsyncClient() as client:
-            found = await client.get(f"{running.endpoints.health_url}/v1/autosave/{name}")
-    except httpx.HTTPError as error:
-        raise AssertionError(str(error)) from error
+    """What the API says."""
+    found = await get(running, f"/v1/autosave/{name}")
     assert found.status_code == 200, found.text
     return dict(found.json())
 

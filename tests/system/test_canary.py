@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 
 from archive import copies, search
 from archive.proof import verify
 from contracts.sources import Root
 from local import system
 from tests.conftest import answer, eventually, jsonl, prompt, quick
+from tests.system import pipeline_parts as owner
 
 ANSWERS = ("stats", "recent", "ledger", "timeline?days=1", "deadletters")
 
 
 async def get(running: system.System, path: str) -> Any:
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-        try:
-            return (await client.get(f"{running.endpoints.health_url}/v1/autosave/{path}")).json()
-        except httpx.TransportError as error:
-            raise AssertionError(error) from error
+    return (await owner.get(running, f"/v1/autosave/{path}")).json()
 
 
 async def test_the_canary_arrives_is_seen_nowhere_and_is_missed(folder: Path) -> None:

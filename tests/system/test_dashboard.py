@@ -9,9 +9,9 @@ from tests.conftest import eventually, quick
 from tests.system.dashboard_page import (
     TOKEN,
     _a_conversation_is_read_by_keyboard,
+    _a_dead_letter_is_retried,
     _a_lost_connection_is_told,
-    _a_retry_needs_the_token,
-    _closed_content_asks_for_the_token,
+    _content_asks_for_the_token,
     _hostile_text_is_only_text,
     _it_fits_a_phone_and_the_dark,
     _judged,
@@ -40,12 +40,12 @@ async def test_the_dashboard(folder: Path) -> None:
         await _a_conversation_is_read_by_keyboard(watched.page)
         await _long_text_is_whole(watched.page)
         await _news_come_without_a_reload(watched.page, file)
-        await _a_retry_needs_the_token(watched.page, running)
+        await _a_dead_letter_is_retried(watched.page, running)
         # A refused answer is in the console by itself.
         watched.errors = [error for error in watched.errors if "401 (Unauthorized)" not in error]
         watched.clean()
         await _the_token_may_come_with_the_address(browser, url)
-        await _closed_content_asks_for_the_token(browser, url)
+        await _content_asks_for_the_token(browser, url)
         await _it_fits_a_phone_and_the_dark(browser, url)
         await _a_lost_connection_is_told(watched.page, running)
         assert (watched.strangers, watched.dialogs) == ([], [])

@@ -23,19 +23,25 @@ class Access:
     """What a request may do."""
 
     def __init__(self, settings: Settings) -> None:
-        self._open = settings.open
         self._token = settings.token.encode()
         self._hint = "send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`"
         if not settings.token:
             self._hint = "the service has no token; set MNEMO_HEALTH_TOKEN"
 
+    def to_names(self, request: AnyRequest) -> bool:
+        """Reading names of files, paths and texts of errors; without the token the open answers leave them out."""
+        return self._has_token(request)
+
     def to_content(self, request: AnyRequest) -> None:
-        """Reading what people wrote. Raises NotAuthorizedException."""
-        if not self._open and not self._has_token(request):
+        """Reading what people wrote, on loopback too: other users of a machine reach its ports.
+
+        Raises NotAuthorizedException.
+        """
+        if not self._has_token(request):
             raise NotAuthorizedException(f"access to content requires the token: {self._hint}")
 
     def to_change(self, request: AnyRequest, what: str) -> None:
-        """Changing something, which needs the token on loopback too. Raises NotAuthorizedException."""
+        """Changing something. Raises NotAuthorizedException."""
         if not self._has_token(request):
             raise NotAuthorizedException(f"a {what} requires the token: {self._hint}")
 

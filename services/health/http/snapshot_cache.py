@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 from litestar.exceptions import ServiceUnavailableException
 
+from services.health.http.bodies.nameless import nameless
 from services.health.judge.snapshot import Snapshot
 
 
@@ -18,7 +19,7 @@ class SnapshotCache:
         self.snapshot: Snapshot | None = None
         self.streams = 0
         """Open streams of server-sent events."""
-        self._answers: dict[str, bytes] = {}
+        self._answers: dict[tuple[str, bool], bytes] = {}
         self._news = asyncio.Event()
 
     def put(self, snapshot: Snapshot) -> None:
@@ -34,12 +35,16 @@ class SnapshotCache:
             raise ServiceUnavailableException("starting: no data yet; retry in a few seconds")
         return self.snapshot
 
-    def answer(self, name: str, make: Callable[[Snapshot], msgspec.Struct | bytes]) -> bytes:
-        """The JSON of an answer without parameters. Raises ServiceUnavailableException."""
-        if name not in self._answers:
+    def answer(self, name: str, make: Callable[[Snapshot], msgspec.Struct], *, names: bool) -> bytes:
+        """The JSON of an answer without parameters; without `names`, which need the token, it is `nameless`.
+
+        Raises ServiceUnavailableException.
+        """
+        key = name, names
+        if key not in self._answers:
             body = make(self.current())
-            self._answers[name] = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return self._answers[name]
+            self._answers[key] = msgspec.json.encode(body) if names else nameless(self.current(), body)
+        return self._answers[key]
 
     async def news(self) -> None:
         """Returns when there is a newer snapshot."""

@@ -2,7 +2,7 @@
 
 import { startAppearance } from "./page/appearance.js";
 import { renderBanner } from "./panels/banner.js";
-import { startConnection } from "./connection.js";
+import { connect, startConnection } from "./connection.js";
 import { startConversations } from "./panels/conversations.js";
 import { renderImports, startImports } from "./history/imports.js";
 import { refreshContent } from "./refresh.js";
@@ -12,7 +12,10 @@ import { state } from "./state.js";
 import { renderChanges } from "./history/timeline.js";
 import { startToken } from "./token.js";
 
-startToken(refreshContent);
+startToken(() => {
+  refreshContent();
+  connect();
+});
 startAppearance();
 startReader();
 startConversations();

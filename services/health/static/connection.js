@@ -9,39 +9,49 @@ import { state } from "./state.js";
 const SILENT_MS = 6000;
 const MOST_SILENT_MS = 15000;
 const REOPEN_MS = 15000;
+const REOPEN_AFTER_MS = 2000;
 
-let source = null;
+let current = null;
 let reopening = 0;
 let tried = 0;
 
-function connect() {
+/** Opens the events, instead of those that are open. A request, and no EventSource: that one sends no token. */
+export async function connect() {
   clearTimeout(reopening);
-  if (source) source.close();
+  current?.abort();
+  const mine = new AbortController();
+  current = mine;
   tried = Date.now();
-  source = new EventSource(`${API}/events`);
-  source.addEventListener("open", () => {
-    state.fresh = true;
-  });
-  source.addEventListener("live", (event) => receive(event.data));
-  source.addEventListener("error", () => {
-    lose();
-    // The browser tries again by itself unless it was refused.
-    if (source.readyState !== EventSource.CLOSED) return;
-    explain();
-    reopening = setTimeout(connect, 2000);
-  });
+  try {
+    for await (const data of events(await opened(mine.signal))) if (mine === current) receive(data);
+  } catch {
+    /* it is lost, or was refused: said below */
+  }
+  if (mine !== current) return;
+  lose();
+  reopening = setTimeout(connect, REOPEN_AFTER_MS);
 }
 
-/** An EventSource that was refused does not tell why: the same question, asked as a request, does. */
-async function explain() {
-  const stop = new AbortController();
-  try {
-    const answer = await fetch(`${API}/events`, { cache: "no-store", credentials: "omit", signal: stop.signal });
-    state.refusal = answer.ok ? "" : (await answer.json()).detail || "";
-  } catch {
-    state.refusal = "";
-  } finally {
-    stop.abort();
+async function opened(signal) {
+  const headers = state.token ? { Authorization: `Bearer ${state.token}` } : {};
+  const answer = await fetch(`${API}/events`, { headers, cache: "no-store", credentials: "omit", signal });
+  state.refusal = answer.ok ? "" : (await answer.json().catch(() => ({}))).detail || "";
+  if (!answer.ok) throw new Error(state.refusal);
+  state.fresh = true;
+  return answer.body.pipeThrough(new TextDecoderStream());
+}
+
+/** The data of each server-sent event (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
+async function* events(texts) {
+  let rest = "";
+  const reader = texts.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const blocks = (rest + part.value).replaceAll("\r\n", "\n").split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const lines = block.split("\n").filter((line) => line.startsWith("data:"));
+      if (lines.length) yield lines.map((line) => line.slice(5).replace(/^ /, "")).join("\n");
+    }
   }
 }
 

@@ -13,7 +13,11 @@ class Refused extends Error {
   }
 }
 
+/** What is only answered with the token. */
+const CONTENT = /^(recent|conversation|deadletters)\b/;
+
 export async function ask(path, options = {}) {
+  if (!state.token && CONTENT.test(path)) throw new Refused(401, "content needs the token");
   const headers = { Accept: "application/json" };
   if (state.token) headers.Authorization = `Bearer ${state.token}`;
   const answer = await fetch(`${API}/${path}`, {

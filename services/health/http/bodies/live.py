@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-import msgspec
-
 from contracts import topology
 from contracts.http.health import Live
 from services.health.http.bodies import status as bodies
@@ -15,10 +13,10 @@ from services.health.judge.snapshot import Snapshot
 CHANGES = 30
 
 
-def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> bytes:
-    """JSON of a `Live`; `pending` are dead letters with a retry or drop under way."""
+def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> Live:
+    """`pending` are dead letters with a retry or drop under way."""
     stats = bodies.stats(snapshot)
-    live = Live(
+    return Live(
         health=bodies.health(snapshot),
         ledger=bodies.ledger(snapshot),
         stats={name: getattr(stats, name) for name in ("conversations", "texts", "chunks", "transcripts")},
@@ -27,4 +25,3 @@ def body(snapshot: Snapshot, pending: Set[int] = frozenset()) -> bytes:
         retries=[(letter.sequence, outcome(letter, pending)) for letter in snapshot.dead_letters],
         counted=stats.counted_at,
     )
-    return msgspec.json.encode(live)

@@ -14,6 +14,7 @@ from litestar.params import PathParameter, QueryParameter
 from contracts.http.archive import FullConversation, Recent, Timeline
 from services.health.http.bodies import archive as bodies
 from services.health.http.bodies import examples
+from services.health.http.bodies.nameless import nameless
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
 from services.health.http.routes.provided import Cache, May, Offset, OnePage
@@ -62,7 +63,7 @@ Reader = NamedDependency[ConversationReader]
 
 
 class Conversations(Controller):
-    """Content needs the token wherever others than this machine can ask."""
+    """Content needs the token, on loopback too."""
 
     path = "/v1/autosave"
 
@@ -107,6 +108,9 @@ class Conversations(Controller):
         sync_to_thread=False,
         responses={200: spec(Timeline, examples.TIMELINE, "Imports and status changes"), **BAD, **STARTING},
     )
-    def timeline(self, cache: Cache, page: OnePage, days: Days = 7) -> Response[bytes]:
+    def timeline(
+        self, request: AnyRequest, cache: Cache, access: May, page: OnePage, days: Days = 7
+    ) -> Response[bytes]:
         """List imports per hour and per day, and status changes, newest first."""
-        return json_answer(msgspec.json.encode(bodies.timeline(cache.current(), days, page.limit, page.offset)))
+        body = bodies.timeline(cache.current(), days, page.limit, page.offset)
+        return json_answer(msgspec.json.encode(body) if access.to_names(request) else nameless(cache.current(), body))

@@ -17,8 +17,8 @@ from services.health.http import metrics
 from services.health.http.assets import assets
 from services.health.http.bodies import live
 from services.health.http.openapi import BUSY, STARTING, text
-from services.health.http.problems import NO_STORE
-from services.health.http.routes.provided import Cache, Requests, Senders
+from services.health.http.problems import NO_STORE, AnyRequest
+from services.health.http.routes.provided import Cache, May, Requests, Senders
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.observe.dead_letters import DeadLetterRequests
 
@@ -41,14 +41,15 @@ class Dashboard(Controller):
         media_type="text/event-stream",
         responses={200: text("Server-sent events", "text/event-stream"), **BUSY, **STARTING},
     )
-    async def events(self, cache: Cache, requests: Requests) -> ServerSentEvent:
+    async def events(self, request: AnyRequest, cache: Cache, access: May, requests: Requests) -> ServerSentEvent:
         """Server-sent events for the dashboard: `live`, the complete state without content, on every change."""
         cache.current()
         if cache.streams >= STREAMS:
             detail = f"{STREAMS} event streams are already open; close another dashboard"
             raise TooManyRequestsException(detail, headers={"Retry-After": "5"})
         headers = {**NO_STORE, "X-Accel-Buffering": "no"}
-        return ServerSentEvent(_stream(cache, requests), headers=headers)
+        stream = _stream(cache, requests, names=access.to_names(request))
+        return ServerSentEvent(stream, headers=headers)
 
     @get(
         ["/metrics", "/v1/autosave/metrics"],
@@ -76,11 +77,13 @@ class Dashboard(Controller):
         return Response(assets()[file], media_type=kind, headers=NO_CACHE)
 
 
-async def _stream(cache: SnapshotCache, requests: DeadLetterRequests) -> AsyncIterator[ServerSentEventMessage]:
+async def _stream(
+    cache: SnapshotCache, requests: DeadLetterRequests, *, names: bool
+) -> AsyncIterator[ServerSentEventMessage]:
     cache.streams += 1
     try:
         while True:
-            data = cache.answer("live", lambda snapshot: live.body(snapshot, requests.pending)).decode()
+            data = cache.answer("live", lambda snapshot: live.body(snapshot, requests.pending), names=names).decode()
             yield ServerSentEventMessage(data=data, event="live", retry=2000)
             await cache.news()
     finally:

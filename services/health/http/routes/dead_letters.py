@@ -24,7 +24,7 @@ OnlyStage = Annotated[Stage | None, QueryParameter(description="Only dead letter
 
 
 class DeadLetterRoutes(Controller):
-    """Reading needs the token like all content; a retry and a drop need it on loopback too."""
+    """Reading and changing need the token."""
 
     path = "/v1/autosave/deadletters"
 
@@ -71,7 +71,7 @@ class DeadLetterRoutes(Controller):
         requests: Requests,
         sequence: Sequence,
     ) -> Response[bytes]:
-        """Retry a dead letter. Requires the token, also on loopback. `deadletters` shows the outcome."""
+        """Retry a dead letter. Requires the token. `deadletters` shows the outcome."""
         access.to_change(request, "retry")
         stage = _stage_of(cache, sequence)
         if stage not in (Stage.EMBEDDER, Stage.WRITER):

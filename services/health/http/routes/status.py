@@ -12,14 +12,14 @@ from services.health.http.bodies import examples
 from services.health.http.bodies import status as bodies
 from services.health.http.openapi import STARTING, spec
 from services.health.http.problems import AnyRequest, accepts, json_answer
-from services.health.http.routes.provided import Cache
+from services.health.http.routes.provided import Cache, May
 from services.health.judge.snapshot import NOT_ASKED
 
 HEALTH_JSON = "application/health+json"
 
 
 class Status(Controller):
-    """Open to everybody who reaches the port: nothing here shows content, names of files or paths."""
+    """Open to everybody who reaches the port: without the token, answers leave out names of files, paths and errors."""
 
     path = "/"
 
@@ -36,11 +36,11 @@ class Status(Controller):
             503: spec(Ready, Ready(False, "timeout", "ok"), "At least one was unreachable or has not been checked yet"),
         },
     )
-    def readyz(self, cache: Cache) -> Response[bytes]:
+    def readyz(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
         """Readiness: NATS and the database were reachable at the last check."""
         if cache.snapshot is None:
             return json_answer(msgspec.json.encode(Ready(False, NOT_ASKED, NOT_ASKED)), 503)
-        body = cache.answer("readyz", bodies.ready)
+        body = cache.answer("readyz", bodies.ready, names=access.to_names(request))
         return json_answer(body, 200 if bodies.ready(cache.snapshot).ready else 503)
 
     @get(
@@ -51,7 +51,7 @@ class Status(Controller):
             503: spec(Health, examples.UNHEALTHY, "Unhealthy or unknown"),
         },
     )
-    def health(self, request: AnyRequest, cache: Cache) -> Response[bytes]:
+    def health(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
         """Status of all stages; 200 when healthy or degraded, 503 otherwise. Sent as `application/health+json` if the
         client accepts it."""
         accepted = accepts(request.headers.get("accept", ""), HEALTH_JSON)
@@ -59,7 +59,7 @@ class Status(Controller):
         if cache.snapshot is None:
             answer = json_answer(msgspec.json.encode(examples.starting(_now())), 503, kind)
         else:
-            body = cache.answer("health", bodies.health)
+            body = cache.answer("health", bodies.health, names=access.to_names(request))
             answer = json_answer(body, bodies.http_status(cache.snapshot), kind)
         answer.headers["Vary"] = "Accept"
         return answer
@@ -69,18 +69,18 @@ class Status(Controller):
         sync_to_thread=False,
         responses={200: spec(Stats, examples.STATS, "Counts"), **STARTING},
     )
-    def stats(self, cache: Cache) -> Response[bytes]:
+    def stats(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
         """Counts, coverage by model, streams."""
-        return json_answer(cache.answer("stats", bodies.stats))
+        return json_answer(cache.answer("stats", bodies.stats, names=access.to_names(request)))
 
     @get(
         "/v1/autosave/ledger",
         sync_to_thread=False,
         responses={200: spec(Ledger, examples.LEDGER, "The ledger"), **STARTING},
     )
-    def ledger(self, cache: Cache) -> Response[bytes]:
+    def ledger(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
         """Ledger: on disk = captured = published = stored; texts = embedded. Each step with its gap."""
-        return json_answer(cache.answer("ledger", bodies.ledger))
+        return json_answer(cache.answer("ledger", bodies.ledger, names=access.to_names(request)))
 
 
 def _now() -> float:

@@ -14,7 +14,7 @@ export function notice(holder, error) {
   const words = closed
     ? state.token
       ? "The token was not accepted."
-      : "Token needed to show this content."
+      : "Token needed to show this content. `mnemo dashboard` prints the address of this page with the token."
     : `Could not be loaded: ${error.message}`;
   if (holder.dataset.words === words && holder.firstChild) return;
   holder.dataset.words = words;
