@@ -61,7 +61,7 @@ bench: $(STAMP) ## measure the import (ARGS="--corpus …"); more in bench/
 
 env: ## .env for compose.yaml, with random passwords, mode 0600
 	@test ! -e .env || { echo ".env is there already"; exit 1; }
-	@umask 077; for name in POSTGRES WRITER READER NATS_WATCHER NATS_EMBEDDER NATS_WRITER NATS_HEALTH NATS_OPERATOR NATS_SYSTEM HEALTH; do \
+	@umask 077; for name in POSTGRES WRITER READER NATS_WATCHER NATS_EMBEDDER NATS_WRITER NATS_HEALTH NATS_READER NATS_OPERATOR NATS_SYSTEM HEALTH; do \
 	  echo "MNEMO_COMPOSE_$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; done > .env; echo "made .env"
 
 clean: ## remove what was made here

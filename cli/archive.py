@@ -14,7 +14,7 @@ from rich.table import Table
 
 from archive import copies, forget, queries
 from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, worded
-from contracts.oneshots import ReparseProgress, ReplayProgress
+from contracts.requests import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
 

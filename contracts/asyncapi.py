@@ -63,9 +63,17 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         {"component": "a stage, bus, database or canary"},
     ),
     "retry": ("requests.retry.{stage}", Retry, {"stage": "who gave the message up"}),
-    "retryReply": ("_INBOX.{inbox}", RetryReply, {"inbox": "reply subject of the request"}),
+    "retryReply": (
+        "_INBOX_{user}.{inbox}",
+        RetryReply,
+        {"user": "user of the bus who asks", "inbox": "reply subject of the request"},
+    ),
     "embedQuery": (subjects.EMBED_QUERY, EmbedQuery, {}),
-    "embedReply": ("_INBOX.{inbox}", EmbedReply, {"inbox": "reply subject of the request"}),
+    "embedReply": (
+        "_INBOX_{user}.{inbox}",
+        EmbedReply,
+        {"user": "user of the bus who asks", "inbox": "reply subject of the request"},
+    ),
 }
 
 

@@ -79,6 +79,8 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="type", tag="Heartbeat", 
     """Pull requests of this process that the server refused, which is a bug or a wrong setting."""
     redelivered: int | None = None
     """Messages that came to this process with a delivery before."""
+    foreign_messages: int | None = None
+    """What arrived in its inbox and was no message of JetStream: dropped."""
     vitals: Vitals | None = None
     """What only this stage can tell."""
     version: Literal[1, 2] = 1

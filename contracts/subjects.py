@@ -103,3 +103,8 @@ def alert_delivered(component: str) -> str:
 def retry(stage: Stage) -> str:
     """Subject on which the workers of one stage take requests to try a dead letter again."""
     return f"requests.retry.{stage}"
+
+
+def inbox(user: str) -> str:
+    """How the reply subjects of one user of the bus begin: nobody else may listen there."""
+    return f"_INBOX_{token(user)}" if user else "_INBOX"

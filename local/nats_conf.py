@@ -10,13 +10,17 @@ from collections.abc import Mapping
 
 import msgspec
 
-from contracts import topology
+from contracts import grants, subjects, topology
 from contracts.events import Stage
 
 OPERATOR = "operator"
 SYSTEM = "system"
 """User of the system account: asks the server for its health, and may do nothing else."""
-USERS = (*(str(stage) for stage in Stage), OPERATOR, SYSTEM)
+READER = "reader"
+"""User of the commands that change nothing."""
+ANSWER_WITHIN = "2m"
+"""How long a worker may take for its one answer to a request."""
+USERS = (*(str(stage) for stage in Stage), READER, OPERATOR, SYSTEM)
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -58,7 +62,7 @@ accounts {{
   "$SYS": {{ users: [
     {{ user: {SYSTEM}, password: {_secret(passwords[SYSTEM])}, permissions: {{
         publish: {{ allow: [{asked}] }}
-        subscribe: {{ allow: ["_INBOX.>"] }}
+        subscribe: {{ allow: [{_quoted(f"{subjects.inbox(SYSTEM)}.>")}] }}
     }} }}
   ] }}
 }}
@@ -84,15 +88,21 @@ def _user(name: str, password: str) -> str:
     secret = _secret(password)
     if name == OPERATOR:
         return f"    {{ user: {name}, password: {secret} }}"
-    grant = topology.GRANTS[Stage(name)]
-    publish = ", ".join(_quoted(subject) for subject in grant.publish)
-    subscribe = ", ".join(_quoted(subject) for subject in ("_INBOX.>", *grant.subscribe))
+    grant = grants.READER if name == READER else grants.GRANTS[Stage(name)]
+    publish = ",".join(filter(None, (_listed("allow", grant.publish), _listed("deny", grant.deny))))
+    subscribe = _listed("allow", (f"{subjects.inbox(name)}.>", *grant.subscribe))
+    responds = f'        allow_responses: {{ max: 1, expires: "{ANSWER_WITHIN}" }}\n' if grant.responds else ""
     return (
         f"    {{ user: {name}, password: {secret}, permissions: {{\n"
-        f"        publish: {{ allow: [{publish}] }}\n"
-        f"        subscribe: {{ allow: [{subscribe}] }}\n"
+        f"        publish: {{{publish} }}\n"
+        f"        subscribe: {{{subscribe} }}\n"
+        f"{responds}"
         f"    }} }}"
     )
+
+
+def _listed(what: str, patterns: tuple[str, ...]) -> str:
+    return f" {what}: [{', '.join(_quoted(pattern) for pattern in patterns)}]" if patterns else ""
 
 
 def _quoted(text: str) -> str:

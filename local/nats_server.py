@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import nats
 
-from contracts import topology
+from contracts import subjects, topology
 from local import nats_conf
 from local.child import Spec
 from local.secrets import write_private
@@ -59,7 +59,11 @@ class Nats:
                 _, probe = await asyncio.open_connection("127.0.0.1", self.port)
                 probe.close()
                 client = await nats.connect(
-                    self.url(nats_conf.SYSTEM), allow_reconnect=False, connect_timeout=seconds, error_cb=_silent
+                    self.url(nats_conf.SYSTEM),
+                    allow_reconnect=False,
+                    connect_timeout=seconds,
+                    error_cb=_silent,
+                    inbox_prefix=subjects.inbox(nats_conf.SYSTEM),
                 )
                 try:
                     answer = await client.request(topology.HEALTHZ, b"", timeout=seconds)

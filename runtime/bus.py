@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import msgspec
 import nats
@@ -19,6 +20,7 @@ from nats.errors import NoServersError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
+from contracts import subjects
 from runtime.errors import Misconfigured, NoSpace, Permanent, Transient
 from runtime.logs import Log, without_password
 
@@ -141,6 +143,11 @@ def translated(error: Exception) -> Exception:
     return error
 
 
+def inbox_of(url: str) -> str:
+    """How the reply subjects of the user in a URL begin."""
+    return subjects.inbox(urlsplit(url.split(",")[0]).username or "")
+
+
 class _Connection:
     """One connection: how it is opened and closed, and what its callbacks heard."""
 
@@ -186,6 +193,7 @@ class _Connection:
                 reconnected_cb=self.on_reconnect,
                 closed_cb=self.on_closed,
                 pending_size=32 * 1024 * 1024,
+                inbox_prefix=inbox_of(self.url),
             )
         )
         refusal = asyncio.create_task(self.refused.wait())

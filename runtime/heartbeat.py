@@ -60,6 +60,7 @@ class Beat:
         self.pulls_refused: int | None = None
         """Counted by those who pull."""
         self.redelivered: int | None = None
+        self.foreign_messages: int | None = None
         self.vitals: Vitals | None = None
         """What only this stage can tell; replaced as a whole."""
 
@@ -160,6 +161,7 @@ class Beat:
             polls=len(self._polls) or None,
             pulls_refused=self.pulls_refused,
             redelivered=self.redelivered,
+            foreign_messages=self.foreign_messages,
             vitals=self.vitals,
             version=2,
         )

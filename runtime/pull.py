@@ -63,6 +63,8 @@ class Pull:
         self.waits = waits
         self.empty = False
         """The last request found nothing."""
+        self.foreign = 0
+        """What arrived and was no message of JetStream: dropped."""
         self._bus = bus
         self._api = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = bus.client.new_inbox()
@@ -148,6 +150,7 @@ class Pull:
 
     async def _take_in(self, message: Msg) -> None:
         if not message.reply.startswith(ACK) and not _status(message):
+            self.foreign += 1
             log.warning("not a JetStream message; dropped", subject=message.subject[:200])
             return
         self._messages.append(message)

@@ -49,6 +49,7 @@ async def work(
                 misses += 1
                 continue
             beat.polled(settler.name)
+            beat.foreign_messages, source.foreign = (beat.foreign_messages or 0) + source.foreign, 0
             misses = 0
             if messages:
                 await settler.settle(messages)

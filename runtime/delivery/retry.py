@@ -1,7 +1,7 @@
-"""Dead letters tried again: a worker of the stage that gave a message up reads the original from the log, does the
-work, and removes the letter. On request only, by a person; nothing here happens by itself.
+"""Dead letters tried again: a worker of the stage that gave a message up reads the original from the log and does the
+work. On request only, by a person; nothing here happens by itself. Who asked removes the letter.
 
-    requests.retry.<stage> ──▶ DEADLETTERS[n] ──▶ log[stream, sequence] ──▶ work, alone ──▶ letter removed ──▶ reply
+    requests.retry.<stage> ──▶ DEADLETTERS[n] ──▶ log[stream, sequence] ──▶ work, alone ──▶ reply
 
 The letter says where the original is; what is done is the original. A letter counts for the stage of its subject,
 whatever stands in it: users of the bus may write letters of their own stage only.
@@ -57,7 +57,7 @@ async def serve(bus: Bus, stage: Stage, works: Mapping[topology.Consumer, Work],
 async def _retry(
     bus: Bus, stage: Stage, works: Mapping[topology.Consumer, Work], beat: Beat, gate: Gate, sequence: int
 ) -> None:
-    """Does the work and removes the letter. Raises Declined."""
+    """Does the work. Raises Declined."""
     letter = await _letter(bus, stage, sequence)
     consumer = next((c for c in works if c.stage is stage and c.stream == letter.stream), None)
     if consumer is None:
@@ -69,10 +69,6 @@ async def _retry(
     except (Permanent, Transient) as error:
         log.warning("dead letter failed again", sequence=sequence, error=str(error))
         raise Declined(f"it failed again: {error}") from error
-    try:
-        await bus.stream.delete_msg(topology.DEADLETTERS.name, sequence)
-    except FAILURES as error:
-        raise Declined(f"the retry succeeded, but the dead letter could not be removed: {error}") from error
     beat.succeeded(1, f"{consumer.stream}.{consumer.name}")
     log.info("dead letter retried successfully", sequence=sequence, subject=letter.subject)
 

@@ -27,7 +27,7 @@ class Settings(Common, frozen=True, kw_only=True):
     port: int = 8001
     """Port of the HTTP API."""
     token: str = ""
-    """Bearer token: required for all content, names of files and paths, and for changes; empty = they are not served."""
+    """Bearer token: required for content, names of files and paths, and for changes; empty = these are not served."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names that the API accepts besides those of loopback (against DNS rebinding); `*` = any."""
     evaluate_seconds: float = 1.0

@@ -21,7 +21,7 @@ import zstandard
 from nats.js.errors import APIError
 
 from contracts import codec, sources, subjects, topology
-from contracts.oneshots import ReparseProgress
+from contracts.requests import ReparseProgress
 from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus, Message

@@ -21,7 +21,7 @@ from pgvector.asyncpg import register_vector
 
 from contracts import codec, topology
 from contracts.events import Event
-from contracts.oneshots import ReplayedTable, ReplayProgress
+from contracts.requests import ReplayedTable, ReplayProgress
 from contracts.transcripts import RecordsEmbedded
 from runtime import bus, streams
 from runtime.bus import Bus

@@ -17,8 +17,8 @@ import contracts
 import local
 import runtime
 import services
-from contracts import asyncapi, codec, subjects, topology
-from contracts.events import Event, HealthChanged, Heartbeat
+from contracts import asyncapi, codec, grants, subjects, topology
+from contracts.events import Event, HealthChanged, Heartbeat, Stage
 from contracts.reasons import Reason
 from contracts.vitals import SourceVitals, WatcherVitals
 from local import nats_conf
@@ -114,7 +114,9 @@ def test_subject_tokens_are_safe() -> None:
 
 
 def test_no_service_may_purge_or_delete() -> None:
-    granted = [subject for grant in topology.GRANTS.values() for subject in grant.publish]
+    granted = [subject for grant in grants.GRANTS.values() for subject in grant.publish]
     assert not [s for s in granted if "PURGE" in s or "STREAM.DELETE" in s or s in (">", "$JS.API.>")]
+    removing = {stage for stage, grant in grants.GRANTS.items() if any("MSG.DELETE" in s for s in grant.publish)}
     removed = {s for s in granted if "MSG.DELETE" in s}
     assert removed == {f"$JS.API.STREAM.MSG.DELETE.{topology.DEADLETTERS.name}"}  # a dead letter that was done
+    assert removing == {Stage.HEALTH}

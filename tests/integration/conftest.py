@@ -18,7 +18,7 @@ from archive import copies
 from archive.copies import Archive
 from contracts import codec
 from contracts.events import Event, Stage
-from contracts.oneshots import ReplayProgress
+from contracts.requests import ReplayProgress
 from contracts.sources import Root
 from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
 from local.endpoints import Endpoints

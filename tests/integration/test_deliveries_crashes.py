@@ -113,7 +113,6 @@ async def test_a_letter_that_is_too_large_goes_by_reference_and_a_retry_reads_th
     beat = Beat(Stage.WRITER, "test", 5.0, SystemClock())
     await retry._retry(operator, Stage.WRITER, {topology.WRITER_TRANSCRIPTS: do}, beat, Gate(), 1)
     assert done == [3]
-    assert await count(operator, "DEADLETTERS") == 0
 
 
 async def test_a_retry_does_what_the_log_holds_and_nothing_else(nats: Nats, operator: Bus) -> None:

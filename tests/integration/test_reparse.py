@@ -18,7 +18,7 @@ from archive.proof.verify import Scope, verify
 from cli import examine
 from contracts import codec, subjects, topology
 from contracts.events import Event
-from contracts.oneshots import ReparseProgress
+from contracts.requests import ReparseProgress
 from contracts.transcripts import Kind, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
 from local.nats_server import Nats
 from runtime import streams

@@ -89,22 +89,34 @@ class DeadLetterReader:
 
     async def _retry(self, bus: Bus, letter: KeptLetter) -> None:
         error = await _retried(bus, letter.sequence, Stage(letter.stage))
+        if not error and (error := await _removed(bus, letter)):
+            error = f"the retry succeeded, but the dead letter could not be removed: {error}"
         log.info("dead letter retry finished", sequence=letter.sequence, error=error)
-        if error and letter.sequence in self.observer.dead_letters:
-            self.observer.dead_letters[letter.sequence] = msgspec.structs.replace(letter, retry=error)
-        elif not error:
-            self.observer.dead_letters.pop(letter.sequence, None)
+        self._settled(letter, error)
 
     async def _drop(self, bus: Bus, letter: KeptLetter) -> None:
         """Removes the letter; what it stands for stays in the log."""
-        try:
-            await bus.stream.delete_msg(topology.DEADLETTERS.name, letter.sequence)
-        except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
-            why = f"not dropped: {error or type(error).__name__}"
-            self.observer.dead_letters[letter.sequence] = msgspec.structs.replace(letter, retry=why)
+        if error := await _removed(bus, letter):
+            self._settled(letter, f"not dropped: {error}")
             return
         log.info("dead letter dropped", sequence=letter.sequence, subject=letter.subject, error=letter.error[:200])
-        self.observer.dead_letters.pop(letter.sequence, None)
+        self._settled(letter, "")
+
+    def _settled(self, letter: KeptLetter, error: str) -> None:
+        known = self.observer.dead_letters
+        if not error:
+            known.pop(letter.sequence, None)
+        elif letter.sequence in known:
+            known[letter.sequence] = msgspec.structs.replace(letter, retry=error)
+
+
+async def _removed(bus: Bus, letter: KeptLetter) -> str:
+    """Why a letter could not be removed; "" if it is gone."""
+    try:
+        await bus.stream.delete_msg(topology.DEADLETTERS.name, letter.sequence)
+    except (nats.errors.Error, APIError, TimeoutError, OSError) as error:
+        return str(error or type(error).__name__)
+    return ""
 
 
 async def _retried(bus: Bus, sequence: int, stage: Stage) -> str:

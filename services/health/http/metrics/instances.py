@@ -48,6 +48,8 @@ def instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("pulls_refused", help_, (beat.pulls_refused or 0 for beat in beats))
     help_ = "Redelivered messages that it received since it started."
     yield each("redelivered", help_, (beat.redelivered or 0 for beat in beats))
+    help_ = "Messages in its inbox that were none of JetStream, and were dropped, since it started."
+    yield each("foreign_messages", help_, (beat.foreign_messages or 0 for beat in beats))
     help_ = "Seconds by which its clock is ahead of the health service's."
     yield each("clock_offset_seconds", help_, (instance.clock_off for instance in alive))
     help_ = "Unix time at which it last finished work; 0 = never."
