@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import click
 import msgspec
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from archive import copies, forget, queries
+from archive import again, copies, forget, queries, restore
 from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, worded
 from contracts.requests import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
+from runtime.clock import SystemClock
 
 
 @click.command("forget", short_help="Permanently delete a session.")
@@ -159,4 +162,46 @@ def _print_replay(result: Rebuilt) -> None:
     out.print(worded("{} messages replayed; the new tables are in use", result.replay.done))
 
 
-COMMANDS = (replay_command, forget_command)
+@click.command("embed", short_help="Make vectors again.")
+@click.argument("session", required=False)
+@click.option("--again", "afresh", is_flag=True, help="Make all vectors of SESSION anew, in place of the present ones.")
+@click.option("--missing", is_flag=True, help="Make the vectors that are missing, of SESSION or of all sessions.")
+@data_option
+@json_option
+def embed_command(session: str | None, afresh: bool, missing: bool, data: str | None, as_json: bool) -> None:
+    """Have the embedders make vectors of texts that are in the log.
+
+    Exit code 0 if all were made, 1 otherwise.
+    """
+    if afresh == missing or (afresh and not session):
+        raise click.UsageError("specify SESSION --again, or --missing")
+    made, problems = run(_embed(endpoints.data_folder(data), session, afresh))
+    if as_json:
+        print_json({"messages": made, "problems": problems})
+    else:
+        err.print(worded("{} messages embedded, {} problems", made - len(problems), len(problems)), soft_wrap=True)
+        for problem in problems:
+            err.print(worded("  {}", problem), soft_wrap=True)
+    sys.exit(EX_FALSE if problems else 0)
+
+
+async def _embed(data: Path, session: str | None, afresh: bool) -> tuple[int, list[str]]:
+    async with copies.opened(endpoints.read(data)) as opened:
+        rows = await restore.find(opened, session) if session else await opened.transcripts()
+        lacking = None if afresh else await again.missing(opened)
+        if lacking is not None:
+            rows = [row for row in rows if row.transcript_id in lacking]
+        only = None if lacking is None else set().union(*lacking.values())
+        sequences = await again.texts(opened, rows, only)
+        revision = int(SystemClock().now() * 1000) if afresh else 0
+        with bars() as shown:
+            task = shown.add_task("embedding", total=max(1, len(sequences)), words="")
+            tell = partial(_shown, shown, task)
+            return len(sequences), await again.embed(opened, sequences, revision, tell)
+
+
+def _shown(shown: Progress, task: TaskID, step: str, done: int, total: int) -> None:
+    shown.update(task, description=step, completed=done, total=max(1, total))
+
+
+COMMANDS = (replay_command, forget_command, embed_command)

@@ -13,9 +13,9 @@ import click
 import msgspec
 from rich.table import Table
 
-from archive import retention
+from archive import again, copies, retention
 from cli import api, examine
-from cli.console import EX_FALSE, data_option, err, json_option, out, print_json, run, worded
+from cli.console import EX_FALSE, Lines, bars, data_option, err, json_option, out, print_json, run, worded
 from cli.examine import Check
 from contracts import sources
 from contracts.http.health import Health
@@ -156,13 +156,40 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
 
 
 def _repair(folder: Path) -> None:
-    """`python -m runtime.provision --repair` on the running system; what it leaves is said."""
+    """Streams and consumers as they should be, what a consumer has skipped read again, and the proof from the log."""
     try:
         where = api.running_at(folder)
         asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))
         err.print("streams and consumers match the topology")
-    except (api.CannotTell, Transient, Misconfigured) as error:
-        err.print(worded("not repaired: {}", error), soft_wrap=True)
+        healed = asyncio.run(_heal(where))
+    except (api.CannotTell, copies.Unreachable, Transient, Misconfigured) as error:
+        err.print(worded("not repaired: {}", Lines(error)), soft_wrap=True)
+        return
+    for consumer in healed.read_again:
+        err.print(worded("{} had skipped messages; it has read its stream again", consumer), soft_wrap=True)
+    if healed.embedded_again:
+        err.print(worded("missing vectors of {} messages were made", healed.embedded_again), soft_wrap=True)
+    for problem in healed.problems:
+        err.print(worded("  {}", problem), soft_wrap=True)
+    if healed.proved:
+        words = "proved from the log: {} transcripts are in the database, every text has its vector"
+        err.print(worded(words, healed.transcripts), soft_wrap=True)
+    else:
+        words = (
+            "not proved: {h.waiting} messages wait, {skipped} transcripts lack parts, {h.texts_without_vector} texts"
+        )
+        words += " lack a vector; see `mnemo deadletters` and run this again"
+        err.print(worded(words, h=healed, skipped=len(healed.skipped)), soft_wrap=True)
+
+
+async def _heal(where: Endpoints) -> again.Healed:
+    async with copies.opened(where) as archive:
+        with bars() as shown:
+            task = shown.add_task("reading", total=1, words="")
+            return await again.heal(
+                archive,
+                lambda step, done, total: shown.update(task, description=step, completed=done, total=max(1, total)),
+            )
 
 
 COMMANDS = (doctor_command,)

@@ -100,7 +100,8 @@ def embedded_message_id(event: RecordsEmbedded) -> str:
     digest = hashlib.sha256(event.model.encode())
     for chunk in event.chunks:
         digest.update(f"\0{chunk.text_sha}:{chunk.chunk}".encode())
-    return f"{event.transcript}:{digest.hexdigest()[:32]}"
+    again = f":{event.revision}" if event.revision else ""
+    return f"{event.transcript}:{digest.hexdigest()[:32]}{again}"
 
 
 def iso(now: float) -> str:

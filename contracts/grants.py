@@ -97,7 +97,7 @@ GRANTS = {
             *_retries(EMBEDDER),
             f"$JS.API.DIRECT.GET.TRANSCRIPTS.{subjects.FORGOTTEN}",
         ),
-        (subjects.EMBED_QUERY, subjects.retry(Stage.EMBEDDER), subjects.FORGOTTEN),
+        (subjects.EMBED_QUERY, subjects.EMBED_AGAIN, subjects.retry(Stage.EMBEDDER), subjects.FORGOTTEN),
         responds=True,
         works=True,
     ),

@@ -19,6 +19,15 @@ class RetryReply(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class EmbedAgain(msgspec.Struct, frozen=True):
+    """Request to an embedder: make the vectors of one message of TRANSCRIPTS anew; the answer is a `RetryReply`."""
+
+    sequence: int
+    """Its sequence in the stream."""
+    revision: int
+    """Of the vectors (`RecordsEmbedded.revision`), Unix time in ms; 0 for those that are missing."""
+
+
 class EmbedQuery(msgspec.Struct, frozen=True):
     """Request to an embedder: turn one search text into a vector."""
 

@@ -24,6 +24,7 @@ HEALTH_CHANGED = "health.changed.>"
 ALERT_DELIVERED = "health.alerted.>"
 EMBED_QUERY = "queries.embed"
 RETRIES = "requests.retry.>"
+EMBED_AGAIN = "requests.embed"
 
 
 def token(text: str) -> str:

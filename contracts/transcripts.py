@@ -195,4 +195,6 @@ class RecordsEmbedded(msgspec.Struct, frozen=True, tag_field="type", tag="Record
     dimensions: int
     chunks: list[Chunk]
     part: int = 0
+    revision: int = 0
+    """Of the vectors: 0, or the Unix time in ms at which somebody asked for them anew; the highest holds."""
     version: Literal[1] = 1

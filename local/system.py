@@ -181,6 +181,7 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
             "MNEMO_POSTGRES_DSN": postgres.dsn(),
             "MNEMO_WRITER_PASSWORD": secrets.writer,
             "MNEMO_READER_PASSWORD": secrets.reader,
+            "MNEMO_EMBEDDER_MODEL": model,
         }
     )
     return [

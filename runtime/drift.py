@@ -72,6 +72,8 @@ FIXED_STREAM = frozenset(
 """Of a stream: the server changes these for nobody, or not back."""
 FIXED_CONSUMER = frozenset({"deliver_policy", "opt_start_seq", "ack_policy", "replay_policy", "deliver_subject"})
 """The same of a consumer."""
+SKIPS = frozenset({"filter_subject", "filter_subjects", "max_deliver", "headers_only", "inactive_threshold"})
+"""What a consumer had otherwise may have made it skip messages: it must read its stream again."""
 
 
 class Repair(StrEnum):
@@ -149,7 +151,7 @@ def of_consumer(consumer: Consumer, config: Config | None, paused_seconds: float
         return Drift(consumer.stream, consumer.name, f"{name} is missing", Repair.CREATE)
     changed = differences(config, consumer_config(consumer), DEFAULTS_CONSUMER)
     if changed:
-        repair = Repair.RECREATE if FIXED_CONSUMER & changed.keys() else Repair.UPDATE
+        repair = Repair.RECREATE if (FIXED_CONSUMER | SKIPS) & changed.keys() else Repair.UPDATE
         return Drift(consumer.stream, consumer.name, f"{name} was changed: {_describe(changed)}", repair)
     if paused_seconds > 0:
         cause = f"{name} is paused for another {paused_seconds:.0f} s"

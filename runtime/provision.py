@@ -173,20 +173,29 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
         return []
     fault = drift.of_consumer(consumer, info.config, info.pause_remaining / drift.NANOSECONDS)
     former = info.config.get("filter_subject") in topology.FORMER_FILTERS
+    model_changed = bool(model) and before != model
     if fault and not (repair or former):
         return [f"{fault.cause}; {_would(fault)}"]
     if fault and fault.repair is Repair.RESUME:
         await _ask(nats, f"CONSUMER.PAUSE.{place}", {})
         log.info("consumer resumed", stream=consumer.stream, consumer=consumer.name)
-    elif (fault and fault.repair is Repair.RECREATE) or (model and before != model):
-        await _ask(nats, f"CONSUMER.DELETE.{place}", None)
-        await create()
-        reason = fault.cause if fault and fault.repair is Repair.RECREATE else f"model {model} instead of {before}"
-        log.warning("consumer recreated; it rereads the log from the start", consumer=place, because=reason)
+    elif (fault and fault.repair is Repair.RECREATE and not former) or model_changed:
+        await recreate(nats, consumer, metadata)
     elif fault:
         await create()
         log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=fault.cause)
     return []
+
+
+async def recreate(nats: Bus, consumer: Consumer, metadata: dict[str, str] | None = None) -> None:
+    """Makes a consumer anew: it reads its stream from the start, so nothing is skipped, and repeats are harmless.
+
+    Raises Transient, Misconfigured.
+    """
+    place = f"{consumer.stream}.{consumer.name}"
+    await _ask(nats, f"CONSUMER.DELETE.{place}", None)
+    await _create(nats, consumer, drift.consumer_config(consumer, metadata))
+    log.warning("consumer recreated; it rereads the log from the start", consumer=place)
 
 
 async def _create(nats: Bus, consumer: Consumer, config: dict[str, Any]) -> None:

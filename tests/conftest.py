@@ -91,7 +91,10 @@ async def database(folder: Path) -> AsyncIterator[str]:
     await child.start()
     try:
         await server.ready()
-        await migrate.main(migrate.Settings(postgres_dsn=server.dsn()), asyncio.Event())
+        passwords = {"writer_password": secrets.writer, "reader_password": secrets.reader}
+        await migrate.main(
+            migrate.Settings(postgres_dsn=server.dsn(), embedder_model="m", **passwords), asyncio.Event()
+        )
         yield server.dsn()
     finally:
         await child.stop()

@@ -56,17 +56,23 @@ class Embedder:
         """A tombstone was laid, perhaps while the transcript is in work."""
         self._forgotten.add(transcript)
 
-    async def work(self, events: Sequence[Event]) -> None:
-        """One pool of all texts in `events`: long and short ones of several files share full batches."""
+    async def work(self, events: Sequence[Event], revision: int = 0) -> None:
+        """One pool of all texts in `events`: long and short ones of several files share full batches.
+
+        With a `revision` nothing that is remembered is used.
+        """
         for event in events:
             if isinstance(event, TranscriptForgotten):
                 self.forget(event.transcript)
         changes = self._kept([event for event in events if isinstance(event, (TranscriptChanged, RecordsReparsed))])
         records = [record for change in changes for record in change.records if embeddable(record)]
         texts = {codec.text_sha(record.text): record.text for record in records}
+        if revision:
+            for sha in texts:
+                self._remembered.pop(sha, None)
         vectors = await self._vectors(texts)
         await self._hear_again(changes)
-        messages = [message for change in self._kept(changes) for message in self._messages(change, vectors)]
+        messages = [message for change in self._kept(changes) for message in self._messages(change, vectors, revision)]
         await self.bus.publish_all(messages)
         self.embedded += sum(map(len, vectors.values()))
         self.beat.vitals = EmbedderVitals(model=self.model.fingerprint, chunks=self.embedded)
@@ -112,7 +118,7 @@ class Embedder:
         while len(self._remembered) > self.settings.cache_texts:
             self._remembered.popitem(last=False)
 
-    def _messages(self, change: Change, vectors: dict[str, Vectors]) -> list[Message]:
+    def _messages(self, change: Change, vectors: dict[str, Vectors], revision: int) -> list[Message]:
         """The vectors of one segment, in events that stay below the size budget."""
         messages: list[Message] = []
         batch: list[Chunk] = []
@@ -123,13 +129,13 @@ class Embedder:
                 batch.append(Chunk(record.id, sha, number, span.begin, span.stop, vector))
                 size += len(vector) * 4 // 3 + 250
                 if size > topology.EVENT_BUDGET:
-                    messages.append(self._message(change, batch, len(messages)))
+                    messages.append(self._message(change, batch, len(messages), revision))
                     batch, size = [], 0
         if batch:
-            messages.append(self._message(change, batch, len(messages)))
+            messages.append(self._message(change, batch, len(messages), revision))
         return messages
 
-    def _message(self, change: Change, batch: list[Chunk], part: int) -> Message:
+    def _message(self, change: Change, batch: list[Chunk], part: int, revision: int) -> Message:
         event = RecordsEmbedded(
             transcript=change.transcript,
             source=change.source,
@@ -138,6 +144,7 @@ class Embedder:
             dimensions=self.model.dimensions,
             chunks=batch,
             part=part,
+            revision=revision,
         )
         subject = subjects.embedded(change.source, change.transcript)
         return Message(subject, codec.encode(event), codec.embedded_message_id(event))

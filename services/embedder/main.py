@@ -27,6 +27,7 @@ from runtime.delivery import consume, retry
 from runtime.delivery.custody import Gate
 from runtime.process import lifecycle
 from runtime.tasks import cancel_and_wait
+from services.embedder import again
 from services.embedder import model as models
 from services.embedder.embed import Embedder
 from services.embedder.model import Model
@@ -50,6 +51,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         embedder = Embedder(nats, model, settings, beat, loop_name)
         await _hear_tombstones(nats, embedder)
         gate = Gate()
+        await again.serve(nats, embedder, gate)
         await retry.serve(nats, Stage.EMBEDDER, {topology.EMBEDDER: embedder.work}, beat, gate)
         await consume.work(nats, topology.EMBEDDER, embedder.work, beat, stop, gate)
         await heartbeat.enter(nats, beat, Phase.DRAINING)

@@ -13,9 +13,11 @@ from pgvector.asyncpg import register_vector
 
 from contracts.events import Event
 from contracts.transcripts import RecordsEmbedded
+from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
 from services.writer import queries, rows
+from services.writer import vectors as vectors_
 
 COMMAND_TIMEOUT = 30.0
 """Longest wait for one statement, seconds: a frozen server is noticed by it. A batch that needs longer is split."""
@@ -45,7 +47,7 @@ RECORD_COLUMNS = (
     "parser",
     "copy_key",
 )
-CHUNK_COLUMNS = ("model", "text_sha", "chunk", "begin_char", "stop_char", "embedding")
+CHUNK_COLUMNS = ("model", "text_sha", "chunk", "begin_char", "stop_char", "revision", "embedding")
 
 
 class Database:
@@ -111,7 +113,8 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
 
 
 async def store_vectors(connection: asyncpg.Connection, events: Sequence[RecordsEmbedded]) -> None:
-    """One batch of EMBEDDINGS, in the caller's transaction."""
+    """One batch of EMBEDDINGS, in the caller's transaction. Raises Permanent for vectors that are none."""
+    await _look_at(connection, events)
     await connection.execute(queries.read("gate_shared"))
     names = list({event.transcript for event in events})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
@@ -122,8 +125,22 @@ async def store_vectors(connection: asyncpg.Connection, events: Sequence[Records
     if vectors:
         await connection.execute(queries.read("chunks_stage"))
         await connection.copy_records_to_table("chunks_stage", records=vectors, columns=CHUNK_COLUMNS)
-        await connection.execute(queries.read("chunks_merge"))
+        for step in ("chunks_outdated", "chunks_superseded", "chunks_merge"):
+            await connection.execute(queries.read(step))
         await connection.execute(queries.read("chunk_owners"), *_turned(owners))
+
+
+async def _look_at(connection: asyncpg.Connection, events: Sequence[RecordsEmbedded]) -> None:
+    """Raises Permanent with what is wrong with the first event that is not to be stored."""
+    names = list({event.model_name for event in events})
+    announced = {row["name"] for row in await connection.fetch(queries.read("announced"), names)}
+    rows_ = await connection.fetch(queries.read("fingerprints"), names)
+    known = {row["model"]: (row["name"], row["dimensions"]) for row in rows_}
+    now = SystemClock().now() * 1000
+    for event in events:
+        if fault := vectors_.fault(event, announced, known, now):
+            raise Permanent(f"vectors of {event.transcript[:200]}: {fault}")
+        known[event.model] = (event.model_name, event.dimensions)
 
 
 @asynccontextmanager

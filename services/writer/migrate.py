@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from contracts.topology import DEFAULT_MODEL
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log, without_password
 from runtime.process import lifecycle
@@ -23,12 +24,14 @@ log = Log("mnemo.migrate")
 
 
 class Settings(Common, frozen=True, kw_only=True):
-    """Environment: `MNEMO_POSTGRES_DSN` of the owner, and the passwords of the two lesser roles."""
+    """Environment: `MNEMO_POSTGRES_DSN` of the owner, passwords of the two lesser roles, `MNEMO_EMBEDDER_MODEL`."""
 
     writer_password: str = ""
     """Password given to role mnemo_writer; empty = no login by password."""
     reader_password: str = ""
     """Password given to role mnemo_reader; empty = no login by password."""
+    embedder_model: str = ""
+    """Name of the embedding model, whose vectors are then taken; the bundled one's always are."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -41,6 +44,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await _passwords(connection, settings)
             for name, text in schema_files():
                 await _apply(connection, name, text)
+            await connection.execute(queries.read("grants"))
+            models = [DEFAULT_MODEL, *filter(None, [settings.embedder_model])]
+            await connection.execute(queries.read("announce"), models)
     finally:
         await connection.close(timeout=5)
 

@@ -126,7 +126,7 @@ class Replay:
                     await store(self.database, others)
                 if vectors:
                     await store_vectors(self.database, vectors)
-        except REFUSALS as error:
+        except (*REFUSALS, Permanent) as error:
             if len(batch) == 1:
                 self.skipped += 1
                 log.warning("database rejected a message; skipped", error=str(error))
@@ -175,7 +175,7 @@ async def _swap(connection: asyncpg.Connection) -> None:
         await connection.execute(f"alter table {SCHEMA}.{table} set schema public")
     for view in VIEWS:
         await connection.execute(f"alter view {SCHEMA}.{view} set schema public")
-    await connection.execute(queries.read("replay_grants"))
+    await connection.execute(queries.read("grants"))
 
 
 if __name__ == "__main__":

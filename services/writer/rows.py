@@ -124,7 +124,7 @@ def of_vectors(events: Iterable[RecordsEmbedded]) -> tuple[list[Row], list[Row],
         models[event.model] = (event.model, event.model_name, event.dimensions)
         for chunk in event.chunks:
             sha = bytes.fromhex(chunk.text_sha)
-            chunks.add((event.model, sha, chunk.chunk, chunk.begin, chunk.stop, chunk.vector))
+            chunks.add((event.model, sha, chunk.chunk, chunk.begin, chunk.stop, event.revision, chunk.vector))
             owners.add((event.model, sha, event.transcript))
     return list(models.values()), list(chunks), sorted(owners)
 
