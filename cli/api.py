@@ -29,6 +29,16 @@ def running_at(folder: Path) -> Endpoints:
         raise CannotTell(str(error)) from error
 
 
+def transport(where: Endpoints) -> httpx.HTTPTransport:
+    """Over the socket in the private folder where there is one: the token is shown to nobody else."""
+    return httpx.HTTPTransport(uds=where.health_socket or None)
+
+
+def asking(where: Endpoints) -> httpx.AsyncClient:
+    """The same for who asks again and again."""
+    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=where.health_socket or None), timeout=TIMEOUT)
+
+
 def headers(where: Endpoints) -> dict[str, str]:
     """What a request shows: the token."""
     return {"authorization": f"Bearer {where.health_token}"} if where.health_token else {}
@@ -38,8 +48,8 @@ def get(where: Endpoints, path: str, kind: type[T], **more: Any) -> T:
     """One answer of the API. Raises CannotTell, with the reason of a refusal."""
     url = f"{where.health_url}/v1/autosave/{path}"
     try:
-        answer = httpx.get(url, timeout=TIMEOUT, headers=headers(where), trust_env=False, **more)
-        return decoded(answer, kind)
+        with httpx.Client(transport=transport(where), timeout=TIMEOUT, trust_env=False) as client:
+            return decoded(client.get(url, headers=headers(where), **more), kind)
     except httpx.HTTPError as error:
         raise CannotTell("the health service does not answer (yet)") from error
 

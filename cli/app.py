@@ -14,11 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import httpx
 import msgspec
 
 from archive.search import CannotSearch, search
-from cli import archive, deadletters, doctor, progress, proof, status
+from cli import api, archive, deadletters, doctor, progress, proof, status
 from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
@@ -34,7 +33,7 @@ from cli.console import (
     worded,
 )
 from contracts import sources
-from local import endpoints, system
+from local import endpoints, folder, system
 from runtime.disk.files import walk
 from runtime.heartbeat import service_version
 
@@ -82,7 +81,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
     )
     try:
         sys.exit(asyncio.run(_up(plan, once)))
-    except (system.Busy, RuntimeError, OSError) as error:
+    except (folder.Busy, RuntimeError, OSError) as error:
         err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
 
@@ -110,7 +109,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
         say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
         say("stopping …")
@@ -134,7 +133,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
 def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
     """Search conversations by meaning."""
     try:
-        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)), text, limit))
+        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)).reading(), text, limit))
     except (endpoints.NotRunning, CannotSearch) as error:
         err.print(worded("cannot search: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)

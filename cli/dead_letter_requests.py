@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from cli.api import CannotTell, get, problem
+from cli.api import CannotTell, asking, get, problem
 from cli.console import err, worded
 from contracts.http.archive import DeadLetterItem, DeadLetters
 from local.endpoints import Endpoints
@@ -51,14 +51,14 @@ def dead_letter(where: Endpoints, number: int) -> DeadLetterItem:
 
 async def original(where: Endpoints, letter: DeadLetterItem) -> bytes:
     """The message as it is in the log. Raises Transient, Misconfigured, nats errors."""
-    async with bus.connect(where.nats_url, "mnemo") as connection:
+    async with bus.connect(where.reading().nats_url, "mnemo") as connection:
         stored = await connection.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
         return stored.data or b""
 
 
 async def ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
     """Those that were taken; why the others were not is said, and the rest goes on."""
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+    async with asking(where) as client:
         return [sequence for sequence in asked if await _ask(client, where, what, sequence)]
 
 

@@ -20,8 +20,9 @@ from cli.examine import Check
 from contracts import sources
 from contracts.http.health import Health
 from contracts.sources import Root
-from local import endpoints, system
+from local import endpoints
 from local.endpoints import Endpoints
+from local.folder import in_use
 from runtime import provision
 from runtime.clock import SystemClock
 from runtime.disk.files import LINK, walk
@@ -68,11 +69,11 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     health: Health | None = None
     findings = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
     try:
-        where = endpoints.read(data)
+        where = endpoints.read(data).reading()
         health = await asyncio.to_thread(api.health, where)
         findings.append(_health_check(where, health))
     except (endpoints.NotRunning, api.CannotTell) as error:
-        remedy = "see logs/health.log in the data folder" if system.in_use(data) else "start it: `mnemo up`"
+        remedy = "see logs/health.log in the data folder" if in_use(data) else "start it: `mnemo up`"
         findings.append(Check("health", "wrong", f"no answer: {error}", remedy))
     watched = [sources.parse(root) for root in where.roots] if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
@@ -93,7 +94,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         findings.append(Check("not captured", "note", f"{reasons} ({left.examples()})", remedy))
     if health:
         findings += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
-    if where and (health or system.in_use(data)):  # each by itself: what is down may be health alone
+    if where and (health or in_use(data)):  # each by itself: what is down may be health alone
         findings += [*await examine.bus(where.nats_url), *await _database(where.postgres_dsn, environ, home)]
     else:
         findings += examine.ports()

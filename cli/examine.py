@@ -25,6 +25,7 @@ from contracts.topology import DEFAULT_MODEL
 from contracts.vitals import EmbedderVitals
 from local import ports as free_ports
 from local import system
+from local.folder import open_to_others
 from runtime import provision
 from runtime.bus import connect
 from runtime.errors import Misconfigured, Transient
@@ -124,15 +125,11 @@ def permissions(data: Path) -> list[Check]:
         return [Check("permissions", "note", f"{data} is created at the first start")]
     if not os.access(data, os.W_OK | os.X_OK):
         return [Check("permissions", "wrong", f"{data} is not writable", f"chown {os.getuid()} {data}")]
-    open_ = [
-        file.name
-        for file in (data / "secrets.json", data / "endpoints.json", data / "nats.conf")
-        if file.exists() and file.stat().st_mode & 0o077
-    ]
-    if open_:
-        text = f"readable by other users: {', '.join(open_)}"
-        return [Check("permissions", "wrong", text, f"chmod 600 {' '.join(str(data / name) for name in open_)}")]
-    return [Check("permissions", "ok", f"{data} is writable, its secrets are private")]
+    if open_ := open_to_others(data):
+        names = [str(path) for path in open_]
+        text = f"open to other users: {', '.join(names[:10])}{' …' if len(names) > 10 else ''}"
+        return [Check("permissions", "wrong", text, f"chmod go-rwx {' '.join(names[:10])}")]
+    return [Check("permissions", "ok", f"{data} is writable, and closed to other users")]
 
 
 def watches(folders: Sequence[str]) -> list[Check]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from archive import queries
-from cli.api import CannotTell, decoded, headers
+from cli.api import CannotTell, asking, decoded, headers
 from contracts import topology
 from contracts.http.health import Health, Stats, StreamFigures
 from contracts.vitals import EmbedderVitals
@@ -101,7 +101,7 @@ async def follow(system: System, console: Console, stop: asyncio.Event, *, once:
         transient=True,
     ) as bars:
         show = _painter(bars)
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        async with asking(system.endpoints) as client:
             while not stop.is_set():
                 figures = await look(client, system.endpoints)
                 show(figures)

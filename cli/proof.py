@@ -46,7 +46,7 @@ def verify_command(folders: tuple[str, ...], everything: bool, data: str | None,
 
 
 async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> verify.Report:
-    where = endpoints.read(data)
+    where = endpoints.read(data).reading()
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
         scope = verify.Scope(roots, everything, where.include, where.exclude)
@@ -119,7 +119,7 @@ def restore_command(
 async def _restore(
     data: Path, session: str, output: Path | None, generation: int | None, force: bool
 ) -> list[restore.Restored]:
-    async with copies.opened(endpoints.read(data)) as opened:
+    async with copies.opened(endpoints.read(data).reading()) as opened:
         rows = await restore.find(opened, session)
         pairs = restore.targets(rows, output)
         return [await restore.restore(opened, row, file, generation, force=force) for row, file in pairs]

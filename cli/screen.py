@@ -82,7 +82,7 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
 async def guard_lines(where: Endpoints) -> list[Text]:
     """The retention guard in words; nothing where there is no Claude Code."""
     try:
-        database = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
+        database = await asyncpg.connect(where.reading().postgres_dsn, timeout=5, command_timeout=30)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return []
     try:

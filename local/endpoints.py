@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from local import folder
 from local.secrets import write_private
+from runtime import peer
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
@@ -25,6 +27,19 @@ class Endpoints(msgspec.Struct, frozen=True):
     """What the watcher watches, as in its settings; empty = the default folders."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    reader_nats_url: str = ""
+    """For commands that change nothing; empty = the same."""
+    reader_postgres_dsn: str = ""
+    health_socket: str = ""
+    """Socket of the API in a private folder: who listens there is ours; empty = ask `health_url`."""
+
+    def reading(self) -> Endpoints:
+        """The same with the accounts that only read."""
+        return msgspec.structs.replace(
+            self,
+            nats_url=self.reader_nats_url or self.nats_url,
+            postgres_dsn=self.reader_postgres_dsn or self.postgres_dsn,
+        )
 
 
 class NotRunning(Exception):
@@ -42,6 +57,11 @@ def write(data: Path, endpoints: Endpoints) -> None:
     write_private(data / "endpoints.json", msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n")
 
 
+def remove(data: Path) -> None:
+    """At the end: nothing answers there any more."""
+    (data / "endpoints.json").unlink(missing_ok=True)
+
+
 def read(data: Path) -> Endpoints:
     """The addresses. Environment variables (for compose) win over the file.
 
@@ -50,9 +70,14 @@ def read(data: Path) -> Endpoints:
     names = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
     if all(name in os.environ for name in names):
         nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
-        lists = [tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS]
-        return Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), *lists)
+        roots, include, exclude = (tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS)
+        return Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), roots, include, exclude)
+    if not folder.in_use(data):  # whoever listens at the addresses of an instance that has ended is not ours
+        raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data")
     try:
-        return msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
+        found = msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
     except (OSError, msgspec.DecodeError) as error:
-        raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data") from error
+        raise NotRunning(f"the start on {data} is not finished yet") from error
+    owner = f"?{peer.OWNER}={os.geteuid()}"
+    nats_urls = (url and url + owner for url in (found.nats_url, found.reader_nats_url))
+    return msgspec.structs.replace(found, **dict(zip(("nats_url", "reader_nats_url"), nats_urls, strict=True)))

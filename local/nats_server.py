@@ -6,16 +6,17 @@ import asyncio
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import nats
 
-from contracts import subjects, topology
+from contracts import topology
 from local import nats_conf
 from local.child import Spec
 from local.secrets import write_private
-from runtime import bus, provision
+from runtime import bus, peer, provision
 from runtime.drift import Repair
 from runtime.errors import Misconfigured, Transient
 
@@ -31,6 +32,10 @@ class Nats:
     def url(self, user: str) -> str:
         """URL for one user."""
         return f"nats://{user}:{self.passwords[user]}@127.0.0.1:{self.port}"
+
+    def own_url(self, user: str) -> str:
+        """The same for our own programs, which look who listens before they send a password."""
+        return f"{self.url(user)}?{peer.OWNER}={os.geteuid()}"
 
     def spec(self) -> Spec:
         """The process; writes its configuration."""
@@ -58,22 +63,13 @@ class Nats:
             async with asyncio.timeout(seconds):
                 _, probe = await asyncio.open_connection("127.0.0.1", self.port)
                 probe.close()
-                client = await nats.connect(
-                    self.url(nats_conf.SYSTEM),
-                    allow_reconnect=False,
-                    connect_timeout=seconds,
-                    error_cb=_silent,
-                    inbox_prefix=subjects.inbox(nats_conf.SYSTEM),
-                )
-                try:
-                    answer = await client.request(topology.HEALTHZ, b"", timeout=seconds)
-                finally:
-                    await client.close()
+                async with bus.connect(self.own_url(nats_conf.SYSTEM), "guard", within=seconds) as connection:
+                    answer = await connection.client.request(topology.HEALTHZ, b"", timeout=seconds)
             state = msgspec.json.decode(answer.data)["data"]
             return "" if state["status"] == "ok" else str(state.get("error") or state["status"])
         except ConnectionRefusedError:
             return ""
-        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
+        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError, Transient, Misconfigured):
             return None
 
     async def missing(self, seconds: float) -> list[str]:
@@ -81,7 +77,7 @@ class Nats:
         try:
             async with (
                 asyncio.timeout(seconds),
-                bus.connect(self.url(nats_conf.OPERATOR), "guard", within=seconds) as connection,
+                bus.connect(self.own_url(nats_conf.OPERATOR), "guard", within=seconds) as connection,
             ):
                 drifts = await provision.drifts(connection)
         except (OSError, TimeoutError, Transient, Misconfigured):
@@ -90,29 +86,17 @@ class Nats:
 
     async def drop_consumer(self, consumer: topology.Consumer) -> None:
         """Deletes a consumer: provisioned again, it reads its stream from the start. Raises nats errors."""
-        client = await nats.connect(self.url(nats_conf.OPERATOR), allow_reconnect=False, error_cb=_silent)
-        try:
-            await client.jetstream().delete_consumer(consumer.stream, consumer.name)
-        except nats.js.errors.NotFoundError:
-            pass
-        finally:
-            await client.close()
+        async with bus.connect(self.own_url(nats_conf.OPERATOR), "guard", within=5) as connection:
+            with suppress(nats.js.errors.NotFoundError):
+                await connection.stream.delete_consumer(consumer.stream, consumer.name)
 
     async def ready(self) -> None:
         """Returns when it answers. Raises RuntimeError after 30 s."""
         for _ in range(300):
             try:
-                url = self.url(nats_conf.OPERATOR)
-                client = await nats.connect(
-                    url, connect_timeout=1, reconnect_time_wait=0.05, allow_reconnect=False, error_cb=_silent
-                )
-                await client.jetstream().account_info()
-                await client.close()
+                async with bus.connect(self.own_url(nats_conf.OPERATOR), "start", within=1) as connection:
+                    await connection.stream.account_info()
                 return
-            except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+            except (Transient, Misconfigured, OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
                 await asyncio.sleep(0.1)
         raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
-
-
-async def _silent(error: Exception) -> None:
-    """Refused connections are expected while a server starts."""

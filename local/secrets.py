@@ -10,35 +10,39 @@ import msgspec
 
 from local import nats_conf
 
+FORMER = 8
+"""Starts that may fail one after the other before the database has taken a new password."""
+
 
 class Secrets(msgspec.Struct, frozen=True):
-    """Random passwords of one data folder; file mode 0600."""
+    """Random passwords of one start; file mode 0600."""
 
     nats: dict[str, str]
     owner: str
     writer: str
     reader: str
     health: str = ""
-    """Token of the health API; made when an older folder has none."""
+    """Token of the health API."""
+    former: tuple[str, ...] = ()
+    """Passwords of the owner of the database at earlier starts: the last one that came so far is in force."""
 
     @classmethod
     def of(cls, data: Path) -> Secrets:
-        """Those of the folder, made at the first time."""
+        """Those of the folder, made where there are none."""
         file = data / "secrets.json"
-        token = secrets.token_urlsafe(24)
-        if file.exists():
-            credentials = msgspec.json.decode(file.read_bytes(), type=cls)
-            missing = [user for user in nats_conf.USERS if user not in credentials.nats]
-            if credentials.health and not missing:
-                return credentials
-            users = {**credentials.nats, **{user: secrets.token_urlsafe(24) for user in missing}}
-            credentials = msgspec.structs.replace(credentials, health=credentials.health or token, nats=users)
-        else:
-            passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
-            owner, writer, reader = (secrets.token_urlsafe(24) for _ in range(3))
-            credentials = cls(passwords, owner, writer, reader, token)
-        write_private(file, msgspec.json.encode(credentials))
-        return credentials
+        return msgspec.json.decode(file.read_bytes(), type=cls) if file.exists() else cls.renewed(data)
+
+    @classmethod
+    def renewed(cls, data: Path) -> Secrets:
+        """New ones for a new start: what somebody got hold of before is worth nothing."""
+        file = data / "secrets.json"
+        before = msgspec.json.decode(file.read_bytes(), type=cls) if file.exists() else None
+        owner, writer, reader, health = (secrets.token_urlsafe(24) for _ in range(4))
+        former = (before.owner, *before.former)[:FORMER] if before else ()
+        passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
+        made = cls(passwords, owner, writer, reader, health, former)
+        write_private(file, msgspec.json.encode(made))
+        return made
 
 
 def write_private(file: Path, content: bytes) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from contracts.events import Stage
 from contracts.sources import Root
 from contracts.topology import DEFAULT_MODEL
-from local import endpoints, guard
+from local import endpoints, folder, guard, nats_conf
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
 from local.nats_server import Nats
@@ -29,8 +27,7 @@ from runtime.tasks import cancel_and_wait
 NATS_PORT = 4222
 HEALTH_PORT = 8001
 POSTGRES_PORT = 54329
-RUN = "run"
-"""Folder of the signs of life, in the data folder."""
+API_SOCKET = "health.sock"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -48,10 +45,6 @@ class Plan(msgspec.Struct, frozen=True):
     """Ports at which the services reach the servers, for a proxy in between; 0 = the servers' own."""
     guard: bool = True
     """Kill and start again what hangs; false where a drill wants to see it hang."""
-
-
-class Busy(Exception):
-    """Another process runs on the same data folder."""
 
 
 class System:
@@ -85,14 +78,9 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
 
     Raises Busy, or RuntimeError with the end of the log of what did not start.
     """
-    (plan.data / "logs").mkdir(parents=True, exist_ok=True)
-    (plan.data / RUN).mkdir(exist_ok=True)
-    plan.data.chmod(0o711 if os.geteuid() == 0 else 0o700)  # as root, PostgreSQL's own user must get through
-    lock = _lock(plan.data)
-    secrets = Secrets.of(plan.data)
     children: dict[str, Child] = {}
     async with AsyncExitStack() as stack:
-        stack.callback(lock.close)
+        secrets = _claimed(plan.data, stack)
 
         def port(name: str, wanted: int) -> int:
             claim = free_port(wanted)
@@ -108,6 +96,8 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
 
         nats = Nats(plan.data, port("NATS", plan.nats_port), secrets.nats)
         postgres = Postgres(plan.data, port("PostgreSQL", plan.postgres_port), secrets)
+        folder.prepare(plan.data, passed_through=postgres.user is not None and postgres.home == plan.data)
+        sockets = folder.socket_folder(plan.data / folder.RUN)
         health_port = port("health", plan.health_port)
         stack.push_async_callback((await start(nats.spec())).stop)
         stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
@@ -118,41 +108,41 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             await once(spec)
         services: list[Child] = []
         stack.push_async_callback(_stop_all, services)  # side by side: one that hangs does not add to the others
-        for spec in _services(plan, nats, postgres, health_port, secrets):
+        for spec in _services(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets):
             services.append(await start(spec))
         if plan.guard:
             again = partial(once, one_shots[0])
-            looks = guard.watch(children, nats, postgres, plan.data / RUN, again, say)
+            looks = guard.watch(children, nats, postgres, plan.data / folder.RUN, again, say)
             stack.push_async_callback(cancel_and_wait, *looks)
-        health_url = f"http://127.0.0.1:{health_port}"
-        token = env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health
-        lists = (_listed(plan, name) for name in endpoints.LISTS[1:])
-        where = Endpoints(nats.url("operator"), postgres.dsn(), health_url, token, tuple(map(str, plan.roots)), *lists)
+        where = _endpoints(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets)
         endpoints.write(plan.data, where)
         yield System(where, children)
 
 
-def _lock(data: Path) -> IO[str]:
-    handle = open(data / "lock", "w")  # noqa: SIM115 - held as long as the system runs
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise Busy(f"another `mnemo up` is running on {data}") from error
-    return handle
+def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
+    """The folder is ours until the end, and private; nothing of an earlier start holds. Raises Busy."""
+    stack.callback(os.umask, os.umask(folder.PRIVATE))  # of all that is made from here on, by the children too
+    data.mkdir(parents=True, exist_ok=True)
+    stack.callback(folder.lock(data).close)
+    endpoints.remove(data)
+    stack.callback(endpoints.remove, data)
+    return Secrets.renewed(data)
 
 
-def in_use(data: Path) -> bool:
-    """True while a `mnemo up` runs on this data folder."""
-    if not (data / "lock").exists():
-        return False
-    try:
-        _lock(data).close()
-    except Busy:
-        return True
-    except OSError:
-        pass  # not ours to look at
-    return False
+def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> Endpoints:
+    include, exclude = (_listed(plan, name) for name in endpoints.LISTS[1:])
+    return Endpoints(
+        nats.url(nats_conf.OPERATOR),
+        postgres.dsn(),
+        f"http://127.0.0.1:{api[0]}",
+        env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
+        tuple(map(str, plan.roots)),
+        include,
+        exclude,
+        nats.url(nats_conf.READER),
+        postgres.dsn("mnemo_reader"),
+        str(api[1]),
+    )
 
 
 async def _stop_all(children: Sequence[Child]) -> None:
@@ -175,7 +165,7 @@ def python(module: str) -> list[str]:
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
     logs = plan.data / "logs"
     model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL
-    bus = service_env({"MNEMO_NATS_URL": nats.url("operator"), "MNEMO_EMBEDDER_MODEL": model})
+    bus = service_env({"MNEMO_NATS_URL": nats.own_url("operator"), "MNEMO_EMBEDDER_MODEL": model})
     database = service_env(
         {
             "MNEMO_POSTGRES_DSN": postgres.dsn(),
@@ -190,9 +180,10 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
     ]
 
 
-def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secrets: Secrets) -> list[Spec]:
+def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> list[Spec]:
+    """`api` is the port and the socket of the health service."""
     nats = Nats(plan.data, plan.nats_via or nats.port, secrets.nats)
-    postgres = Postgres(plan.data, plan.postgres_via or postgres.port, secrets)
+    postgres = Postgres(plan.data, postgres.port, secrets, plan.postgres_via)
     threads = str(max(1, (os.cpu_count() or 1) // max(1, plan.embedders)))
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
@@ -201,9 +192,10 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
     ]
     own[0][2].update(
         {
-            "MNEMO_HEALTH_PORT": str(health_port),
+            "MNEMO_HEALTH_PORT": str(api[0]),
+            "MNEMO_HEALTH_SOCKET": str(api[1]),
             "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
-            "MNEMO_HEALTH_SYSTEM_URL": nats.url("system"),
+            "MNEMO_HEALTH_SYSTEM_URL": nats.own_url("system"),
             "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data / name}" for name in ("nats", "postgres")),
         }
     )
@@ -214,10 +206,10 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, health_port: int, secr
     specs = []
     for name, stage, extra in own:
         common = {
-            "MNEMO_NATS_URL": nats.url(stage),
+            "MNEMO_NATS_URL": nats.own_url(stage),
             "MNEMO_INSTANCE": name,
             "MNEMO_PARENT_PID": str(os.getpid()),
-            "MNEMO_ALIVE_FILE": str(plan.data / RUN / f"{name}.alive"),
+            "MNEMO_ALIVE_FILE": str(plan.data / folder.RUN / f"{name}.alive"),
             "MALLOC_ARENA_MAX": "2",
             "TQDM_DISABLE": "1",
         }

@@ -21,6 +21,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
 from contracts import subjects
+from runtime import peer
 from runtime.errors import Misconfigured, NoSpace, Permanent, Transient
 from runtime.logs import Log, without_password
 
@@ -121,6 +122,16 @@ class _Client(Client):  # type: ignore[misc]  # the library is untyped
     """nats-py drops the socket of an attempt to reconnect that nobody answered (2.16, `_attempt_reconnect`): it stays
     open until the garbage collector comes, and the server keeps a client that is none."""
 
+    owner: int | None = None
+    """User id that must own the server; None = any."""
+
+    async def _process_connect_init(self) -> None:
+        """After the connection is made and before anything is sent."""
+        connection = self._transport._io_writer.get_extra_info("socket")
+        if self.owner is not None and not peer.is_owned(connection, self.owner):
+            raise ConnectionRefusedError("another user's program listens on the port of NATS")
+        await super()._process_connect_init()
+
     async def _select_next_server(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -154,6 +165,7 @@ class _Connection:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = _Client()
+        self.client.owner = peer.owner_of(url)
         self.refused = asyncio.Event()
         """The server refuses the credentials."""
         self.connected = self.closing = False

@@ -26,6 +26,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """Address to listen on."""
     port: int = 8001
     """Port of the HTTP API."""
+    socket: str = ""
+    """Path of a socket on which the API listens too, in a folder that only its owner may enter; empty = none."""
     token: str = ""
     """Bearer token: required for content, names of files and paths, and for changes; empty = these are not served."""
     allowed_hosts: tuple[str, ...] = ()

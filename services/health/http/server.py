@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 
 import uvicorn
 
+from runtime.errors import Misconfigured
 from services.health.http import app
 from services.health.http.problems import head_as_get
 from services.health.http.routes.dashboard import EVENTS
@@ -38,7 +42,8 @@ async def serving(
             timeout_graceful_shutdown=2,
         )
     )
-    task = asyncio.create_task(server.serve(), name="http")
+    sockets = [server.config.bind_socket(), *([_private(settings.socket)] if settings.socket else [])]
+    task = asyncio.create_task(server.serve(sockets), name="http")
     try:
         yield
     finally:
@@ -53,3 +58,15 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _private(path: str) -> socket.socket:
+    """A socket in a folder that is its owner's. Raises Misconfigured."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        Path(path).unlink(missing_ok=True)
+        listener.bind(path)
+        os.chmod(path, 0o600)
+    except OSError as error:
+        raise Misconfigured(f"MNEMO_HEALTH_SOCKET: cannot listen at {path}: {error.strerror}") from error
+    return listener

@@ -1,0 +1,83 @@
+"""The data folder: nobody else looks into it, and one `mnemo up` at a time runs on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import IO
+
+PRIVATE = 0o077
+"""What others may do: nothing. As umask, and as the bits that `doctor` looks for."""
+RUN = "run"
+"""Folder of the signs of life, and of the API's socket, in the data folder."""
+MOST_SOCKET_BYTES = 90
+"""Of the path of a folder with sockets: the name of one comes behind it, and `sun_path` has 104 bytes on macOS."""
+
+
+class Busy(Exception):
+    """Another process runs on the same data folder."""
+
+
+def prepare(data: Path, *, passed_through: bool) -> None:
+    """Makes the folder and what is in it private. Nothing outside of it is changed.
+
+    `passed_through` = another user has files of its own in it (PostgreSQL's, as root), and must get there.
+    """
+    for folder in (data, data / "logs", data / RUN):
+        folder.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o711 if passed_through else 0o700)
+    for entry in data.iterdir():
+        if not entry.is_symlink() and entry.stat().st_uid == os.geteuid() and entry.stat().st_mode & PRIVATE:
+            entry.chmod(stat.S_IMODE(entry.stat().st_mode) & ~PRIVATE)
+
+
+def open_to_others(data: Path) -> list[Path]:
+    """What other users may read, write or list; as root they may pass through the folder itself."""
+    if not data.exists():
+        return []
+    found = [data] if data.stat().st_mode & (0o066 if os.geteuid() == 0 else PRIVATE) else []
+    inside = [entry for folder in (data, data / "logs", data / RUN) if folder.is_dir() for entry in folder.iterdir()]
+    return found + [entry for entry in inside if not entry.is_symlink() and entry.lstat().st_mode & PRIVATE]
+
+
+def reachable(path: Path) -> bool:
+    """True if every user may pass through all folders above."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+
+
+def socket_folder(wanted: Path, owner: int = -1) -> Path:
+    """`wanted`, private, made; a new folder among the temporary ones where its path is too long for a socket."""
+    if len(os.fsencode(wanted)) > MOST_SOCKET_BYTES:
+        wanted = Path(tempfile.mkdtemp(prefix="mnemo-"))
+    wanted.mkdir(exist_ok=True)
+    wanted.chmod(0o700)
+    if owner >= 0:
+        os.chown(wanted, owner, -1)
+    return wanted
+
+
+def lock(data: Path) -> IO[str]:
+    """Held as long as the system runs. Raises Busy."""
+    handle = open(data / "lock", "w")  # noqa: SIM115 - held by the caller
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # those who only look hold a shared one, for a moment
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        handle.close()
+        raise Busy(f"another `mnemo up` is running on {data}") from error
+    return handle
+
+
+def in_use(data: Path) -> bool:
+    """True while a `mnemo up` runs on this data folder."""
+    try:
+        with open(data / "lock") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # nobody ever ran there, or it is not ours to look at
+    return False
