@@ -6,13 +6,14 @@ from typing import Any
 
 import asyncpg
 import msgspec
-import nats
 import nats.errors
 
 from archive import queries
 from archive.copies import Addresses
 from contracts import codec, subjects
 from contracts.requests import EmbedQuery, EmbedReply
+from runtime import bus
+from runtime.errors import Misconfigured, Transient
 
 
 class CannotSearch(Exception):
@@ -37,18 +38,16 @@ async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, 
 
 async def _embed(url: str, text: str) -> EmbedReply:
     try:
-        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False)
-    except (OSError, TimeoutError, nats.errors.Error) as error:
-        raise CannotSearch(f"NATS does not answer ({error}); is `mnemo up` running?") from error
-    try:
-        answer = await client.request(subjects.EMBED_QUERY, codec.encode(EmbedQuery(text)), timeout=30)
+        async with bus.connect(url, "search", within=5) as connection:
+            asked = codec.encode(EmbedQuery(text))
+            answer = await connection.client.request(subjects.EMBED_QUERY, asked, timeout=30)
         reply = msgspec.json.decode(answer.data, type=EmbedReply)
+    except (Transient, Misconfigured) as error:
+        raise CannotSearch(f"NATS does not answer ({error}); is `mnemo up` running?") from error
     except nats.errors.NoRespondersError as error:
         raise CannotSearch("no embedder is running (or its model is still loading); see `mnemo status`") from error
     except (TimeoutError, nats.errors.Error) as error:
         raise CannotSearch("the embedders did not answer within 30 s; see `mnemo status`") from error
-    finally:
-        await client.close()
     if reply.error:
         raise CannotSearch(reply.error)
     return reply

@@ -15,7 +15,7 @@ import msgspec
 from contracts.events import Stage
 from contracts.sources import Root
 from contracts.topology import DEFAULT_MODEL
-from local import endpoints, folder, guard, nats_conf
+from local import endpoints, folder, guard, logs, nats_conf
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
 from local.nats_server import Nats
@@ -99,6 +99,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         folder.prepare(plan.data, passed_through=postgres.user is not None and postgres.home == plan.data)
         sockets = folder.socket_folder(plan.data / folder.RUN)
         health_port = port("health", plan.health_port)
+        stack.push_async_callback(cancel_and_wait, asyncio.create_task(logs.bounded(plan.data / "logs"), name="logs"))
         stack.push_async_callback((await start(nats.spec())).stop)
         stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
         await nats.ready()
@@ -163,7 +164,7 @@ def python(module: str) -> list[str]:
 
 
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
-    logs = plan.data / "logs"
+    folder_ = plan.data / "logs"
     model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL
     bus = service_env({"MNEMO_NATS_URL": nats.own_url("operator"), "MNEMO_EMBEDDER_MODEL": model})
     database = service_env(
@@ -175,8 +176,8 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
         }
     )
     return [
-        Spec("provision", python("runtime.provision"), bus, logs / "provision.log"),
-        Spec("migrate", python("services.writer.migrate"), database, logs / "migrate.log"),
+        Spec("provision", python("runtime.provision"), bus, folder_ / "provision.log"),
+        Spec("migrate", python("services.writer.migrate"), database, folder_ / "migrate.log"),
     ]
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections import OrderedDict
 from typing import Any
 
 import msgspec
 
+FOLD_AFTER = 10
+"""Lines alike that are written one by one; then …"""
+FOLD_SECONDS = 30.0
+"""… one in so many seconds."""
+MOST_LINES = 256
+"""Lines that are remembered."""
 _CREDENTIALS = re.compile(r"(\w+://[^:/@\s]+):[^@\s]+@")
 
 
@@ -73,10 +80,41 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
     return getattr(record, "facts", {})
 
 
+class Folded(logging.Filter):
+    """A warning that comes again and again is written once a while, with how often it came meanwhile.
+
+    The same line is the same logger, level and words, and the same place in the code for one with a traceback.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: OrderedDict[tuple[Any, ...], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a repetition."""
+        if record.levelno < logging.WARNING:
+            return True
+        words = (str(record.msg)[:200], str(_facts(record).get("error", ""))[:200])
+        key = (record.name, record.levelno, *words, record.pathname, record.lineno)
+        began, count = self._seen.pop(key, (record.created, 0))
+        if count < FOLD_AFTER:
+            self._seen[key] = began, count + 1
+        elif record.created - began < FOLD_SECONDS:
+            self._seen[key] = began, count + 1
+            return False
+        else:
+            self._seen[key] = record.created, FOLD_AFTER
+            record.facts = {**_facts(record), "repeated": count - FOLD_AFTER}
+        while len(self._seen) > MOST_LINES:
+            self._seen.popitem(last=False)
+        return True
+
+
 def configure(level: str) -> None:
     """Sends all logs to stderr at `level`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Folded())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("nats", "asyncio", "sentence_transformers", "transformers", "httpx", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

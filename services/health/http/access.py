@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from litestar.enums import ScopeType
@@ -57,16 +57,46 @@ def bearer(header: str) -> str:
 
 
 def guards(settings: Settings) -> list[Callable[[ASGIApp], ASGIApp]]:
-    """Middleware that refuses other names than those of the settings."""
+    """Middleware that refuses requests of other sites, and under other names than those of the settings."""
     hosts = {*(host.lower() for host in settings.allowed_hosts), *LOOPBACK}
     anywhere = "*" in hosts or (not settings.open and not settings.allowed_hosts)
-    return [] if anywhere else [only_for(hosts)]
+    return [own_site, *([] if anywhere else [only_for(hosts)])]
+
+
+def own_site(app: ASGIApp) -> ASGIApp:
+    """Refuses what pages of other sites ask for, before any work: they cannot read the answers, but would take the
+    slots of event streams. A person who follows a link may come from anywhere.
+
+    https://www.w3.org/TR/fetch-metadata/
+    """
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name: value.decode("latin-1") for name, value in scope.get("headers", [])}
+        if scope["type"] == ScopeType.HTTP and _foreign(headers, scope["method"]):
+            await _refusal(403, "Forbidden", "pages of other sites are not answered")(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def _foreign(headers: Mapping[bytes, str], method: str) -> bool:
+    """True for a request that another site's page has made."""
+    site = headers.get(b"sec-fetch-site", "none")
+    followed = headers.get(b"sec-fetch-mode") == "navigate" and headers.get(b"sec-fetch-dest") == "document"
+    if site not in ("none", "same-origin"):
+        return not (followed and method in ("GET", "HEAD"))
+    origin = headers.get(b"origin", "")
+    return bool(origin) and origin.partition("://")[2].lower() != headers.get(b"host", "").lower()
+
+
+def _refusal(status: int, title: str, detail: str) -> ASGIResponse:
+    body = msgspec.json.encode(Problem(status, title, detail))
+    return ASGIResponse(body=body, status_code=status, media_type=PROBLEM, headers=SECURITY)
 
 
 def only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
     """Refuses requests under other names: a page that had its name rebound to this address reads nothing."""
-    problem = Problem(400, "Bad Request", "host name not allowed; see MNEMO_HEALTH_ALLOWED_HOSTS")
-    body = msgspec.json.encode(problem)
 
     def around(app: ASGIApp) -> ASGIApp:
         async def checked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,8 +104,8 @@ def only_for(hosts: set[str]) -> Callable[[ASGIApp], ASGIApp]:
             if scope["type"] != ScopeType.HTTP or re.sub(r":\d*$", "", host).lower() in hosts:
                 await app(scope, receive, send)
                 return
-            refusal = ASGIResponse(body=body, status_code=400, media_type=PROBLEM, headers=SECURITY)
-            await refusal(scope, receive, send)
+            detail = "host name not allowed; see MNEMO_HEALTH_ALLOWED_HOSTS"
+            await _refusal(400, "Bad Request", detail)(scope, receive, send)
 
         return checked
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from runtime.errors import Misconfigured
 from services.health.http import app
+from services.health.http.connections import Connections
 from services.health.http.problems import head_as_get
 from services.health.http.routes.dashboard import EVENTS
 from services.health.http.snapshot_cache import SnapshotCache
@@ -33,6 +34,7 @@ async def serving(
     server = _Server(
         uvicorn.Config(
             head_as_get(app.build(settings, cache, requests, pages, senders), EVENTS),
+            http=Connections().protocol,  # type: ignore[arg-type]  # what makes a protocol, as a class does
             host=settings.bind,
             port=settings.port,
             log_config=None,
