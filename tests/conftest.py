@@ -86,7 +86,8 @@ async def database(folder: Path) -> AsyncIterator[str]:
     """The owner's DSN of a migrated PostgreSQL of its own."""
     (folder / "logs").mkdir(exist_ok=True)
     secrets = Secrets.of(folder)
-    server = Postgres(folder, some_port(), secrets)
+    port = some_port()
+    server = Postgres(folder, port, secrets, via=port)  # by TCP: tests put proxies in between
     child = Child(await asyncio.to_thread(server.prepare), print)
     await child.start()
     try:
