@@ -122,7 +122,11 @@ class Postgres:
                 for file in (fresh, *fresh.rglob("*")):
                     if not file.is_symlink():
                         file.chmod(0o755 if file.is_dir() or file.parent.name == own.name else 0o644)
-                fresh.rename(copy)
+                try:
+                    fresh.rename(copy)
+                except OSError:  # another start was faster
+                    if not copy.exists():
+                        raise
         return copy / own.name
 
     def _placed(self) -> None:
@@ -187,7 +191,6 @@ class Postgres:
 
 def _elsewhere() -> Path:
     """ELSEWHERE, which everybody may pass through, and nobody list."""
-    if not ELSEWHERE.exists():
-        ELSEWHERE.mkdir(parents=True)
-        ELSEWHERE.chmod(0o711)
+    ELSEWHERE.mkdir(parents=True, exist_ok=True)
+    ELSEWHERE.chmod(0o711)
     return ELSEWHERE

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from local import system
+from local.folder import Busy
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick, unreadable
 from tests.system.pipeline_parts import (
     archived,
@@ -88,6 +89,6 @@ async def test_a_lost_database_is_named_at_once_and_forgiven_later(folder: Path)
 async def test_two_systems_do_not_share_a_folder(folder: Path) -> None:
     plan = quick([EXAMPLES], folder / "data", embedders=0)
     async with system.running(plan, print):
-        with pytest.raises(system.Busy, match="another"):
+        with pytest.raises(Busy, match="another"):
             async with system.running(plan, print):
                 pass
