@@ -70,9 +70,9 @@ async def whose(archive: Archive, name: str) -> list[Transcript]:
     """All transcripts of a session: archived ones, those that only the log has yet, and forgotten ones, to say it
     again. Raises Unreachable if there are none."""
     try:
-        rows, missing = await find(archive, name), None
-    except Unreachable as error:
-        rows, missing = [], error
+        rows = await find(archive, name)
+    except Unreachable:
+        rows = []
     sessions = {row.session_id for row in rows} or {name}
     tombstones = await archive.database.fetch(queries.read("forgotten_sessions"))
     known = {row.transcript_id for row in rows}
@@ -82,9 +82,7 @@ async def whose(archive: Archive, name: str) -> list[Transcript]:
         if row[0] not in known and (row[0] == name or row[2] in sessions)
     ]
     rows += await _in_log(archive, name, sessions, {row[0] for row in tombstones})
-    if not rows and missing:
-        raise missing
-    return rows
+    return rows or await find(archive, name)  # the writer may have stored it between the two looks
 
 
 async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: set[str]) -> list[Transcript]:

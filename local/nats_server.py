@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import nats
 
-from contracts import topology
+from contracts import subjects, topology
 from local import nats_conf
 from local.child import Spec
 from local.secrets import write_private
@@ -61,15 +61,17 @@ class Nats:
         large store); None = it listens and does not answer within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                _, probe = await asyncio.open_connection("127.0.0.1", self.port)
-                probe.close()
-                async with bus.connect(self.own_url(nats_conf.SYSTEM), "guard", within=seconds) as connection:
-                    answer = await connection.client.request(topology.HEALTHZ, b"", timeout=seconds)
+                await self._owned()
+                client = await self._client(nats_conf.SYSTEM, seconds)
+                try:
+                    answer = await client.request(topology.HEALTHZ, b"", timeout=seconds)
+                finally:
+                    await client.close()
             state = msgspec.json.decode(answer.data)["data"]
             return "" if state["status"] == "ok" else str(state.get("error") or state["status"])
         except ConnectionRefusedError:
             return ""
-        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError, Transient, Misconfigured):
+        except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
             return None
 
     async def missing(self, seconds: float) -> list[str]:
@@ -94,9 +96,35 @@ class Nats:
         """Returns when it answers. Raises RuntimeError after 30 s."""
         for _ in range(300):
             try:
-                async with bus.connect(self.own_url(nats_conf.OPERATOR), "start", within=1) as connection:
-                    await connection.stream.account_info()
+                await self._owned()
+                client = await self._client(nats_conf.OPERATOR, 1.0)
+                await client.jetstream().account_info()
+                await client.close()
                 return
-            except (Transient, Misconfigured, OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+            except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
                 await asyncio.sleep(0.1)
         raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
+
+    async def _owned(self) -> None:
+        """Raises OSError if nobody listens, or another user's program does: it is sent no password."""
+        _, probe = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            if not peer.is_owned(probe.get_extra_info("socket"), os.geteuid()):
+                raise OSError(f"another user's program listens on port {self.port}")
+        finally:
+            probe.close()
+
+    async def _client(self, user: str, seconds: float) -> nats.NATS:
+        """A connection that tries once."""
+        return await nats.connect(
+            self.url(user),
+            allow_reconnect=False,
+            connect_timeout=seconds,
+            reconnect_time_wait=0.05,
+            error_cb=_silent,
+            inbox_prefix=subjects.inbox(user),
+        )
+
+
+async def _silent(error: Exception) -> None:
+    """Refused connections are expected while a server starts."""

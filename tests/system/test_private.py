@@ -20,7 +20,7 @@ from local.nats_server import Nats
 from local.secrets import Secrets
 from runtime import bus
 from runtime.errors import Transient
-from tests.conftest import eventually, jsonl, prompt, quick, some_port
+from tests.conftest import eventually, jsonl, prompt, quick
 from tests.system.test_cli import mnemo
 
 NOBODY = 65534
@@ -30,23 +30,34 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="needs r
 
 LISTENER = """
 import socket, sys, threading
-def serve(port, greeting):
-    listener = socket.socket(); listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port)); listener.listen()
+STARTUP, PASSWORD = b"\\x00\\x03\\x00\\x00", b"R\\x00\\x00\\x00\\x08\\x00\\x00\\x00\\x03"  # in clear, please
+INFO = b'INFO {"server_id":"x","version":"2.12.0","proto":1,"headers":true,"max_payload":1048576}\\r\\n'
+def serve(listener, greeting):
     while True:
         connection, _ = listener.accept()
         connection.sendall(greeting); connection.settimeout(5)
         try:
             while data := connection.recv(65536):
-                sys.stdout.write(repr((port, data)) + "\\n"); sys.stdout.flush()
+                sys.stdout.write(repr(data) + "\\n"); sys.stdout.flush()
                 if data[4:8] == STARTUP: connection.sendall(PASSWORD)
         except OSError: pass
-STARTUP, PASSWORD = b"\\x00\\x03\\x00\\x00", b"R\\x00\\x00\\x00\\x08\\x00\\x00\\x00\\x03"  # in clear, please
-INFO = b'INFO {"server_id":"x","version":"2.12.0","proto":1,"headers":true,"max_payload":1048576}\\r\\n'
-for port, greeting in zip(map(int, sys.argv[1:]), (INFO, b"", b"")):
-    threading.Thread(target=serve, args=(port, greeting)).start()
-print("listening", flush=True)
+listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+for listener, greeting in zip(listeners, (INFO, b"", b"")):
+    threading.Thread(target=serve, args=(listener, greeting)).start()
+print(*(listener.getsockname()[1] for listener in listeners), flush=True)
 """
+
+
+class Squatter:
+    """A program of nobody on three ports: as NATS, the API and PostgreSQL would have them."""
+
+    def __init__(self, heard: Path, ports: list[int]) -> None:
+        self.ports = ports
+        self._heard = heard
+
+    def heard(self) -> bytes:
+        """What it was sent."""
+        return self._heard.read_bytes().partition(b"\n")[2]
 
 
 COMMANDS = (
@@ -64,21 +75,19 @@ COMMANDS = (
 
 
 @contextmanager
-def squatter(*ports: int) -> Iterator[Path]:
-    """A program of nobody on these ports: NATS, the API, PostgreSQL. Yields the file of what it was sent."""
-    heard = Path(f"/tmp/mnemo-squatter-{os.getpid()}-{ports[0]}")
+def squatter(folder: Path) -> Iterator[Squatter]:
+    heard = folder / "heard"
     with heard.open("wb") as out:
         assert PYTHON
-        argv = [PYTHON, "-I", "-c", LISTENER, *map(str, ports)]
+        argv = [PYTHON, "-I", "-c", LISTENER]
         process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, user=NOBODY, group=NOBODY, cwd="/")
     try:
-        while b"listening" not in heard.read_bytes():
+        while b"\n" not in heard.read_bytes():
             assert process.poll() is None, heard.read_text()
-        yield heard
+        yield Squatter(heard, list(map(int, heard.read_text().split())))
     finally:
         process.kill()
         process.wait()
-        heard.unlink()
 
 
 def as_nobody(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -96,25 +105,25 @@ async def test_after_a_stop_whoever_takes_the_ports_is_told_nothing(folder: Path
     root, data = folder / "projects", folder / "d"
     root.mkdir()
     (root / "s.jsonl").write_bytes(jsonl(prompt("q")))
-    ports = dict(nats_port=some_port(), health_port=some_port(), postgres_port=some_port())
-    async with ran(data, root, **ports):
+    async with ran(data, root):
         before = Secrets.of(data)
         assert endpoints.read(data).nats_url
     assert not (data / "endpoints.json").exists()
-    stale = endpoints.Endpoints(
-        f"nats://operator:{before.nats['operator']}@127.0.0.1:{ports['nats_port']}",
-        f"postgresql://postgres:{before.owner}@127.0.0.1:{ports['postgres_port']}/mnemo",
-        f"http://127.0.0.1:{ports['health_port']}",
-        before.health,
-    )
-    endpoints.write(data, stale)  # as after kill -9 of `mnemo up`
-    with squatter(ports["nats_port"], ports["health_port"], ports["postgres_port"]) as heard:
+    with squatter(folder) as one:
+        nats, api, postgres = one.ports
+        stale = endpoints.Endpoints(
+            f"nats://operator:{before.nats['operator']}@127.0.0.1:{nats}",
+            f"postgresql://postgres:{before.owner}@127.0.0.1:{postgres}/mnemo",
+            f"http://127.0.0.1:{api}",
+            before.health,
+        )
+        endpoints.write(data, stale)  # as after kill -9 of `mnemo up`
         for command in COMMANDS:
             done = await asyncio.to_thread(mnemo, *command.split(), "--data", str(data))
             assert done.returncode != 0, command
-            assert str(ports["health_port"]) not in done.stdout, command
-        assert heard.read_bytes() == b"listening\n"
-    async with ran(data, root, **ports):
+            assert str(api) not in done.stdout, command
+        assert one.heard() == b""
+    async with ran(data, root):
         after = Secrets.of(data)
         for old in (before.owner, before.writer, before.reader, before.health, *before.nats.values()):
             assert old not in (after.owner, after.writer, after.reader, after.health, *after.nats.values())
@@ -122,17 +131,17 @@ async def test_after_a_stop_whoever_takes_the_ports_is_told_nothing(folder: Path
 
 async def test_a_port_that_is_taken_while_a_server_is_down_is_told_nothing(folder: Path) -> None:
     """Our own programs look who listens before they send a password; there is nothing else to be told by."""
-    port = some_port()
-    server = Nats(folder, port, Secrets.of(folder).nats)
-    with squatter(port) as heard:
+    with squatter(folder) as one:
+        server = Nats(folder, one.ports[0], Secrets.of(folder).nats)
         with pytest.raises(Transient):
             async with bus.connect(server.own_url("writer"), "test", within=3):
                 pass
-        assert heard.read_bytes() == b"listening\n"
+        assert await server.complaint(2) is None
+        assert one.heard() == b""
         with pytest.raises(Transient):
             async with bus.connect(server.url("writer"), "test", within=3):  # the listener would hear one
                 pass
-        assert b"CONNECT" in heard.read_bytes()
+        assert b"CONNECT" in one.heard()
 
 
 @pytest.mark.parametrize("closed", [True, False])
