@@ -38,36 +38,34 @@ async def writer(database: str, folder: Path) -> AsyncIterator[Database]:
         yield store
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "update segments set data = ''",
-        "update segments set sha256 = ''",
-        "update segments set end_offset = end_offset - 1",
-        "update segments set generation = 7",
-        "delete from segments",
-        "truncate segments",
-        "alter table segments disable trigger all",
-        "drop trigger guard_segments on segments",
-        "drop function public.guard_segments() cascade",
-        "update transcripts set path = 'x'",
-        "update forgotten set session_id = 'x'",
-        "delete from migrations",
-        "insert into migrations values ('x', 'y')",
-        "update migrations set sha256 = 'x'",
-        "insert into announced_models values ('evil')",
-        "set session_replication_role = replica",
-        "create table public.evil (x int)",
-    ],
-)
-async def test_the_writer_changes_no_segment_and_no_migration(
-    database: str, folder: Path, writer: Database, statement: str
-) -> None:
+REFUSED = [
+    "update segments set data = ''",
+    "update segments set sha256 = ''",
+    "update segments set end_offset = end_offset - 1",
+    "update segments set generation = 7",
+    "delete from segments",
+    "truncate segments",
+    "alter table segments disable trigger all",
+    "drop trigger guard_segments on segments",
+    "drop function public.guard_segments() cascade",
+    "update transcripts set path = 'x'",
+    "update forgotten set session_id = 'x'",
+    "delete from migrations",
+    "insert into migrations values ('x', 'y')",
+    "update migrations set sha256 = 'x'",
+    "insert into announced_models values ('evil')",
+    "set session_replication_role = replica",
+    "create table public.evil (x int)",
+]
+
+
+async def test_the_writer_changes_no_segment_and_no_migration(database: str, folder: Path, writer: Database) -> None:
     await writer.store_transcripts([SEGMENT])
     connection = await asyncpg.connect(as_writer(database, folder))
     before = await connection.fetch("select * from segments")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute(statement)
+    for statement in REFUSED:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
     assert before == await connection.fetch("select * from segments")
     await connection.close()
 
@@ -101,12 +99,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("vector", BAD.values(), ids=BAD)
-async def test_a_vector_that_is_none_costs_its_message_alone(writer: Database, vector: bytes) -> None:
+async def test_a_vector_that_is_none_costs_its_message_alone(writer: Database) -> None:
     (chunk,) = event().chunks
-    with pytest.raises(Permanent, match="a vector has"):
-        await writer.store_vectors([event(chunks=[msgspec.structs.replace(chunk, vector=vector)])])
-    await writer.store_vectors([event()])
+    for vector in BAD.values():
+        bad = event(chunks=[msgspec.structs.replace(chunk, vector=vector)])
+        with pytest.raises(Permanent, match="a vector has"):
+            await writer.store_vectors([bad])
+        await writer.store_vectors([event()])
 
 
 async def test_models_that_nobody_announced_are_not_stored(writer: Database) -> None:

@@ -33,8 +33,13 @@ def text_of(value: object) -> str:
 def content_of(message: object) -> object:
     """The content of a message: of its field `content` or `parts`, or the message itself where it is a text or list."""
     if isinstance(message, dict):
+        if (content := message.get("content")) is not None:
+            return content
         return next((message[key] for key in ("content", "parts", "text") if message.get(key) is not None), None)
     return message
+
+
+PLAIN = (str, type(None))
 
 
 def blocks_of(content: object, level: int = 0) -> list[Object]:
@@ -48,6 +53,11 @@ def blocks_of(content: object, level: int = 0) -> list[Object]:
     if level > MOST_LEVELS:
         return []
     if isinstance(content, list):
+        for part in content:
+            if type(part) is not dict or "type" not in part or type(part.get("text")) not in PLAIN:
+                break
+        else:
+            return content  # the usual shape: nothing to flatten
         return [block for part in content for block in blocks_of(part, level + 1)]
     if not isinstance(content, dict):
         return []

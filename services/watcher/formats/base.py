@@ -126,7 +126,9 @@ class Format:
         Where lines have no ids, one that was there before, time stamp included, is a replay and has its records.
         """
         reading = self.read(obj, file, state)
-        names = [reading.name, *(f"unknown:{witness}" for witness in reading.unknown)]
+        names = [reading.name]
+        if reading.unknown:
+            names += [f"unknown:{witness}" for witness in reading.unknown]
         if not reading.items:
             return [], names
         name = identifier(reading.id)

@@ -42,6 +42,10 @@ BOOKKEEPING = frozenset(
 )
 
 
+QUIET = {kind: Reading(kind) for kind in BOOKKEEPING - {"attachment", "queue-operation", "system"}}
+KNOWN = BOOKKEEPING | {"assistant", "user"}
+
+
 class ClaudeCode(Format):
     """https://docs.claude.com/en/docs/claude-code; the format is internal to the tool and read off real files."""
 
@@ -75,11 +79,14 @@ class ClaudeCode(Format):
         return b'"message"' in line or b"queue" in line or b'"uuid"' not in line
 
     def read(self, obj: Object, file: Context, state: State) -> Reading:
-        kind = text_of(obj.get("type"))
-        aside = file.subagent or obj.get("isSidechain") is True
+        kind = obj.get("type")
+        if isinstance(kind, str) and kind in QUIET:  # most lines: nothing is said
+            return QUIET[kind]
         memory = state if isinstance(state, ClaudeState) else ClaudeState()
+        forked = obj.get("forkedFrom")
         # a fork may give new ids to what it copies; it names the first one
-        uuid, strange = text_of(dict_of(obj.get("forkedFrom")).get("messageUuid")) or text_of(obj.get("uuid")), ""
+        uuid, strange = text_of(forked and dict_of(forked).get("messageUuid")) or text_of(obj.get("uuid")), ""
+        aside = file.subagent or obj.get("isSidechain") is True
         if kind == "assistant":
             items = _assistant(obj, aside, uuid, memory)
         elif kind == "user":
@@ -93,20 +100,23 @@ class ClaudeCode(Format):
             items = _system(obj)
         else:
             items = []
+        if forked:
+            items = _fork(forked, file, memory) + items
+        kind = text_of(kind)
         return Reading(
-            kind if kind in ("assistant", "user") or kind in BOOKKEEPING else unknown(kind),
-            _fork(obj, file, memory) + items,
+            kind if kind in KNOWN else unknown(kind),
+            items,
             uuid,
             text_of(obj.get("timestamp")),
             text_of(obj.get("cwd")),
             kind,
-            [f"{witness}@{text_of(obj.get('version'))[:40]}" for witness in strange.split(" ") if witness],
+            [f"{witness}@{text_of(obj.get('version'))[:40]}" for witness in strange.split(" ")] if strange else (),
         )
 
 
-def _fork(obj: Object, file: Context, memory: ClaudeState) -> list[Item]:
-    """The session whose history this one began with: named by `forkedFrom`, or by records that kept its id."""
-    parent = text_of(dict_of(obj.get("forkedFrom")).get("sessionId"))
+def _fork(forked: object, file: Context, memory: ClaudeState) -> list[Item]:
+    """The session whose history this one began with, as `forkedFrom` names it."""
+    parent = text_of(dict_of(forked).get("sessionId"))
     if memory.forked or not parent or parent == file.session_id:
         return []
     memory.forked = True
@@ -114,28 +124,29 @@ def _fork(obj: Object, file: Context, memory: ClaudeState) -> list[Item]:
 
 
 def _assistant(obj: Object, aside: bool, uuid: str, memory: ClaudeState) -> list[Item]:
-    message = dict_of(obj.get("message"))
-    synthetic = message.get("model") == "<synthetic>"
+    message = obj.get("message")
+    fields = dict_of(message)
     items, calls = [], []
-    for number, block in enumerate(blocks_of(content_of(obj.get("message")))):
-        what, text, call = block.get("type", "text"), text_of(block.get("text")), ""
-        if what == "text" and synthetic:
-            item = Item(Kind.ERROR, text, block=number)
-        elif what == "text":
-            item = Item(Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER, text, block=number)
-        elif what == "thinking" and (thought := text_of(block.get("thinking"))):
-            item = Item(Kind.THINKING, thought, block=number)
-        elif what == "tool_use":
-            call = text_of(block.get("id"))
-            if block.get("name") == QUESTIONS:
+    for number, block in enumerate(blocks_of(content_of(message))):
+        what, call = block.get("type", "text"), ""
+        if what == "tool_use":
+            call, name = text_of(block.get("id")), text_of(block.get("name"))
+            if name == QUESTIONS:
                 memory.ask(call)
             kind = Kind.SUBAGENT_CALL if aside else Kind.TOOL_CALL
-            item = Item(kind, "", text_of(block.get("name")), arguments_of(block.get("input")), number)
+            item = Item(kind, "", name, arguments_of(block.get("input")), number)
+        elif what == "text":
+            kind = Kind.SUBAGENT_ANSWER if aside else Kind.ANSWER
+            if fields.get("model") == "<synthetic>":
+                kind = Kind.ERROR
+            item = Item(kind, text_of(block.get("text")), block=number)
+        elif what == "thinking" and (thought := text_of(block.get("thinking"))):
+            item = Item(Kind.THINKING, thought, block=number)
         else:
             continue
         items.append(item)
         calls.append(call)
-    return memory.message.take(text_of(message.get("id")), uuid, items, memory.exchange, calls)
+    return memory.message.take(text_of(fields.get("id")), uuid, items, memory.exchange, calls)
 
 
 def _attachment(obj: Object, queue: Queue) -> list[Item]:

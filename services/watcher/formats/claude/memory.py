@@ -62,7 +62,13 @@ class Message:
     def take(self, message: str, record: str, items: list[Item], exchange: str, calls: list[str]) -> list[Item]:
         """The items that are new, or new writings of earlier ones; `calls` are the ids of tool calls by item."""
         if not message or message != self.id:
-            self.id, self.blocks = message, []
+            self.id = message
+            self.blocks = [
+                Written(item.kind, item.text, call, record, item.block, exchange)
+                for item, call in zip(items, calls, strict=True)
+                if message
+            ]
+            return items
         fresh: list[Item] = []
         at = 0
         for item, call in zip(items, calls, strict=True):

@@ -17,6 +17,8 @@ ANSWERED = re.compile(
     r"(?:\. (?:You can now continue with|Read the answers carefully)[^\n]*)?\Z",
     re.DOTALL,
 )
+ANSWER_HEADS = ("User has answered", "Your questions", "The user answered")
+FIELDS = ("answers", "annotations")
 PAIRS = re.compile(r'"[^"]+"="')
 SILENT = re.compile(
     r"\A\s*(?:No response after|<tool_use_error>|Error:|\[Request interrupted|The user (?:doesn't|wants))"
@@ -43,9 +45,10 @@ CLARIFY_HEAD = "The user wants to clarify these questions"
 
 def rejection(line: Object, result: Object) -> str:
     """Words by which a person rejected a tool call; "" for none, and for the text of a rule or a hook."""
+    if result.get("is_error") is not True or text_of(line.get("toolDenialKind")) not in ("", "user-rejected"):
+        return ""
     text = joined(result.get("content"))
-    by_rule = text_of(line.get("toolDenialKind")) not in ("", "user-rejected")
-    if result.get("is_error") is not True or by_rule or not REJECTED.match(text):
+    if not REJECTED.match(text):
         return ""
     reason = REASON.search(text)
     said = NOTE.sub("", reason[1]).strip() if reason else ""
@@ -55,10 +58,12 @@ def rejection(line: Object, result: Object) -> str:
 def answers(line: Object, result: Object, *, asked: bool) -> tuple[str, str]:
     """Answers to questions as `"question"="answer"`, and an unknown witness ("" = none); `asked` = the call was one
     that asks a person. The line's `toolUseResult` is the first witness."""
-    text = joined(result.get("content"))
-    if said := _structured(line.get("toolUseResult")):
+    given = line.get("toolUseResult")
+    if isinstance(given, dict) and not given.keys().isdisjoint(FIELDS) and (said := _structured(given)):
         return said, ""
-    if match := ANSWERED.match(text):
+    content = result.get("content")
+    text = content if isinstance(content, str) else joined(content)
+    if text.lstrip().startswith(ANSWER_HEADS) and (match := ANSWERED.match(text)):
         return match[1], ""
     if not asked or result.get("is_error") is True or SILENT.match(text) or not text.strip():
         return "", ""

@@ -33,8 +33,10 @@ class Said(msgspec.Struct, frozen=True):
 def items(obj: Object, aside: bool, state: ClaudeState) -> Said:
     """What one line of role user is; `aside` = a sub-agent's."""
     blocks = blocks_of(content_of(obj.get("message")))
-    texts = [text_of(block.get("text")) for block in blocks if block.get("type", "text") == "text"]
     results = [block for block in blocks if block.get("type") == "tool_result"]
+    if results and len(results) == len(blocks) and not aside:  # 2, the most frequent
+        return _tool_results(obj, results, len(blocks), state)
+    texts = [text_of(block.get("text")) for block in blocks if block.get("type", "text") == "text"]
     text = "\n".join(texts)
     if aside:  # 1
         return Said([Item(Kind.SUBAGENT_PROMPT, text)] if text else [])
