@@ -167,9 +167,10 @@ class _Line:
         reading, state = self.reading, self.state
         name = identifier(item.id) or self.name
         block = item.block
-        while (name, block, item.revision) in self.used:
-            block += 1
-        self.used.add((name, block, item.revision))
+        if len(reading.items) > 1:  # two blocks of one place stay two
+            while (name, block, item.revision) in self.used:
+                block += 1
+            self.used.add((name, block, item.revision))
         copy_key = "" if item.revision else self._opened(item, name)
         return Record(
             id=name,
