@@ -114,11 +114,15 @@ class Postgres:
         own = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]).resolve()
         if not self.user or (folder.reachable(own / "postgres") and own.stat().st_mode & 0o005 == 0o005):
             return own
-        install = own.parent
+        install, package = own.parent, own.parent.parent
         copy = ELSEWHERE / f"{install.name}-{hashlib.sha256(os.fsencode(install)).hexdigest()[:8]}"
         if not copy.exists():
             with tempfile.TemporaryDirectory(dir=_elsewhere()) as made:
-                fresh = Path(shutil.copytree(install, Path(made) / "install", symlinks=True))
+                fresh = Path(made) / "fresh"
+                # its programs look for their libraries beside the package (rpath)
+                for part in (install.relative_to(package.parent), Path(f"{package.name}.libs")):
+                    if (package.parent / part).is_dir():
+                        shutil.copytree(package.parent / part, fresh / part, symlinks=True)
                 for file in (fresh, *fresh.rglob("*")):
                     if not file.is_symlink():
                         file.chmod(0o755 if file.is_dir() or file.parent.name == own.name else 0o644)
@@ -127,7 +131,7 @@ class Postgres:
                 except OSError:  # another start was faster
                     if not copy.exists():
                         raise
-        return copy / own.name
+        return copy / own.relative_to(package.parent)
 
     def _placed(self) -> None:
         """The folder for its files; those of an earlier version, which lay in the data folder, move there."""
