@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from local import endpoints, postgres_server, system
+from local import folder as data_folder
 from local.nats_server import Nats
 from local.secrets import Secrets
 from runtime import bus
@@ -150,6 +151,8 @@ async def test_no_mode_outside_of_the_data_folder_changes_and_nobody_looks_insid
 ) -> None:
     elsewhere = folder / "lib"
     monkeypatch.setattr(postgres_server, "ELSEWHERE", elsewhere)
+    if closed:  # neither the data folder nor the programs can be reached
+        monkeypatch.setattr(data_folder, "reachable", lambda path: False)
     home = folder / "home" / "dana" / ".local" / "share"
     home.mkdir(parents=True)
     parents = [home, *home.parents[:3]]
