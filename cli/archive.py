@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 
 import asyncpg
 import click
 import msgspec
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from archive import again, copies, forget, queries, restore
-from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, worded
+from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, steps, worded
 from contracts.requests import ReparseProgress, ReplayProgress
 from local import endpoints, oneshot
 from local.endpoints import Endpoints
@@ -194,14 +192,8 @@ async def _embed(data: Path, session: str | None, afresh: bool) -> tuple[int, li
         only = None if lacking is None else set().union(*lacking.values())
         sequences = await again.texts(opened, rows, only)
         revision = int(SystemClock().now() * 1000) if afresh else 0
-        with bars() as shown:
-            task = shown.add_task("embedding", total=max(1, len(sequences)), words="")
-            tell = partial(_shown, shown, task)
+        with steps("embedding") as tell:
             return len(sequences), await again.embed(opened, sequences, revision, tell)
-
-
-def _shown(shown: Progress, task: TaskID, step: str, done: int, total: int) -> None:
-    shown.update(task, description=step, completed=done, total=max(1, total))
 
 
 COMMANDS = (replay_command, forget_command, embed_command)

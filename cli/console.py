@@ -10,7 +10,8 @@ import asyncio
 import re
 import string
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -125,6 +126,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def print_json(value: Any) -> None:
     """For programs: valid JSON of the same value, whatever stands in it."""
     click.echo(json_text(value))
+
+
+@contextmanager
+def steps(first: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar, moved by what is called with step, done and total."""
+    with bars() as shown:
+        task = shown.add_task(first, total=1, words="")
+
+        def show(step: str, done: int, total: int) -> None:
+            shown.update(task, description=step, completed=done, total=max(1, total))
+
+        yield show
 
 
 def bars() -> Progress:

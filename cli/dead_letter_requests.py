@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from cli.api import CannotTell, asking, get, problem
+from cli.api import CannotTell, asking, get, headers, problem
 from cli.console import err, worded
 from contracts.http.archive import DeadLetterItem, DeadLetters
 from local.endpoints import Endpoints
@@ -64,12 +64,11 @@ async def ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
 
 async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence: int) -> bool:
     url = f"{where.health_url}/v1/autosave/deadletters/{sequence}" + ("/retry" if what == "retry" else "")
-    headers = {"authorization": f"Bearer {where.health_token}"}
     loop = asyncio.get_running_loop()
     deadline = loop.time() + BUSY_SECONDS
     try:
         while True:
-            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers)
+            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers(where))
             if answer.status_code != 429 or loop.time() > deadline:
                 break
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from archive import again, copies, retention
 from cli import api, examine
-from cli.console import EX_FALSE, Lines, bars, data_option, err, json_option, out, print_json, run, worded
+from cli.console import EX_FALSE, Lines, data_option, err, json_option, out, print_json, run, steps, worded
 from cli.examine import Check
 from contracts import sources
 from contracts.http.health import Health
@@ -185,12 +185,8 @@ def _repair(folder: Path) -> None:
 
 async def _heal(where: Endpoints) -> again.Healed:
     async with copies.opened(where) as archive:
-        with bars() as shown:
-            task = shown.add_task("reading", total=1, words="")
-            return await again.heal(
-                archive,
-                lambda step, done, total: shown.update(task, description=step, completed=done, total=max(1, total)),
-            )
+        with steps("reading") as tell:
+            return await again.heal(archive, tell)
 
 
 COMMANDS = (doctor_command,)

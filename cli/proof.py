@@ -11,7 +11,7 @@ import msgspec
 
 from archive import copies, restore
 from archive.proof import verify
-from cli.console import EX_FALSE, bars, data_option, err, json_option, out, print_json, run, worded
+from cli.console import EX_FALSE, data_option, err, json_option, out, print_json, run, steps, worded
 from local import endpoints
 
 MOST_GAPS = 50
@@ -50,12 +50,7 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
         scope = verify.Scope(roots, everything, where.include, where.exclude)
-        with bars() as shown:
-            task = shown.add_task("verifying", total=1, words="")
-
-            def show(step: str, done: int, total: int) -> None:
-                shown.update(task, description=step, completed=done, total=max(1, total))
-
+        with steps("verifying") as show:
             return await verify.verify(opened, scope, show)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts import subjects, topology
 from contracts.events import AlertDelivered, DeadLetter, HealthChanged, Heartbeat, InFlight, Suspect
-from contracts.requests import EmbedQuery, EmbedReply, Retry, RetryReply
+from contracts.requests import EmbedAgain, EmbedQuery, EmbedReply, Retry, RetryReply
 from contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
 
 CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
@@ -68,6 +68,7 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         RetryReply,
         {"user": "user of the bus who asks", "inbox": "reply subject of the request"},
     ),
+    "embedAgain": (subjects.EMBED_AGAIN, EmbedAgain, {}),
     "embedQuery": (subjects.EMBED_QUERY, EmbedQuery, {}),
     "embedReply": (
         "_INBOX_{user}.{inbox}",

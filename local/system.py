@@ -164,7 +164,7 @@ def python(module: str) -> list[str]:
 
 
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
-    folder_ = plan.data / "logs"
+    places = plan.data / "logs"
     model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL
     bus = service_env({"MNEMO_NATS_URL": nats.own_url("operator"), "MNEMO_EMBEDDER_MODEL": model})
     database = service_env(
@@ -176,8 +176,8 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
         }
     )
     return [
-        Spec("provision", python("runtime.provision"), bus, folder_ / "provision.log"),
-        Spec("migrate", python("services.writer.migrate"), database, folder_ / "migrate.log"),
+        Spec("provision", python("runtime.provision"), bus, places / "provision.log"),
+        Spec("migrate", python("services.writer.migrate"), database, places / "migrate.log"),
     ]
 
 

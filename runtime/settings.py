@@ -35,7 +35,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """What every service needs."""
 
     nats_url: str = "nats://127.0.0.1:4222"
-    """Address of NATS; may include user and password."""
+    """Address of NATS; may include user and password; `?owner=UID` names who must own a server on loopback."""
     postgres_dsn: str = "postgresql:///mnemo"
     """Address of the database; used by writer and health."""
     host: str = ""

@@ -1,5 +1,5 @@
 -- Texts that the model in use has no vector for, with a transcript that has them.
-with used as (select model from coverage order by embedded desc, texts desc limit 1)
+with used as (select model from coverage order by embedded desc limit 1)
 select distinct r.transcript_id, encode(r.text_sha, 'hex') as text_sha
 from records r join transcripts t using (transcript_id)
 where r.text_sha is not null and t.source <> 'canary'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.app import cli
-from contracts import topology
+from contracts import asyncapi, subjects, topology
 from contracts.events import Event, Stage
 from contracts.reasons import Reason
 from runtime import provision
@@ -41,6 +41,22 @@ def test_every_variable_is_documented_with_its_default(kind, owner) -> None:
         row = re.search(rf"^\| `{name}` \| `(.*?)` \|", text, re.MULTILINE)
         assert row, name
         assert eval(row[1], {"__builtins__": {}}) == field.default, name
+
+
+@pytest.mark.parametrize(("kind", "module"), [(provision.Settings, "runtime.provision"), (migrate.Settings, "migrate")])
+def test_each_one_shot_has_all_of_its_own_variables_in_its_section(kind, module) -> None:
+    section = re.search(rf"^## `python -m [\w.]*{module}`\n(.*?)(?=^## |\Z)", doc("docs/settings.md"), re.M | re.S)
+    assert section
+    own = variables(kind, None).keys() - variables(Common, None).keys()
+    assert set(re.findall(r"^\| `(MNEMO_\w+)`", section[1], re.MULTILINE)) == own
+
+
+def test_every_request_is_documented() -> None:
+    text = doc("docs/architecture.md")
+    for subject in (subjects.EMBED_QUERY, subjects.EMBED_AGAIN, subjects.RETRIES.replace("*", "").rstrip(".>")):
+        assert f"`{subject}" in text, subject
+    addresses = {address for address, _, _ in asyncapi.CHANNELS.values()}
+    assert {subjects.EMBED_QUERY, subjects.EMBED_AGAIN} <= addresses
 
 
 def test_every_documented_variable_exists() -> None:
