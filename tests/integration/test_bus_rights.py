@@ -4,7 +4,7 @@ letter of another stage; and what is no message of JetStream ends nobody."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -17,8 +17,10 @@ from local import nats_conf
 from local.nats_server import Nats
 from runtime import bus, pull, streams
 from runtime.bus import Bus
+from runtime.clock import SystemClock
+from runtime.delivery import consume
 from runtime.heartbeat import Beat
-from tests.conftest import eventually
+from tests.conftest import ROOT, eventually
 
 LESSER = (*(str(stage) for stage in Stage), nats_conf.READER)
 CONSUMERS = [(consumer.stream, consumer.name) for consumer in topology.CONSUMERS]
@@ -162,6 +164,7 @@ async def test_what_is_no_message_of_jetstream_is_dropped_and_counted(nats: Nats
         bus.connect(nats.url(str(Stage.WRITER)), "test") as connection,
         pull.opened(connection, "TRANSCRIPTS", "writer", 5, 1 << 20) as source,
     ):
+        await connection.client.flush()  # the server knows of the inbox
         for junk in (b"", b"x" * 9, b'{"type":"TranscriptForgotten"}'):
             await operator.client.publish(f"{source._inbox}.1", junk)
             await operator.client.publish(f"{source._inbox}.1", junk, reply="$JS.API.STREAM.DELETE.TRANSCRIPTS")
@@ -169,7 +172,28 @@ async def test_what_is_no_message_of_jetstream_is_dropped_and_counted(nats: Nats
         messages = await source.take(asyncio.Event())
         assert [message.data for message in messages] == [b"x"]
         await eventually(lambda: _is(source.foreign == 6))
-    assert "foreign_messages" in Beat.__init__.__code__.co_names
+
+
+async def test_a_heartbeat_tells_how_many_were_dropped_and_the_work_goes_on(nats: Nats, operator: Bus) -> None:
+    """The reply subject of a pull request is where somebody who learned of it would write."""
+    done: list[object] = []
+    beat, stop = Beat(Stage.WRITER, "w", 5.0, SystemClock()), asyncio.Event()
+
+    async def do(events: Sequence[object]) -> None:
+        done.extend(events)
+
+    async def junk(request: library.aio.msg.Msg) -> None:
+        await operator.client.publish(request.reply, b"junk")
+
+    await operator.client.subscribe("$JS.API.CONSUMER.MSG.NEXT.TRANSCRIPTS.writer", cb=junk)
+    await operator.client.flush()
+    async with bus.connect(nats.url(str(Stage.WRITER)), "test") as connection:
+        task = asyncio.create_task(consume.work(connection, topology.WRITER_TRANSCRIPTS, do, beat, stop))
+        golden = (ROOT / "contracts" / "golden" / "TranscriptChanged.v1.json").read_bytes()
+        await operator.stream.publish(subjects.changed("codex", "s"), golden)
+        await eventually(lambda: _is(bool(done) and bool(beat.foreign_messages)))
+        stop.set()
+        await task
 
 
 async def _is(true: bool) -> None:
