@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
@@ -14,7 +15,7 @@ from nats.aio.msg import Msg
 from archive import queries
 from contracts import codec, sources, subjects, topology
 from contracts.events import Event
-from contracts.transcripts import Checkpoint
+from contracts.transcripts import Checkpoint, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus
 from runtime.errors import Transient
@@ -54,13 +55,22 @@ class Transcript(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """Bytes [start, end) of one generation, as they are kept. `sha256` is of the file up to `end`."""
+    """Bytes [start, end) of one generation, as they are kept. `sha256` is of the file up to `end`; where secrets were
+    replaced, `kept_sha256` is of these bytes as they are kept, and `replaced` says which of them are placeholders."""
 
     generation: int
     start: int
     end: int
     data: bytes
     sha256: bytes
+    replaced: list[tuple[int, int]] = []
+    kept_sha256: bytes = b""
+
+    @classmethod
+    def of(cls, event: TranscriptChanged) -> Segment:
+        """A segment as the log holds it."""
+        sums = bytes.fromhex(event.sha256), event.replaced, bytes.fromhex(event.kept_sha256)
+        return cls(event.generation, event.start, event.end, event.data, *sums)
 
     def bytes(self) -> bytes:
         """The bytes; raises ValueError when they cannot be read or have another length."""
@@ -70,6 +80,8 @@ class Segment(msgspec.Struct, frozen=True):
             raise ValueError(f"cannot be decompressed: {error}") from error
         if len(content) != self.end - self.start:
             raise ValueError(f"contains {len(content)} bytes instead of {self.end - self.start}")
+        if self.kept_sha256 and hashlib.sha256(content).digest() != self.kept_sha256:
+            raise ValueError("checksum mismatch")
         return content
 
 
@@ -92,7 +104,8 @@ class Archive:
         """Segments of one transcript in the database, all generations, in their order."""
         async with self.database.transaction(readonly=True):
             async for row in self.database.cursor(queries.read("segments_of"), transcript, prefetch=16):
-                yield Segment(*row)
+                spans = msgspec.json.decode(row[5], type=list[tuple[int, int]])
+                yield Segment(row[0], row[1], row[2], row[3], row[4], spans, row[6] or b"")
 
     async def checkpoints(self) -> dict[str, Checkpoint]:
         """Where capture stands by transcript, from the last message of each subject; without the canary's."""

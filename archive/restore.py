@@ -25,6 +25,8 @@ class Restored(msgspec.Struct, frozen=True):
     copy: str
     sha256: str
     same: bool = False
+    replaced: int = 0
+    """Secrets that were replaced before they were archived: the file has placeholders in their place."""
 
 
 class Damaged(Exception):
@@ -71,15 +73,17 @@ async def restore(
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             async with aclosing(segments):  # its transaction ends with it, also after a gap
-                size, digest = await _write(part, segments, chosen)
+                size, digest, replaced = await _write(part, segments, chosen)
             if size < known[chosen]:
                 raise ValueError(f"bytes {size} to {known[chosen]} are missing")
             same = target.exists() and _sha(target) == digest
             if not same and target.exists() and not force:
-                raise InTheWay(f"{target} exists with different content; choose another file with -o, or use --force")
+                why = f" ({replaced} secrets were replaced before they were archived)" if replaced else ""
+                words = f"{target} exists with different content{why}; choose another file with -o, or use --force"
+                raise InTheWay(words)
             if not same:
                 os.replace(part, target)
-            return Restored(row.transcript_id, str(target), size, chosen, copy, digest, same)
+            return Restored(row.transcript_id, str(target), size, chosen, copy, digest, same, replaced)
         except ValueError as error:
             problems.append(f"{copy}: {error}")
         finally:
@@ -87,10 +91,11 @@ async def restore(
     raise Damaged(f"{row.transcript_id}: {'; '.join(problems)}")
 
 
-async def _write(part: Path, segments: AsyncGenerator[Segment, None], generation: int) -> tuple[int, str]:
-    """Length and hex SHA-256 of what was written. Raises ValueError at a gap or a wrong checksum."""
+async def _write(part: Path, segments: AsyncGenerator[Segment, None], generation: int) -> tuple[int, str, int]:
+    """Length and hex SHA-256 of what was written, and how many placeholders are in it. Raises ValueError at a gap or
+    a wrong checksum."""
     hasher = hashlib.sha256()
-    end = 0
+    end = replaced = 0
     with open(part, "wb") as handle:
         async with aclosing(_ordered(segments, generation)) as ordered:
             async for segment in ordered:
@@ -102,11 +107,12 @@ async def _write(part: Path, segments: AsyncGenerator[Segment, None], generation
                 handle.write(data)
                 hasher.update(data)
                 end = segment.end
-                if hasher.copy().digest() != segment.sha256:
+                replaced += len(segment.replaced)
+                if not segment.kept_sha256 and hasher.copy().digest() != segment.sha256:
                     raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
         handle.flush()
         os.fsync(handle.fileno())
-    return end, hasher.hexdigest()
+    return end, hasher.hexdigest(), replaced
 
 
 async def _ordered(segments: AsyncGenerator[Segment, None], generation: int) -> AsyncGenerator[Segment, None]:
@@ -122,7 +128,7 @@ async def logged(archive: Archive, row: Transcript) -> AsyncGenerator[Segment, N
         async for message in messages:
             event = decoded(message)
             if isinstance(event, TranscriptChanged) and event.end > event.start:
-                yield Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+                yield Segment.of(event)
 
 
 def _sha(file: Path) -> str:

@@ -14,6 +14,7 @@ from contracts import codec, subjects
 from contracts.requests import EmbedQuery, EmbedReply
 from runtime import bus
 from runtime.errors import Misconfigured, Transient
+from runtime.secrets.mask import without_halves
 
 
 class CannotSearch(Exception):
@@ -33,7 +34,13 @@ async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, 
         rows = await connection.fetch(queries.read("search"), literal, reply.model, limit)
     finally:
         connection.terminate()  # nothing to finish, and a server that dies now must not hold us
-    return [dict(row) for row in rows]
+    return [_hit(dict(row)) for row in rows]
+
+
+def _hit(row: dict[str, Any]) -> dict[str, Any]:
+    """A chunk may begin or end within a secret."""
+    cut = {"begin": row.pop("cut_before"), "end": row.pop("cut_after")}
+    return {**row, "snippet": without_halves(row["snippet"], **cut)}
 
 
 async def _embed(url: str, text: str) -> EmbedReply:

@@ -17,7 +17,7 @@ import click
 import msgspec
 
 from archive.search import CannotSearch, search
-from cli import api, archive, deadletters, doctor, progress, proof, status
+from cli import api, archive, deadletters, doctor, find, progress, proof, status
 from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
@@ -29,7 +29,9 @@ from cli.console import (
     err,
     json_option,
     out,
+    plain,
     print_json,
+    reveal_option,
     worded,
 )
 from contracts import sources
@@ -128,6 +130,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
 @cli.command("search")
 @click.argument("text")
 @click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, 100), help="Maximum results.")
+@reveal_option
 @data_option
 @json_option
 def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
@@ -153,12 +156,13 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(plain(Lines(text)).split())  # masked before it is cut
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 
-for command in (*proof.COMMANDS, *archive.COMMANDS, *status.COMMANDS, *deadletters.COMMANDS, *doctor.COMMANDS):
-    cli.add_command(command)
+for commands in (proof, archive, status, deadletters, doctor, find):
+    for command in commands.COMMANDS:
+        cli.add_command(command)
 
 
 def main() -> None:

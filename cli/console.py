@@ -7,6 +7,7 @@ and `worded` texts for everything else; tests/contract/test_house.py finds other
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import string
 import sys
@@ -25,11 +26,14 @@ from rich.text import Span, Text
 from archive import copies
 from local import endpoints
 from runtime.errors import Misconfigured, Transient
+from runtime.secrets.mask import masked, masked_value
+from runtime.secrets.scan import Scanner, scanner
 
 T = TypeVar("T")
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, TimeoutError)
 """A connection that breaks in the middle of a command."""
 
+REVEAL = "mnemo.reveal"
 EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_USAGE = 1, 2, 3, 4, 64
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -42,18 +46,32 @@ ISOLATE, POP = "\u2068", "\u2069"
 UNSEEN = re.compile(f"{CONTROLS.pattern[:-1]}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+def reveals() -> bool:
+    """True if the person asked to see secrets (`--reveal`)."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(REVEAL))
+
+
+def _scanner() -> Scanner:
+    try:
+        return scanner(os.environ.get("MNEMO_SECRET_RULES", ""))
+    except Misconfigured as error:
+        raise click.UsageError(str(error)) from error
+
+
 class Lines(str):
     """A text of others that may have several lines: a traceback."""
 
 
 def plain(text: object) -> str:
-    """A text of others without what steers a terminal; a line feed is a blank unless it is `Lines`. What is written
-    from right to left is isolated, so that it orders nothing around it.
+    """A text of others without what steers a terminal; a line feed is a blank unless it is `Lines`. Secrets are masked.
+    What is written from right to left is isolated, so that it orders nothing around it.
 
     >>> plain("a\\x1b[2Jb\\nc")
     'a\ufffd[2Jb c'
     """
     words = text if isinstance(text, Lines) else str(text).replace("\n", " ")
+    words = words if reveals() else masked(words, _scanner())
     words = STEERING.sub("\ufffd", CONTROLS.sub("\ufffd", words))
     return f"{ISOLATE}{words}{POP}" if RIGHT_TO_LEFT.search(words) else words
 
@@ -102,8 +120,11 @@ class Terminal(Console):
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON in which what would steer a terminal is escaped: the same value for a program."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """A value as JSON in which what would steer a terminal is escaped, and secrets are masked: else the same value for
+    a program."""
+    shown = msgspec.to_builtins(value)
+    shown = shown if reveals() else masked_value(shown, _scanner())
+    text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -112,6 +133,15 @@ out = Terminal()
 
 data_option = click.option("--data", help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def _reveal(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[REVEAL] = value
+
+
+reveal_option = click.option(
+    "--reveal", is_flag=True, expose_value=False, callback=_reveal, help="Show secrets instead of masking them."
+)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

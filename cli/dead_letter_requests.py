@@ -34,7 +34,7 @@ def listed(where: Endpoints, stage: str | None, reason: str) -> Listed:
     listing = Listed()
     offset: int | None = 0
     while offset is not None:
-        only = {"stage": stage} if stage else {}
+        only = {"stage": stage, "reveal": "true"} if stage else {"reveal": "true"}
         page = get(where, "deadletters", DeadLetters, params={"limit": PAGE, "offset": offset, **only})
         listing.kept = page.kept
         listing.deadletters += [x for x in page.deadletters if reason.lower() in x.error.lower()]

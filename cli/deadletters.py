@@ -12,7 +12,18 @@ import nats.errors
 from nats.js.errors import APIError
 
 from cli.api import CannotTell, running_at
-from cli.console import EX_FALSE, EX_UNKNOWN, Lines, data_option, err, json_option, out, print_json, worded
+from cli.console import (
+    EX_FALSE,
+    EX_UNKNOWN,
+    Lines,
+    data_option,
+    err,
+    json_option,
+    out,
+    print_json,
+    reveal_option,
+    worded,
+)
 from cli.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
 from contracts.http.archive import DeadLetterItem
 from local import endpoints
@@ -49,6 +60,7 @@ def list_command(stage: str | None, reason: str, limit: int, data: str | None, a
 @deadletters.command("show")
 @click.argument("number", type=int)
 @click.option("--payload", is_flag=True, help="Write the complete original message from the log to stdout.")
+@reveal_option
 @data_option
 @json_option
 def show_command(number: int, payload: bool, data: str | None, as_json: bool) -> None:

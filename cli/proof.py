@@ -68,6 +68,9 @@ def _print_summary(report: verify.Report) -> None:
         out.print(worded("not captured: {}; {} were forgotten", reasons or "nothing", report.forgotten), soft_wrap=True)
         if report.left_names:
             out.print(worded("  {}", report.left_names), soft_wrap=True)
+    if report.replaced:
+        words = "{} secrets in {} transcripts were replaced before they were archived; every other byte was compared"
+        out.print(worded(words, report.replaced, report.replaced_in), soft_wrap=True)
     if report.damaged:
         kinds: Counter[str] = Counter()
         for damage in report.damaged:
@@ -108,6 +111,8 @@ def restore_command(
         if not as_json:
             what = "already identical" if restored.same else f"written from the {restored.copy}"
             out.print(worded("{}: {} bytes, {}", restored.file, restored.bytes, what), soft_wrap=True)
+            if restored.replaced:
+                out.print(worded("    {} secrets are placeholders in it (MNEMO_REDACT=publish)", restored.replaced))
     sys.exit(0)
 
 

@@ -92,7 +92,8 @@ def segment_message_id(event: TranscriptChanged) -> str:
 
 def reparsed_message_id(event: RecordsReparsed) -> str:
     """`Nats-Msg-Id` of records by a newer parser."""
-    return f"{event.transcript}:{event.generation}:reparsed-{event.parser}:{event.end}:{event.part}"
+    looked = ":secrets" if event.secrets is not None else ""
+    return f"{event.transcript}:{event.generation}:reparsed-{event.parser}:{event.end}:{event.part}{looked}"
 
 
 def embedded_message_id(event: RecordsEmbedded) -> str:

@@ -119,6 +119,13 @@ class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="Tran
     """Number of an event that carries records only; 0 = the segment itself."""
     parser: int = 1
     """Version of the parser that made the records."""
+    secrets: dict[str, int] | None = None
+    """Secrets recognised in these bytes, by kind; None = nobody looked."""
+    replaced: list[tuple[int, int]] = []
+    """Bytes [start, stop) of the generation that hold placeholders instead of secrets."""
+    kept_sha256: str = ""
+    """Hex SHA-256 of the content of `data`, set once something was replaced in the generation: `sha256` is of the
+    file as the assistant wrote it."""
     version: Literal[1] = 1
 
 
@@ -134,6 +141,8 @@ class RecordsReparsed(msgspec.Struct, frozen=True, tag_field="type", tag="Record
     part: int
     """Number of this event within the one parse, from 0."""
     records: list[Record] = []
+    secrets: dict[str, int] | None = None
+    """Secrets recognised in all of the generation, by kind, on the first event; None = nobody looked."""
     version: Literal[1] = 1
 
 
@@ -169,6 +178,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     ctime_ns: int = 0
     unproven: bool = False
     """True if the content must be compared once more when the file has rested."""
+    replaced: bool = False
+    """True if something was replaced in the generation up to here."""
 
 
 class Chunk(msgspec.Struct, frozen=True):

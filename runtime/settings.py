@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ ONE_SHOTS = frozenset({"EMBEDDER_MODEL", "STREAM_MAX_BYTES", "STREAM_REPLICAS", 
 """Variables of `runtime.provision` and `services.writer.migrate`: in one environment with those of the services,
 as `mnemo up` has them, they are no mistake."""
 
+
+Redact = Literal["", "publish"]
 
 SLOWEST_BEAT = 6.0
 """Seconds. The health service takes an instance for silent after 20 s: three beats may be late or lost."""
@@ -51,6 +53,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """How long the event loop may be blocked before the process dumps all stacks and exits, seconds; 0 = never."""
     watchdog_stuck_seconds: float = 120.0
     """How long work in flight may make no progress before the process exits, seconds; 0 = never."""
+    secret_rules: str = ""
+    """File with further rules for recognising secrets, in the format of gitleaks; empty = only the built-in ones."""
+    redact: Redact = ""
+    """`publish` = replace secrets by placeholders of equal length before anything leaves the watcher; empty = archive
+    every byte as it is, and mask secrets where they are shown."""
     alive_file: str = ""
     """File touched by the event loop, for `python -m runtime.process.alive` in containers; empty = none."""
     parent_pid: int = 0

@@ -36,9 +36,15 @@ class Bytes(Protocol):
     def size(self) -> int:
         """Length in bytes."""
 
+    @property
+    def is_original(self) -> bool:
+        """True for the bytes that the assistant wrote, False for those of a copy."""
+
 
 class OnDisk:
     """A file that is open for reading."""
+
+    is_original = True
 
     def __init__(self, handle: BinaryIO, size: int) -> None:
         self._handle = handle
@@ -58,6 +64,8 @@ class Comparison:
         self.transcript = transcript
         self.gaps: list[Gap] = []
         self.spans: list[tuple[int, int]] = []
+        self.replaced = 0
+        """Placeholders in the place of secrets."""
         self._hasher = hashlib.sha256()
         self._hashed = 0
 
@@ -66,20 +74,34 @@ class Comparison:
         self.gaps.append(Gap(self.file, self.copy, start, end, kind, self.transcript))
 
     def take(self, segment: Segment, disk: Bytes) -> None:
-        """Compares one segment's bytes with the file's, and its checksum with the file up to its end."""
+        """Compares one segment's bytes with the file's, and its checksum with the file up to its end.
+
+        Where secrets were replaced, all bytes around the placeholders are compared; the checksum is that of the file
+        with its secrets.
+        """
         try:
             kept = segment.bytes()
         except ValueError as error:
             self.gap(segment.start, segment.end, str(error))
             return
-        there = disk.read(segment.start, segment.end)
+        there = self._there(segment, kept, disk)
         self.spans.append((segment.start, segment.end))
         if kept != there:
             begin, stop = difference(kept, there)
             kind = "the file is shorter than the archive" if len(there) < len(kept) else "different bytes"
             self.gap(segment.start + begin, segment.start + stop, kind)
-        elif self._checksum(segment.end, disk) != segment.sha256:
+        elif (disk.is_original or not segment.kept_sha256) and self._checksum(segment.end, disk) != segment.sha256:
             self.gap(segment.start, segment.end, "checksum mismatch")
+
+    def _there(self, segment: Segment, kept: bytes, disk: Bytes) -> bytes:
+        """The file's bytes, with the placeholders that stand in the segment."""
+        there = bytearray(disk.read(segment.start, segment.end))
+        for start, stop in segment.replaced:
+            begin, end = start - segment.start, stop - segment.start
+            if 0 <= begin <= end <= len(there):
+                there[begin:end] = kept[begin:end]
+        self.replaced += len(segment.replaced)
+        return bytes(there)
 
     def _checksum(self, end: int, disk: Bytes) -> bytes:
         """SHA-256 of the file up to `end`: running as long as segments come in their order."""

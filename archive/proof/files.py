@@ -113,7 +113,7 @@ async def _against_log(
                     except OSError:
                         continue  # said by the other copy's comparison
                     opened[name] = OnDisk(handle, known[name][1])
-                segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+                segment = Segment.of(event)
                 await asyncio.to_thread(comparisons[name].take, segment, opened[name])
                 advance("log", event.end - event.start)
     return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]

@@ -16,6 +16,8 @@ from contracts.transcripts import RecordsReparsed, TranscriptChanged
 class Kept:
     """Bytes in memory, as what a copy is compared with."""
 
+    is_original = False
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
@@ -60,7 +62,7 @@ async def _logged(archive: Archive, transcript: str, wanted: Wanted) -> Generati
             if isinstance(event, (TranscriptChanged, RecordsReparsed)):
                 wanted.take(event)
             if isinstance(event, TranscriptChanged) and event.end > event.start:
-                segment = Segment(event.generation, event.start, event.end, event.data, bytes.fromhex(event.sha256))
+                segment = Segment.of(event)
                 generations.setdefault(event.generation, []).append(segment)
     return generations
 

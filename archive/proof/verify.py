@@ -57,6 +57,10 @@ class Report(msgspec.Struct):
     """Damaged lines of the present generations; their bytes are archived as they are."""
     unknown: dict[str, int] = {}
     """Lines of types that no parser knows, by type."""
+    replaced: int = 0
+    """Secrets that were replaced before they were archived; every byte around them was compared."""
+    replaced_in: int = 0
+    """Transcripts that hold such placeholders."""
     texts: int = 0
     texts_without_vector: int = 0
     seconds: float = 0.0
@@ -97,6 +101,8 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
     report.texts, report.texts_without_vector = coverage["texts"], coverage["missing"]
+    placeholders = await archive.database.fetchrow(queries.read("secrets_replaced"))
+    report.replaced, report.replaced_in = placeholders["secrets"], placeholders["transcripts"]
     for row in await archive.database.fetch(queries.read("odd_lines")):
         what, _, kind = row["name"].partition(":")
         if what == "damaged":

@@ -16,6 +16,7 @@ from runtime.clock import Clock
 from runtime.disk.left import Left
 from runtime.heartbeat import Beat
 from runtime.logs import Log
+from runtime.secrets.scan import scanner
 from services.watcher.acknowledged import Acknowledged
 from services.watcher.catalog import Positions
 from services.watcher.files.active import ActiveFiles
@@ -26,6 +27,7 @@ from services.watcher.files.tracked import FORGOTTEN, Files, ReadResult, Tracked
 from services.watcher.hints import Hints
 from services.watcher.ledger import LineCounts
 from services.watcher.outbox import Outbox, Position, Sink
+from services.watcher.parsing.secrecy import Secrecy
 from services.watcher.reporting import counters, figures_of
 from services.watcher.settings import Settings
 
@@ -49,7 +51,8 @@ class Capture:
         beat.vitals = WatcherVitals(host=settings.host_name)
         self.clock: Clock = beat.clock
         s = settings
-        self.files = Files(s.host_name, s.segment_bytes, s.include, s.exclude, s.attachment_bytes, beat.polled)
+        secrecy = Secrecy(scanner(s.secret_rules), s.redact == "publish")
+        self.files = Files(s.host_name, s.segment_bytes, s.include, s.exclude, s.attachment_bytes, secrecy, beat.polled)
         self.registry = Registry(roots, positions, settings.host_name)
         self.active = ActiveFiles()
         self.resting = Resting(beat.clock, settings.settle_seconds)
@@ -100,8 +103,7 @@ class Capture:
                 known.cursor = known.checkpoint = None
         self.outbox.drop(transcript)
         source = self.positions.sources.get(transcript, "")
-        generation, _ = self.acknowledged.forget(transcript, source)
-        log.info("session forgotten", transcript=transcript, generation=generation)
+        log.info("forgotten", transcript=transcript, generation=self.acknowledged.forget(transcript, source)[0])
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Looks at every file once; hot ones first, at any time."""

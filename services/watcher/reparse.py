@@ -4,14 +4,15 @@
 
     log ──bytes of a generation──▶ parse (pure) ──▶ transcripts.reparsed.* ──▶ writer, embedder
 
-Only generations that hold segments of an older parser are read. The events are facts of their own: a replay
-gives the same rows, and a second run finds nothing to do.
+Only generations that hold segments of an older parser, or in which nobody has looked for secrets, are read. The events
+are facts of their own: a replay gives the same rows, and a second run finds nothing to do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
@@ -29,10 +30,12 @@ from runtime.disk import packed
 from runtime.errors import Transient
 from runtime.logs import Log
 from runtime.process import lifecycle
+from runtime.secrets.scan import scanner
 from runtime.settings import Common
 from runtime.streams import Selection
 from services.watcher.files.identify import HEAD
 from services.watcher.formats import FORMATS, identify
+from services.watcher.parsing.secrecy import Secrecy
 from services.watcher.parsing.segments import batches
 from services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
 
@@ -51,11 +54,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Reparses what an older parser has read. Raises Transient when the bus fails; say it again then."""
     async with bus.connect(settings.nats_url, name="reparse") as connection:
         names = await _subjects(connection)
+        secrecy = Secrecy(scanner(settings.secret_rules))
         reparsed = records = 0
         for number, subject in enumerate(names, start=1):
             if stop.is_set():
                 raise Transient("stopped before everything was parsed; run the command again")
-            events = await _transcript(connection, subject)
+            events = await _transcript(connection, subject, secrecy)
             reparsed += len({(event.transcript, event.generation) for event in events})
             records += sum(len(event.records) for event in events)
             await connection.publish_all([_message(event) for event in events])
@@ -82,30 +86,41 @@ async def _subjects(connection: Bus) -> list[str]:
     return sorted(info.state.subjects or {})
 
 
-async def _transcript(connection: Bus, subject: str) -> list[RecordsReparsed]:
+async def _transcript(connection: Bus, subject: str, secrecy: Secrecy) -> list[RecordsReparsed]:
     """The events for one transcript: one or more for each generation that an older parser has read."""
     source, name = subjects.source_and_transcript(subject)
     version = FORMATS[source].version if source in FORMATS else 0
     generations: dict[int, list[TranscriptChanged]] = {}
     upto: dict[int, int] = {}
+    looked: dict[int, int] = {}
     async with aclosing(_events(connection, [subject, subjects.reparsed(source, name)])) as logged:
         async for event in logged:
             if isinstance(event, RecordsReparsed) and event.parser >= version:
                 upto[event.generation] = max(upto.get(event.generation, 0), event.end)
+                if event.secrets is not None:
+                    looked[event.generation] = max(looked.get(event.generation, 0), event.end)
             elif isinstance(event, TranscriptChanged) and event.end > event.start:
                 generations.setdefault(event.generation, []).append(event)
     events: list[RecordsReparsed] = []
     for generation, segments in generations.items():
         old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
-        if old:
-            records, end = await asyncio.to_thread(_parsed, segments)
-            if not end:
-                continue
-            common = (name, source, generation, end, version)
-            events += [
-                RecordsReparsed(*common, part, batch) for part, batch in enumerate(list(batches(records)) or [[]])
-            ]
+        unseen = [s for s in segments if s.secrets is None and s.end > looked.get(generation, 0)]
+        if old or unseen:
+            events += await asyncio.to_thread(_reparsed, source, generation, segments, secrecy)
     return events
+
+
+def _reparsed(
+    source: str, generation: int, segments: list[TranscriptChanged], secrecy: Secrecy
+) -> list[RecordsReparsed]:
+    """The events for one generation; none if nobody can read it."""
+    records, secrets, end = _parsed(segments, secrecy)
+    if not end:
+        return []
+    version = FORMATS[source].version if source in FORMATS else 0
+    common = (segments[0].transcript, source, generation, end, version)
+    parts = list(batches(records)) or [[]]
+    return [RecordsReparsed(*common, n, part, secrets if n == 0 else None) for n, part in enumerate(parts)]
 
 
 async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object, None]:
@@ -117,8 +132,9 @@ async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object,
                 log.warning("cannot decode message", subject=message.subject)
 
 
-def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
-    """All records of one generation by the present parser, and the offset up to which its bytes are whole."""
+def _parsed(segments: list[TranscriptChanged], secrecy: Secrecy) -> tuple[list[Record], dict[str, int] | None, int]:
+    """All records of one generation by the present parser, its secrets by kind, and the offset up to which its bytes
+    are whole."""
     end = _reach(segments)
     first = segments[0]
     head = b""
@@ -130,16 +146,18 @@ def _parsed(segments: list[TranscriptChanged]) -> tuple[list[Record], int]:
     head = packed.head(first.path, head, HEAD)
     identity = identify(first.path, head, first.source, complete=end <= HEAD)
     if identity is None:
-        return [], 0  # what older parsers read stays
+        return [], None, 0  # what older parsers read stays
     context = identity.format.context(first.path.removesuffix(sources.PACKED), identity.first)
     where = (first.transcript, first.host, first.root, first.path)
     origin = FileOrigin(*where, identity.format, context, identity.whole, packed.is_packed(first.path))
     state = identity.format.state()
     records: list[Record] = []
+    secrets: Counter[str] = Counter()
     units = unpacked_units if origin.packed else units_of
     for unit in units(_chain(segments), whole=identity.whole):
         records += parse([unit], origin, state)[0]
-    return records, EVERYTHING if origin.at_once else end
+        secrets.update(secrecy.count([unit]).counts or {})
+    return records, dict(secrets), EVERYTHING if origin.at_once else end
 
 
 def _reach(segments: list[TranscriptChanged]) -> int:

@@ -36,7 +36,7 @@ log = Log("mnemo.replay")
 
 SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "chunk_owners", "reparsed", "forgotten")
-VIEWS = ("exchange_copies", "exchanges", "conversations", "coverage", "line_counts")
+VIEWS = ("exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts")
 BATCH = 100
 SWAP_ATTEMPTS = 5
 KEPT_SECONDS = 600.0

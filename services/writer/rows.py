@@ -49,9 +49,9 @@ def of_events(events: Iterable[Event]) -> Columns:
             forgotten.setdefault(change.transcript, tombstone)
         if isinstance(change, RecordsReparsed):
             records.extend(_record(change, record) for record in change.records)
-            mark = (change.transcript, change.generation, change.parser, change.end)
+            mark = (change.transcript, change.generation, change.parser, change.end, _counts(change.secrets))
             before = reparsed.get(mark[:2], mark)
-            reparsed[mark[:2]] = max(before, mark, key=lambda row: row[2:])
+            reparsed[mark[:2]] = max(before, mark, key=lambda row: (row[2:4], row[4] is not None))
         if not isinstance(change, TranscriptChanged):
             continue
         name = change.transcript
@@ -87,9 +87,17 @@ def _segment(change: TranscriptChanged) -> Row:
         change.data,
         bytes.fromhex(change.sha256),
         change.captured_at,
-        msgspec.json.encode({text(name): count for name, count in change.counts.items()}).decode(),
+        _counts(change.counts),
         change.parser,
+        _counts(change.secrets),
+        msgspec.json.encode(change.replaced).decode(),
+        bytes.fromhex(change.kept_sha256) or None,
     )
+
+
+def _counts(counts: dict[str, int] | None) -> str | None:
+    """Counts by name as JSON."""
+    return None if counts is None else msgspec.json.encode({text(name): n for name, n in counts.items()}).decode()
 
 
 def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:

@@ -53,9 +53,9 @@ def transcripts(folder: Path) -> Path:
     return root
 
 
-async def captured(operator: Bus, root: Path, segment: int = 400, source: str = "claude-code") -> Capture:
+async def captured(operator: Bus, root: Path, segment: int = 400, source: str = "claude-code", **more: Any) -> Capture:
     """What a watcher that starts now captures of a folder at rest."""
-    settings = Settings(host="laptop", segment_bytes=segment, settle_seconds=0.0)
+    settings = Settings(host="laptop", segment_bytes=segment, settle_seconds=0.0, **more)
     beat = Beat(Stage.WATCHER, "w", 5.0, SystemClock())
     capture = Capture(operator, settings, [Root(str(root), source)], await catalog.load(operator), beat)
     await capture.sweep(asyncio.Event())

@@ -25,6 +25,7 @@ from runtime import streams
 from runtime.bus import Bus
 from services.watcher import reparse
 from services.watcher.formats import FORMATS
+from services.watcher.parsing.secrecy import Secrecy
 from services.writer.database import connect
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
@@ -101,8 +102,8 @@ async def test_records_of_an_older_parser_that_come_late_do_not_return(
     await captured(operator, transcripts)
     events = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
     old = [msgspec.structs.replace(event, parser=0) for event in events if isinstance(event, TranscriptChanged)]
-    made = reparse._parsed(old)
-    newer = reparse.RecordsReparsed(old[0].transcript, old[0].source, 0, made[1], 2, 0, made[0][:1])
+    made = reparse._parsed(old, Secrecy())
+    newer = reparse.RecordsReparsed(old[0].transcript, old[0].source, 0, made[2], 2, 0, made[0][:1])
     async with connect(database) as store:
         await store.store_transcripts([newer])
         await store.store_transcripts(old)

@@ -21,6 +21,9 @@ from tests.system.test_cli import MNEMO, mnemo
 from tests.unit.test_terminal import steers
 
 CLIPBOARD = "\x1b]52;c;cm0gLXJm\x1b\\ \x1b[2J \x9b2J \u202egnp.exe"
+SECRET = "ghp_" + "a1B2c3D4e5F6" * 3
+PASSWORD = "t0p-Gh1K2m3"
+HALVES = (SECRET[:20], PASSWORD)
 SESSION = "5e\x1b]0;owned\x07[x]"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """What rich itself writes: colours alone, since nothing is redrawn here."""
@@ -36,6 +39,11 @@ COMMANDS = (
     ("deadletters", "show", "1"),
     ("deadletters", "show", "1", "--payload"),
     ("deadletters", "retry", "1"),
+    ("secrets",),
+    ("secrets", "5e"),
+    ("secrets", "--json"),
+    ("secrets", "5e", "--json"),
+    ("deadletters", "show", "1", "--json"),
     ("doctor",),
     ("dashboard",),
     ("replay",),
@@ -46,8 +54,8 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
     root = folder / "projects [x] \x1b[2J"
     root.mkdir()
     bad = jsonl(
-        prompt(f"pay the invoice {CLIPBOARD}", "p1", cwd="/home/[/nosuchtag]", version="\x1b[2J"),
-        answer(f"paid {CLIPBOARD}", name="a1"),
+        prompt(f"pay the invoice {CLIPBOARD} with {SECRET}", "p1", cwd="/home/[/nosuchtag]", version="\x1b[2J"),
+        answer(f"paid {CLIPBOARD} export DB_PASSWORD={PASSWORD}", name="a1"),
         prompt("pay the invoice of the site", "p2", cwd="/site/app/[slug]/page", origin={"kind": "\x1b[2J"}),
         answer("paid too", name="a2"),
         {"type": f"odd {CLIPBOARD}", "uuid": "o"},
@@ -57,7 +65,7 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
     data = ["--data", str(folder / "d")]
     async with system.running(quick([root], folder / "d"), print) as running:
         async with bus.connect(running.endpoints.nats_url, "test") as connection:
-            error = f"ValueError: {CLIPBOARD}\nsecond"
+            error = f"ValueError: {CLIPBOARD} {SECRET}\nsecond"
             letter = DeadLetter(
                 Stage.WRITER, f"w {CLIPBOARD}", "transcripts.changed.x.y", "TRANSCRIPTS", 1, 1, error, error, b"", 1.0
             )
@@ -74,6 +82,7 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
             for shown in (_typed(folder, *command, *data), piped):
                 assert "Traceback" not in shown, (command, shown)
                 assert steers(shown) == [], (command, shown)
+                assert [secret for secret in HALVES if secret in shown] == [], (command, shown)
         found = mnemo("search", "pay the invoice", *data).stdout
         assert "/home/[/nosuchtag]" in found
         assert "/site/app/[slug]/page" in found
@@ -82,6 +91,14 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
             machine = mnemo(command, *words, "--json", *data).stdout
             assert json.loads(machine), command
             assert steers(machine) == [], command
+            assert [secret for secret in HALVES if secret in machine] == [], command
+        masked = mnemo("search", "pay the invoice", *data).stdout
+        assert "[secret: github-pat]" in masked
+        assert "[secret: assigned-password]" in mnemo("search", "export a variable", *data).stdout
+        for as_json in ([], ["--json"]):
+            assert SECRET in mnemo("search", "pay the invoice", "--reveal", *as_json, *data).stdout
+            assert SECRET in mnemo("secrets", "5e", "--reveal", *as_json, *data).stdout
+            assert SECRET in mnemo("deadletters", "show", "1", "--reveal", *as_json, *data).stdout
 
 
 def _piped(*command: str) -> str:

@@ -13,6 +13,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from contracts.http.health import Problem
+from services.health.http.masks import Masks
 from services.health.http.problems import PROBLEM, SECURITY, AnyRequest
 from services.health.settings import Settings
 
@@ -24,6 +25,8 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._token = settings.token.encode()
+        self.masks = Masks(settings.secret_rules)
+        """How content is shown to those who may read it."""
         self._hint = "send `Authorization: Bearer <MNEMO_HEALTH_TOKEN>`"
         if not settings.token:
             self._hint = "the service has no token; set MNEMO_HEALTH_TOKEN"

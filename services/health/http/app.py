@@ -17,7 +17,7 @@ from services.health.http.access import Access, guards
 from services.health.http.routes.archive import ConversationReader, Conversations
 from services.health.http.routes.dashboard import Dashboard
 from services.health.http.routes.dead_letters import DeadLetterRoutes
-from services.health.http.routes.provided import page
+from services.health.http.routes.provided import content_page, page, records_page
 from services.health.http.routes.status import Status
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.notify.webhooks import Sender
@@ -39,7 +39,7 @@ def build(
     }
     return Litestar(
         [Status, Conversations, DeadLetterRoutes, Dashboard],
-        dependencies={"page": Provide(page, sync_to_thread=False)}
+        dependencies={each.__name__: Provide(each, sync_to_thread=False) for each in (page, content_page, records_page)}
         | {name: _provided(value) for name, value in shared.items()},
         middleware=guards(settings),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in problems.SECURITY.items()],

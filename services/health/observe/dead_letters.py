@@ -16,6 +16,7 @@ from contracts.events import DeadLetter, Stage
 from contracts.requests import Retry, RetryReply
 from runtime.bus import Bus
 from runtime.logs import Log
+from runtime.secrets.mask import without_halves
 from runtime.streams import Stored, deleted, history
 from services.health.judge.observer import Observer
 from services.health.judge.snapshot import KeptLetter
@@ -144,7 +145,7 @@ def _letter(stored: Stored) -> KeptLetter:
     else:
         why = f"this is not a dead letter: {type(event).__name__}"
     if not isinstance(event, DeadLetter):
-        text = stored.payload[:TEXT_CHARS].decode("utf-8", "replace")
+        text = _start(stored.payload)
         facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)
         return KeptLetter(stored.sequence, stored.subject.rpartition(".")[2], *facts)
     return KeptLetter(
@@ -159,6 +160,10 @@ def _letter(stored: Stored) -> KeptLetter:
         instance=event.instance,
         at=stored.at,
         size=event.payload_bytes or len(event.payload),
-        text=event.payload[:TEXT_CHARS].decode("utf-8", "replace"),
+        text=_start(event.payload),
         by_reference=event.by_reference,
     )
+
+
+def _start(payload: bytes) -> str:
+    return without_halves(payload[:TEXT_CHARS].decode("utf-8", "replace"), end=len(payload) > TEXT_CHARS)

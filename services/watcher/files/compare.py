@@ -9,11 +9,12 @@ from services.watcher.files.access import pieces, read_at
 from services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
 from services.watcher.files.tracked import TrackedFile
 from services.watcher.formats import lines
+from services.watcher.parsing.secrecy import Secrecy
 from services.watcher.parsing.segments import Cursor
 from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, parse, split
 
 
-def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: Stat) -> bool:
+def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: Stat, secrecy: Secrecy) -> bool:
     """True if what is captured is still the beginning of the file. Makes a cursor where there is none."""
     if known.cursor is None and known.checkpoint is None:
         known.cursor = Cursor(origin.format.state())
@@ -23,7 +24,7 @@ def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: S
         known.cursor = known.cursor or Cursor(origin.format.state(), known.generation)
         return False
     if known.cursor is None:
-        return _warm(known, origin, file)
+        return _warm(known, origin, file, secrecy)
     cursor = known.cursor
     untouched = now == known.partial or (change is FileChange.SAME and not known.unproven)
     if untouched and not known.suspicious:
@@ -36,7 +37,7 @@ def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: S
     return read_at(file, 0, len(cursor.head)) == cursor.head and read_at(file, tail, len(cursor.tail)) == cursor.tail
 
 
-def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO) -> bool:
+def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy) -> bool:
     """Rebuilds the running hash and the parser's state by reading what is captured; the head alone tells
     most rewrites at once."""
     last = known.checkpoint
@@ -49,8 +50,9 @@ def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO) -> bool:
         return False
     cursor.generation = last.generation
     cursor.line_start = last.line_start
+    cursor.replaced = last.replaced
     if not origin.at_once:
-        _restore(cursor, origin, file)
+        _restore(cursor, origin, file, secrecy)
     known.cursor = cursor
     known.suspicious = known.unproven = False
     return True
@@ -63,7 +65,7 @@ def _hashed(origin: FileOrigin, file: io.FileIO, end: int) -> Cursor:
     return cursor
 
 
-def _restore(cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> None:
+def _restore(cursor: Cursor, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy) -> None:
     """The parser's state after the lines before `line_start`: lines that cannot change it are not decoded."""
     rest = b""
     at = 0
@@ -72,7 +74,7 @@ def _restore(cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> None:
         if not newline:
             rest += data[: max(0, LINE_LIMIT - len(rest))]
             continue
-        for line in split(rest + whole + newline):
+        for line in split(secrecy.kept(rest + whole + newline)):
             if origin.format.matters(line, cursor.state):
                 parse([Unit(at, line)], origin, cursor.state)
             at += len(line)

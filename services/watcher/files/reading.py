@@ -16,6 +16,7 @@ from services.watcher.files.compare import holds_objects, same_content
 from services.watcher.files.identify import identified
 from services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
 from services.watcher.formats import lines
+from services.watcher.parsing.secrecy import CONTEXT, NOT_LOOKED, Cut, Secrecy, Secrets
 from services.watcher.parsing.segments import Cursor, Stamp, events
 from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded, unpacked_units
 
@@ -71,7 +72,7 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
     origin = known.origin
     if origin is None:
         raise AssertionError("an identified file has an origin")
-    rewritten = not same_content(known, origin, file, now)
+    rewritten = not same_content(known, origin, file, now, files.secrecy)
     if rewritten:
         known.cursor = Cursor(origin.format.state(), known.generation + 1)
         known.rest_until = 0.0
@@ -89,12 +90,46 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
     if not length:
         return ReadResult(torn=now.size - cursor.end, rewritten=rewritten)
     data = data[:length]
-    units = list(_units(data, cursor, origin, file)) if ends else None
-    messages, counts = events(data, units, cursor, origin, stamp)
+    units, secrets = _looked(data, cursor, origin, file, files.secrecy, ends=ends)
+    if origin.packed and files.secrecy.replace and secrets.counts:
+        return _refused(known)
+    messages, counts = events(data, units, cursor, origin, stamp, secrets)
     more = cursor.end < now.size
     if more:
         known.seen, known.partial = None, now
     return ReadResult(messages, more=more, rewritten=rewritten, counts=dict(counts))
+
+
+def _looked(
+    data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy, *, ends: bool
+) -> tuple[list[Unit] | None, Secrets]:
+    """What is to be parsed, as it is kept, and the secrets in the next bytes. Of what is compressed, in its content."""
+    secrets = _secrets(data, cursor, origin, file, secrecy)
+    units = list(_units(secrets.kept if secrets.replaced else data, cursor, origin, file)) if ends else None
+    if origin.packed:
+        return units, secrecy.count(units or [])
+    if units is not None and cursor.line_start < cursor.end:  # the beginning was read from the file again
+        units = [secrecy.unit(unit) for unit in units]
+    return units, secrets
+
+
+def _secrets(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy) -> Secrets:
+    """The secrets in the next bytes, with what lies around them where they begin or end within a line."""
+    if secrecy.scanner is None or origin.packed:
+        return NOT_LOOKED
+    by_line = not origin.opaque and not origin.whole
+    begin = max(cursor.line_start if by_line else 0, cursor.end - CONTEXT)
+    before = read_at(file, begin, cursor.end - begin) if begin < cursor.end else b""
+    cut = by_line and data.endswith(b"\n")
+    after = b"" if cut else read_at(file, cursor.end + len(data), CONTEXT)
+    return secrecy.look(Cut(cursor.end, data, before, after, by_line))
+
+
+def _refused(known: TrackedFile) -> ReadResult:
+    """What is compressed cannot be replaced in its place; the file is not captured, and listed with the reason."""
+    known.origin = known.cursor = None
+    known.ignored = "compressed, and holds secrets that are to be replaced"
+    return ReadResult()
 
 
 def _cut(

@@ -12,6 +12,7 @@ from contracts import codec, sources
 from contracts.transcripts import Checkpoint
 from runtime.bus import Message
 from runtime.disk.files import Stat
+from services.watcher.parsing.secrecy import Secrecy
 from services.watcher.parsing.segments import Cursor, Stamp, checkpoint
 from services.watcher.parsing.units import FileOrigin
 
@@ -28,6 +29,7 @@ class Files(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     attachment: int = 64 << 20
     """Bytes up to which a file beside a session is captured."""
+    secrecy: Secrecy = Secrecy()
     touched: Callable[[], None] = lambda: None
     """Called after each piece that was read: the disk gives signs of life."""
 

@@ -15,6 +15,7 @@ from contracts.transcripts import Checkpoint, Record, TranscriptChanged
 from runtime.bus import Message
 from services.watcher.files.changes import EDGE, edge_hash
 from services.watcher.formats.base import State
+from services.watcher.parsing.secrecy import NOT_LOOKED, Secrets
 from services.watcher.parsing.units import FileOrigin, Unit, parse
 
 RECORDS_BUDGET = 1 << 20
@@ -34,6 +35,8 @@ class Cursor:
         self.counted = False
         """True if the line that is not ended yet was parsed and counted already."""
         self.hasher = hashlib.sha256()
+        self.replaced = False
+        """True if something was replaced in this generation."""
         self.head = b""
         self.tail = b""
 
@@ -56,12 +59,18 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 def events(
-    data: bytes, units: list[Unit] | None, cursor: Cursor, origin: FileOrigin, stamp: Stamp
+    data: bytes,
+    units: list[Unit] | None,
+    cursor: Cursor,
+    origin: FileOrigin,
+    stamp: Stamp,
+    secrets: Secrets = NOT_LOOKED,
 ) -> tuple[list[Message], Counter[str]]:
     """The messages for `data`, the bytes from `cursor.end` on, and its line counts; advances the cursor.
 
     `units` are the lines that end with the data, the beginning of a running line included; None says that no
-    line ends here: the data is a fragment and yields no records.
+    line ends here: the data is a fragment and yields no records. `secrets` are those in the data, and what is to be
+    kept instead of it; the units hold what is kept.
     """
     records: list[Record] = []
     counts: Counter[str] = Counter({"attachment" if origin.opaque else "fragment": 1} if units is None else {})
@@ -77,13 +86,18 @@ def events(
         messages.append(_message(ahead, checkpoint(cursor, origin, stamp)))
     before = cursor.end
     cursor.feed(data)
+    cursor.replaced = cursor.replaced or bool(secrets.replaced)
+    kept = secrets.kept if secrets.replaced else data
     if ended:
         cursor.line_start = cursor.end
     segment = msgspec.structs.replace(
         _event(cursor, origin, stamp, shares[-1] if shares else []),
         start=before,
-        data=zstandard.compress(data, 3) if data else b"",
+        data=zstandard.compress(kept, 3) if kept else b"",
         counts=dict(counts),
+        secrets=secrets.counts,
+        replaced=secrets.replaced,
+        kept_sha256=hashlib.sha256(kept).hexdigest() if cursor.replaced else "",
     )
     messages.append(_message(segment, checkpoint(cursor, origin, stamp)))
     return messages, counts
@@ -138,6 +152,7 @@ def checkpoint(cursor: Cursor, origin: FileOrigin, stamp: Stamp) -> Checkpoint:
         mtime_ns=stamp.mtime_ns,
         ctime_ns=stamp.ctime_ns,
         unproven=stamp.unproven,
+        replaced=cursor.replaced,
     )
 
 

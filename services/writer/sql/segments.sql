@@ -1,11 +1,15 @@
 -- Segments; of two that begin at the same offset (a watcher was killed before it heard the ack) the longer one
 -- stays, of two equal ones the earlier.
-insert into segments (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser)
-select transcript_id, generation, start_offset, end_offset, data, sha256, captured_at::timestamptz, counts::jsonb, parser
+insert into segments (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser,
+                      secrets, replaced, kept_sha256)
+select transcript_id, generation, start_offset, end_offset, data, sha256, captured_at::timestamptz, counts::jsonb, parser,
+       secrets::jsonb, replaced::jsonb, kept_sha256
 from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[],
-            $9::int[])
-    as s (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser)
+            $9::int[], $10::text[], $11::text[], $12::bytea[])
+    as s (transcript_id, generation, start_offset, end_offset, data, sha256, captured_at, counts, parser,
+          secrets, replaced, kept_sha256)
 on conflict (transcript_id, generation, start_offset) do update
 set end_offset = excluded.end_offset, data = excluded.data, sha256 = excluded.sha256,
-    captured_at = excluded.captured_at, counts = excluded.counts, parser = excluded.parser
+    captured_at = excluded.captured_at, counts = excluded.counts, parser = excluded.parser,
+    secrets = excluded.secrets, replaced = excluded.replaced, kept_sha256 = excluded.kept_sha256
 where (excluded.end_offset, segments.captured_at) > (segments.end_offset, excluded.captured_at)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Any, TypeVar
 
+import msgspec
+
 from contracts import topology
 from contracts.codec import iso
 from contracts.http.archive import (
@@ -17,9 +19,12 @@ from contracts.http.archive import (
     Recent,
     Timeline,
 )
+from runtime.secrets.mask import without_halves
 from services.health.http.bodies.status import change_of, dated
 from services.health.judge.snapshot import KeptLetter, Snapshot
 
+SHORTENED = 2000
+"""Characters of a text in recent.sql."""
 IMPORTED = ("conversations", "segments", "bytes")
 T = TypeVar("T")
 
@@ -27,8 +32,13 @@ T = TypeVar("T")
 def recent(snapshot: Snapshot, limit: int, offset: int) -> Recent:
     """One page of the newest conversations."""
     page, following = paged(snapshot.recent, limit, offset)
-    conversations = [Conversation(**dated(row)) for row in page]
+    conversations = [_shortened(Conversation(**dated(row))) for row in page]
     return Recent(conversations, len(conversations), offset, len(snapshot.recent), following)
+
+
+def _shortened(row: Conversation) -> Conversation:
+    prompt, answer = (without_halves(text, end=len(text) >= SHORTENED) for text in (row.prompt, row.answer))
+    return msgspec.structs.replace(row, prompt=prompt, answer=answer)
 
 
 def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: int) -> FullConversation:

@@ -17,16 +17,13 @@ from services.health.http.bodies import examples
 from services.health.http.bodies.nameless import nameless
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
 from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.provided import Cache, May, Offset, OnePage
+from services.health.http.routes.provided import Cache, May, OnePage
 from services.health.observe.store import FAILURES, Store, describe
 
-RECORDS = 1000
-"""Most records of one page of a conversation."""
 CHARACTERS = 4_000_000
 """Most characters of the records of one page; half of it for the prompt and for the answer."""
 
 Exchange = Annotated[str, PathParameter(description="`exchange_id` of a conversation.")]
-Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Maximum records per page.")]
 Days = Annotated[int, QueryParameter(ge=1, le=365, description="Days to look back.")]
 
 
@@ -73,10 +70,11 @@ class Conversations(Controller):
         security=SECURED,
         responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
     )
-    def recent(self, request: AnyRequest, cache: Cache, access: May, page: OnePage) -> Response[bytes]:
-        """List the newest conversations, with shortened texts."""
+    def recent(self, request: AnyRequest, cache: Cache, access: May, content_page: OnePage) -> Response[bytes]:
+        """List the newest conversations, with shortened texts. Secrets are masked."""
         access.to_content(request)
-        return json_answer(msgspec.json.encode(bodies.recent(cache.current(), page.limit, page.offset)))
+        body = bodies.recent(cache.current(), content_page.limit, content_page.offset)
+        return access.masks.answer(body, reveal=content_page.reveal)
 
     @get(
         "/conversation/{exchange:str}",
@@ -95,13 +93,12 @@ class Conversations(Controller):
         access: May,
         reader: Reader,
         exchange: Exchange,
-        limit: Records = RECORDS,
-        offset: Offset = 0,
+        records_page: OnePage,
     ) -> Response[bytes]:
-        """Get one conversation with its full texts. The only endpoint that reads the database on each request."""
+        """Get one conversation with its full texts; secrets are masked. Reads the database on each request."""
         access.to_content(request)
-        body = await reader.read(exchange, limit, offset)
-        return json_answer(await asyncio.to_thread(msgspec.json.encode, body))
+        body = await reader.read(exchange, records_page.limit, records_page.offset)
+        return await asyncio.to_thread(access.masks.answer, body, reveal=records_page.reveal)
 
     @get(
         "/timeline",

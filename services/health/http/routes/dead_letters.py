@@ -40,13 +40,14 @@ class DeadLetterRoutes(Controller):
         cache: Cache,
         access: May,
         requests: Requests,
-        page: OnePage,
+        content_page: OnePage,
         stage: OnlyStage = None,
     ) -> Response[bytes]:
-        """List dead-lettered messages, newest first, up to the newest 200."""
+        """List dead-lettered messages, newest first, up to the newest 200. Secrets are masked."""
         access.to_content(request)
+        page = content_page
         body = bodies.deadletters(cache.current(), stage, page.limit, page.offset, requests.pending)
-        return json_answer(msgspec.json.encode(body))
+        return access.masks.answer(body, reveal=page.reveal)
 
     @post(
         "/{sequence:int}/retry",

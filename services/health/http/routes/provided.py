@@ -21,6 +21,10 @@ LIMIT, MOST = 20, 100
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Maximum items per page.")]
 Offset = Annotated[int, QueryParameter(ge=0, le=100_000, description="Items to skip; `next` of the previous page.")]
+RECORDS = 1000
+"""Most records of one page of a conversation."""
+Records = Annotated[int, QueryParameter(ge=1, le=RECORDS, description="Maximum records per page.")]
+Reveal = Annotated[bool, QueryParameter(description="Show secrets in texts instead of masking them.")]
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -28,11 +32,22 @@ class Page(msgspec.Struct, frozen=True):
 
     limit: int
     offset: int
+    reveal: bool = False
 
 
 def page(limit: Limit = LIMIT, offset: Offset = 0) -> Page:
     """From the query."""
     return Page(limit, offset)
+
+
+def content_page(limit: Limit = LIMIT, offset: Offset = 0, reveal: Reveal = False) -> Page:
+    """From the query, where the answer shows what people wrote."""
+    return Page(limit, offset, reveal)
+
+
+def records_page(limit: Records = RECORDS, offset: Offset = 0, reveal: Reveal = False) -> Page:
+    """From the query: records of one conversation."""
+    return Page(limit, offset, reveal)
 
 
 OnePage = NamedDependency[Page]

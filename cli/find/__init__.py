@@ -1,0 +1,5 @@
+"""Commands that look into the archive."""
+
+from cli.find.secrets import secrets_command
+
+COMMANDS = (secrets_command,)

@@ -1,0 +1,95 @@
+"""Secrets in what is captured: counted by kind and, where a person wants it so, replaced before it is published. Pure.
+
+A line of JSON is looked at by itself. What is cut at any place (a fragment of a long line, an attachment) is looked at
+with what lies before and after it, so that both halves of a secret are seen as one, from either side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from runtime.secrets.mask import replaced
+from runtime.secrets.scan import Scanner, Secret
+from services.watcher.parsing.units import Unit
+
+CONTEXT = 16 * 1024
+"""Bytes before and after a cut that are looked at with it; longer than a private key."""
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What was found in some bytes: counts by kind (None = nobody looked), the bytes to keep, and what is replaced in
+    them, as offsets in the generation."""
+
+    counts: dict[str, int] | None
+    kept: bytes = b""
+    replaced: list[tuple[int, int]] = []
+
+
+NOT_LOOKED = Secrets(None)
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Bytes at `start` of a generation, and what lies around them if they begin or end within a line."""
+
+    start: int
+    data: bytes
+    before: bytes = b""
+    after: bytes = b""
+    by_line: bool = True
+
+
+class Secrecy(msgspec.Struct, frozen=True):
+    """How secrets are treated; without a scanner they are not looked for."""
+
+    scanner: Scanner | None = None
+    replace: bool = False
+
+    def look(self, cut: Cut) -> Secrets:
+        """Counts the secrets that end in the bytes; replaces all that begin, end or run through them."""
+        if self.scanner is None:
+            return NOT_LOOKED
+        whole = cut.before + cut.data + cut.after if cut.before or cut.after else cut.data
+        begin, end = len(cut.before), len(cut.before) + len(cut.data)
+        found = [s for s in _found(self.scanner, whole, by_line=cut.by_line) if s.start < end and s.stop > begin]
+        counts = dict(Counter(secret.kind for secret in found if secret.stop <= end or not cut.after))
+        if not self.replace or not found:
+            return Secrets(counts, cut.data)
+        moved = cut.start - begin
+        spans = [(max(s.start, begin) + moved, min(s.stop, end) + moved) for s in found]
+        return Secrets(counts, replaced(whole, found)[begin:end], spans)
+
+    def kept(self, data: bytes) -> bytes:
+        """Whole lines, or a document, as they are kept."""
+        if self.scanner is None or not self.replace:
+            return data
+        found = _found(self.scanner, data, by_line=True)
+        return replaced(data, found) if found else data
+
+    def unit(self, unit: Unit) -> Unit:
+        """The same with its bytes as they are kept."""
+        return msgspec.structs.replace(unit, data=self.kept(unit.data)) if self.replace else unit
+
+    def count(self, units: list[Unit]) -> Secrets:
+        """Secrets in bytes that were compressed: they can be counted, and not replaced."""
+        if self.scanner is None:
+            return NOT_LOOKED
+        counts: Counter[str] = Counter()
+        for unit in units:
+            counts.update(secret.kind for secret in _found(self.scanner, unit.data, by_line=True))
+        return Secrets(dict(counts))
+
+
+def _found(scanner: Scanner, data: bytes, *, by_line: bool) -> list[Secret]:
+    return list(_in_lines(scanner, data)) if by_line else scanner.find(data)
+
+
+def _in_lines(scanner: Scanner, data: bytes) -> Iterator[Secret]:
+    start = 0
+    while start < len(data):
+        stop = data.find(b"\n", start) + 1 or len(data)
+        for secret in scanner.find(data[start:stop]):
+            yield Secret(start + secret.start, start + secret.stop, secret.kind)
+        start = stop

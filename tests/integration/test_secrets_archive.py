@@ -1,0 +1,239 @@
+"""Secrets in the archive: counted by kind and session; replaced before they are published, where a person wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from archive import secrets
+from archive.copies import Archive
+from archive.restore import Damaged, InTheWay, find, restore
+from contracts import codec, subjects
+from contracts.events import DeadLetter, Stage
+from contracts.sources import Root
+from contracts.transcripts import TranscriptChanged
+from local.nats_server import Nats
+from runtime.bus import Bus, Message
+from runtime.secrets.scan import scanner
+from services.watcher import reparse
+from services.watcher.parsing.secrecy import Secrecy
+from tests.conftest import answer, eventually, jsonl, prompt
+from tests.integration.capturing import close, watcher
+from tests.integration.conftest import captured, replayed
+from tests.integration.health_service import Service
+from tests.integration.proving import DELETE, proof
+from tests.unit.secret_samples import planted
+
+RULES = scanner()
+
+
+def session(folder: Path, name: str = "s", seed: int = 1, count: int = 40) -> tuple[Path, list[str]]:
+    """A transcript with secrets in prompts, answers and results of tools; and the secrets."""
+    dice = random.Random(seed)
+    chosen = dice.sample(planted(seed), count)
+    lines: list[dict[str, Any]] = []
+    for number, (_, _, text) in enumerate(chosen):
+        lines += [prompt(f"look: {text}", f"{name}{number}"), answer(f"I see\n{text}\nthere")]
+        result = {"tool_use_id": "t1", "type": "tool_result", "content": json.dumps({"stdout": text})}
+        lines.append({"type": "user", "uuid": f"{name}r{number}", "message": {"role": "user", "content": [result]}})
+    file = folder / f"{name}.jsonl"
+    file.write_bytes(jsonl(*lines))
+    return file, [secret for _, secret, _ in chosen]
+
+
+async def logged(kept: Archive) -> list[TranscriptChanged]:
+    """Segments in the log."""
+    events = []
+    async for message in kept.messages([subjects.CHANGED]):
+        event = codec.decode(message.data)
+        assert isinstance(event, TranscriptChanged)
+        events.append(event)
+    return events
+
+
+@pytest.mark.parametrize("segment", [300, 100_000])
+async def test_secrets_are_counted_by_kind_and_found_again(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str, segment: int
+) -> None:
+    file, planted_ = session(transcripts)
+    plain = transcripts / "plain.jsonl"
+    plain.write_bytes(jsonl(prompt("no secret here", "p"), answer("none")))
+    await captured(operator, transcripts, segment=segment)
+    await replayed(nats, database)
+    wanted = Counter(found.kind for line in file.read_bytes().splitlines() for found in RULES.find(line))
+    listing = await secrets.listing(kept)
+    [one] = listing.sessions
+    assert (one.session_id, one.kinds, listing.not_looked) == ("s", dict(wanted), 0)
+    places = [place async for place in secrets.places(kept, "s", RULES)]
+    data = file.read_bytes()
+    assert len(places) == wanted.total()
+    for place in places:
+        assert data[place.start : place.end].decode() == place.value
+        assert place.value in data.splitlines()[place.line - 1].decode()
+    found = "".join(place.value for place in places)
+    seen = [secret for secret in planted_ if json.dumps(secret)[1:-1] in found]
+    assert len(seen) >= 0.95 * len(planted_)
+    assert not (await secrets.listing(kept, "no-such-kind")).sessions
+
+
+async def test_what_was_archived_before_is_looked_at_by_a_reparse(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _ = session(transcripts)
+    monkeypatch.setattr("services.watcher.capture.Secrecy", lambda *_: Secrecy())
+    await captured(operator, transcripts)
+    monkeypatch.undo()
+    await replayed(nats, database)
+    listing = await secrets.listing(kept)
+    assert (listing.sessions, listing.not_looked) == ([], 1)
+    for _ in range(2):
+        await reparse.main(reparse.Settings(nats_url=nats.url("operator")), asyncio.Event())
+        await replayed(nats, database)
+        wanted = Counter(found.kind for line in file.read_bytes().splitlines() for found in RULES.find(line))
+        listing = await secrets.listing(kept)
+        assert (listing.sessions[0].kinds, listing.not_looked) == (dict(wanted), 0)
+    events = [message async for message in kept.messages([subjects.REPARSED])]
+    assert len(events) == 1  # the second run found nothing to do
+    file.write_bytes(file.read_bytes() + jsonl(prompt(f"again {planted(9)[0][1]}", "more")))
+    await captured(operator, transcripts)
+    await replayed(nats, database)
+    assert (await secrets.listing(kept)).secrets == wanted.total() + 1
+
+
+@pytest.mark.parametrize("segment", [97, 700, 100_000])
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_redacted_nothing_leaves_the_watcher_and_the_proof_stands(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str, segment: int, seed: int
+) -> None:
+    file, planted_ = session(transcripts, seed=seed, count=12 if segment < 100 else 40)
+    original = file.read_bytes()
+    await captured(operator, transcripts, segment=segment, redact="publish")
+    await replayed(nats, database)
+    published = await logged(kept)
+    archived = b"".join(zstandard.decompress(event.data) for event in published if event.data)
+    assert len(archived) == len(original)
+    known = [secret for secret in planted_ if RULES.find(json.dumps(f"x={secret}").encode())]
+    everything = archived.decode() + "".join(str(event.records) for event in published)
+    left = [secret for secret in known if secret in everything or json.dumps(secret)[1:-1] in everything]
+    assert not left
+    assert not RULES.find(archived)
+    [json.loads(line) for line in archived.splitlines()]
+    counted = sum(sum((event.secrets or {}).values()) for event in published)
+    assert counted == (await secrets.listing(kept)).secrets > len(known)
+
+    report = await proof(kept, transcripts)
+    assert report.equal, report.gaps[:3]
+    assert (report.replaced_in, report.replaced >= counted) == (1, True)
+    [row] = await find(kept, "s")
+    with pytest.raises(InTheWay, match="secrets were replaced"):
+        await restore(kept, row, file)
+    done = await restore(kept, row, transcripts.parent / "back.jsonl")
+    assert (done.replaced, done.bytes) == (report.replaced, len(original))
+    assert (transcripts.parent / "back.jsonl").read_bytes() == archived
+
+    again = await captured(operator, transcripts, segment=segment, redact="publish")  # a new watcher, the same file
+    assert (again.rewritten, len(await logged(kept))) == (0, len(published))
+    file.write_bytes(original + jsonl(prompt("one more line", "last")))
+    await captured(operator, transcripts, segment=segment)  # and without redaction it goes on
+    await replayed(nats, database)
+    assert (await proof(kept, transcripts)).equal
+    file.unlink()
+    assert (await proof(kept, transcripts, archived=True)).equal
+
+
+async def test_damage_of_redacted_copies_is_found(
+    transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str
+) -> None:
+    file, _ = session(transcripts)
+    await captured(operator, transcripts, redact="publish")
+    await replayed(nats, database)
+    [row] = await find(kept, "s")
+    segments = [segment async for segment in kept.segments(row.transcript_id)]
+    victim = next(segment for segment in segments if segment.replaced)
+    at = victim.replaced[0][0] - victim.start + 1
+    for place in (at, 0):  # within a placeholder, and outside of one
+        data = bytearray(victim.bytes())
+        data[place] ^= 1
+        sql = "update segments set data = $2 where transcript_id = $1 and start_offset = $3"
+        await kept.database.execute(sql, row.transcript_id, zstandard.compress(bytes(data)), victim.start)
+        report = await proof(kept, transcripts)
+        assert [gap.copy for gap in report.gaps] == ["database"]
+        assert (await restore(kept, row, transcripts.parent / "x.jsonl", force=True)).copy == "log"
+    await kept.database.execute(DELETE, row.transcript_id, victim.start)
+    await kept.nats.stream.purge_stream("TRANSCRIPTS", subject=subjects.changed(row.source, row.transcript_id))
+    with pytest.raises(Damaged):
+        await restore(kept, row, transcripts.parent / "y.jsonl")
+    assert file.exists()
+
+
+async def test_what_is_compressed_cannot_be_redacted_and_is_named(transcripts: Path) -> None:
+    file, _ = session(transcripts)
+    (transcripts / "p.jsonl.zst").write_bytes(zstandard.compress(file.read_bytes()))
+    (transcripts / "q.jsonl.zst").write_bytes(zstandard.compress(jsonl(prompt("no secret", "q"))))
+    file.unlink()
+    capture = watcher(transcripts, redact="publish")
+    for _ in range(2):
+        await capture.sweep(asyncio.Event())
+    close(capture)
+    assert {event.path for event in capture.bus.events()} == {"q.jsonl.zst"}
+    reasons = {known.path: known.ignored for known in capture.registry}
+    assert "compressed, and holds secrets" in reasons["p.jsonl.zst"]
+    assert not reasons["q.jsonl.zst"]
+    assert capture.roots == [Root(str(transcripts), "claude-code")]
+
+
+async def test_attachments_are_redacted_across_their_segments(transcripts: Path) -> None:
+    file, planted_ = session(transcripts, count=30)
+    beside = transcripts / "s" / "tool-results"
+    beside.mkdir(parents=True)
+    text = "\n\n".join(text for _, _, text in random.Random(1).sample(planted(1), 30))
+    (beside / "out.txt").write_text(text)
+    capture = watcher(transcripts, redact="publish", segment_bytes=150)
+    await capture.sweep(asyncio.Event())
+    close(capture)
+    pieces = [event for event in capture.bus.events() if event.path.endswith("out.txt")]
+    kept = b"".join(zstandard.decompress(event.data) for event in sorted(pieces, key=lambda event: event.start))
+    assert len(kept) == len(text.encode())
+    assert len(pieces) > 10
+    assert not [secret for secret in planted_ if secret.encode() in kept and RULES.find(secret.encode())]
+    assert file.exists()
+
+
+async def test_the_api_masks_and_reveals_on_purpose(
+    transcripts: Path, operator: Bus, nats: Nats, database: str, service: Any
+) -> None:
+    _, planted_ = session(transcripts, count=20)
+    known = [json.dumps(secret)[1:-1] for secret in planted_ if RULES.find(f"x={secret}".encode())]
+    await captured(operator, transcripts, segment=100_000)
+    await replayed(nats, database)
+    error = f"cannot store {known[0]}"
+    letter = DeadLetter(Stage.WRITER, "w", "transcripts.changed.x.y", "TRANSCRIPTS", 1, 1, error, error, b"", 1.0)
+    await operator.publish(Message(subjects.deadletter(Stage.WRITER), codec.encode(letter), "letter"))
+    running: Service = await service()
+
+    async def read(path: str, **params: Any) -> str:
+        answer_ = await running.get(path, params=params)
+        assert answer_.status_code == 200, answer_.text
+        return str(answer_.text)
+
+    async def there() -> None:
+        assert json.loads(await read("recent"))["total"] == 20
+        assert json.loads(await read("deadletters"))["kept"] == 1
+
+    await eventually(there, 30)
+    exchanges = [row["exchange_id"] for row in json.loads(await read("recent"))["conversations"]]
+    paths = ["recent", "deadletters", *(f"conversation/{exchange}" for exchange in exchanges)]
+    shown = "".join([await read(path) for path in paths])
+    revealed = "".join([await read(path, reveal="true") for path in paths])
+    assert [secret for secret in known if secret in shown] == []
+    assert [secret for secret in known if secret not in revealed] == []
+    assert shown.count("[secret: ") >= 3 * len(known)
+    other = {"authorization": "Bearer guess"}
+    assert (await running.get("recent", params={"reveal": "true"}, headers=other)).status_code == 401
