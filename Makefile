@@ -9,23 +9,33 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install test test-all lint types imports generate bench env clean
+.PHONY: help run install test test-all lint types imports generate lock sbom audit bench env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# torch first and pinned: a CPU build where the index has one, and no second choice for what comes after.
-$(STAMP): pyproject.toml
+# Every package by version and hash (locks/). The last line adds what only some builds of torch need: a CUDA build its
+# libraries, a CPU build nothing. UNLOCKED=1 takes what pyproject.toml admits, and another torch with MNEMO_TORCH.
+ifdef UNLOCKED
+install_run = $(BIN)/pip install -q $${MNEMO_TORCH:-torch==2.13.0} && $(BIN)/pip install -q -e '.[local]'
+install_dev = $(BIN)/pip install -q -e '.[local,dev]'
+else
+locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt \
+  && $(BIN)/pip install -q --no-deps --no-build-isolation -e . && $(BIN)/pip install -q torch==2.13.0 \
+  || { echo "no locked package fits here; \`make $(MAKECMDGOALS) UNLOCKED=1\` takes what pyproject.toml admits"; exit 1; }
+install_run = $(call locked,run)
+install_dev = $(call locked,dev)
+endif
+
+$(STAMP): pyproject.toml locks/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q $${MNEMO_TORCH:-torch==2.13.0}
-	$(BIN)/pip install -q -e '.[local]'
+	$(install_run)
 	@touch $(STAMP)
 
 # What only tests and checks need; `make run` does without.
-$(TOOLS): $(STAMP)
-	$(BIN)/pip install -q -e '.[local,dev]'
+$(TOOLS): $(STAMP) locks/dev.txt
+	$(install_dev)
 	@touch $(TOOLS)
 
 install: $(TOOLS) ## install everything into .venv, with what the tests need
@@ -55,6 +65,15 @@ imports: $(TOOLS) ## import layers
 generate: $(STAMP) ## files that are made from the code
 	$(BIN)/python -m contracts.asyncapi > contracts/asyncapi.json
 	$(BIN)/python -m local.nats_conf > ops/nats.conf
+
+lock: $(TOOLS) ## resolve all packages anew and write locks/, then the bill of materials
+	$(BIN)/python ops/lock.py && $(MAKE) sbom
+
+sbom: $(TOOLS) ## write the bill of materials (CycloneDX)
+	$(BIN)/cyclonedx-py requirements locks/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json
+
+audit: $(TOOLS) ## look for known vulnerabilities of the locked packages
+	$(BIN)/python ops/audit.py
 
 bench: $(STAMP) ## measure the import (ARGS="--corpus …"); more in bench/
 	$(BIN)/python bench/import.py $(ARGS)
