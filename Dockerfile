@@ -1,12 +1,14 @@
 # One image for the one-shots and the four services; compose.yaml names the module to run.
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
-# torch first and pinned: a CPU build, and no second choice for what comes after.
+WORKDIR /app
+# Every package by version and hash; torch by version, from an index with CPU builds for each processor.
+COPY locks/image.txt locks/
+RUN pip install --no-cache-dir --no-deps --require-hashes -r locks/image.txt
 ARG TORCH="torch==2.13.0"
 ARG TORCH_INDEX="https://download.pytorch.org/whl/cpu"
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"
 
-WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
 COPY contracts contracts
 COPY runtime runtime
@@ -14,7 +16,7 @@ COPY archive archive
 COPY services services
 COPY local local
 COPY cli cli
-RUN pip install --no-cache-dir ".[watcher,embedder,writer,health]"
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 ENV HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive
 RUN useradd --system --uid 10001 mnemo && install -d -o mnemo /canary

@@ -14,14 +14,18 @@ ARGS ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Every package by version and hash (locks/). The last line adds what only some builds of torch need: a CUDA build its
-# libraries, a CPU build nothing. UNLOCKED=1 takes what pyproject.toml admits, and another torch with MNEMO_TORCH.
+# Every package by version and hash (locks/). torch comes from an index of its own where that has a CPU build: pip takes
+# what it would take, then the file's hash is checked; the last line adds the libraries that a CUDA build needs.
+# UNLOCKED=1 takes what pyproject.toml admits, and another torch with MNEMO_TORCH.
+TORCH = torch==2.13.0
 ifdef UNLOCKED
-install_run = $(BIN)/pip install -q $${MNEMO_TORCH:-torch==2.13.0} && $(BIN)/pip install -q -e '.[local]'
+install_run = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip install -q -e '.[local]'
 install_dev = $(BIN)/pip install -q -e '.[local,dev]'
 else
 locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt \
-  && $(BIN)/pip install -q --no-deps --no-build-isolation -e . && $(BIN)/pip install -q torch==2.13.0 \
+  && $(BIN)/pip download -q --no-deps -d $(VENV)/torch $(TORCH) \
+  && $(BIN)/pip install -q --no-deps --no-index --find-links $(VENV)/torch --require-hashes -r locks/torch.txt \
+  && $(BIN)/pip install -q --no-deps --no-build-isolation -e . && $(BIN)/pip install -q $(TORCH) && rm -rf $(VENV)/torch \
   || { echo "no locked package fits here; \`make $(MAKECMDGOALS) UNLOCKED=1\` takes what pyproject.toml admits"; exit 1; }
 install_run = $(call locked,run)
 install_dev = $(call locked,dev)
@@ -70,7 +74,8 @@ lock: $(TOOLS) ## resolve all packages anew and write locks/, then the bill of m
 	$(BIN)/python ops/lock.py && $(MAKE) sbom
 
 sbom: $(TOOLS) ## write the bill of materials (CycloneDX)
-	$(BIN)/cyclonedx-py requirements locks/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json
+	cat locks/run.txt locks/torch.txt | $(BIN)/python -W ignore -m cyclonedx_py requirements - --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o sbom.cdx.json
 
 audit: $(TOOLS) ## look for known vulnerabilities of the locked packages
 	$(BIN)/python ops/audit.py

@@ -4,8 +4,8 @@
 
 pip resolves (`--dry-run --report`), the index says the hashes of all files of a version (PEP 691), so that one file
 serves Linux and macOS on every processor. `locks/run.txt` is what `make run` installs, `locks/dev.txt` what tests and
-checks need, `locks/image.txt` what the image holds. torch has the hashes of the build that was resolved here, too: it
-comes from an index of its own.
+checks need, `locks/image.txt` what the image holds. torch comes from an index of its own: `locks/torch.txt` has the
+hashes of the build that was resolved here, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = {"run": "local", "dev": "local,dev", "image": "watcher,embedder,writer,health"}
+TORCH = "torch"
 BUILD = "setuptools>=77"
 """Builds the project itself; with it in the lock nothing is fetched for that."""
 ELSEWHERE = re.compile(
@@ -92,12 +93,19 @@ def lines(items: Iterable[dict[str, Any]]) -> Iterable[str]:
         yield from (f"    --hash=sha256:{digest}{end if digest != every[-1] else ''}" for digest in every)
 
 
+def write(name: str, items: Iterable[dict[str, Any]]) -> None:
+    """One lock file."""
+    text = "\n".join(["# Made by `make lock` from pyproject.toml. Do not edit.", *lines(items), ""])
+    (ROOT / "locks" / f"{name}.txt").write_text(text)
+    sys.stdout.write(f"locks/{name}.txt: {text.count('==')} packages, {len(text) // 1000} kB\n")
+
+
 def main() -> None:
     """Writes all of them."""
     for name, extras in SETS.items():
-        text = "\n".join(["# Made by `make lock` from pyproject.toml. Do not edit.", *lines(resolved(extras)), ""])
-        (ROOT / "locks" / f"{name}.txt").write_text(text)
-        sys.stdout.write(f"locks/{name}.txt: {text.count('==')} packages, {len(text) // 1000} kB\n")
+        items = resolved(extras)
+        write(name, [item for item in items if item["metadata"]["name"] != TORCH])
+    write(TORCH, [item for item in items if item["metadata"]["name"] == TORCH])
 
 
 if __name__ == "__main__":
