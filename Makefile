@@ -83,10 +83,8 @@ audit: $(TOOLS) ## look for known vulnerabilities of the locked packages
 bench: $(STAMP) ## measure the import (ARGS="--corpus …"); more in bench/
 	$(BIN)/python bench/import.py $(ARGS)
 
-env: ## .env for compose.yaml, with random passwords, mode 0600
-	@test ! -e .env || { echo ".env is there already"; exit 1; }
-	@umask 077; for name in POSTGRES WRITER READER NATS_WATCHER NATS_EMBEDDER NATS_WRITER NATS_HEALTH NATS_READER NATS_OPERATOR NATS_SYSTEM HEALTH; do \
-	  echo "MNEMO_COMPOSE_$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; done > .env; echo "made .env"
+env: ## passwords for compose.yaml: random, in .secrets, mode 0700
+	@$(PYTHON) ops/env.py
 
 clean: ## remove what was made here
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

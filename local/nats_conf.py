@@ -1,6 +1,6 @@
 """The configuration of nats-server, from the topology: one user per stage, with what it needs and no more.
 
-python -m local.nats_conf > ops/nats.conf     passwords by environment, for compose.yaml
+python -m local.nats_conf > ops/nats.conf     passwords by a file of their own, for compose.yaml
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ READER = "reader"
 """User of the commands that change nothing."""
 ANSWER_WITHIN = "2m"
 """How long a worker may take for its one answer to a request."""
+PASSWORDS = "../../run/secrets/nats_passwords"
+"""Where the container has them, seen from its /etc/nats: nats-server reads includes relative to the file."""
 USERS = (*(str(stage) for stage in Stage), READER, OPERATOR, SYSTEM)
 
 
@@ -36,7 +38,7 @@ class Cluster(msgspec.Struct, frozen=True):
 def render(
     *, listen: str, store: str, passwords: Mapping[str, str], monitor: str = "", cluster: Cluster | None = None
 ) -> str:
-    """nats-server configuration; a password `$NAME` is read from the environment by the server.
+    """nats-server configuration; a password `$NAME` is a variable of the configuration, or of the environment.
 
     `monitor` = address of the HTTP monitor, which answers any web page: loopback of a container at most; "" = none.
     """
@@ -110,9 +112,10 @@ def _quoted(text: str) -> str:
 
 
 def for_compose() -> str:
-    """The file that compose.yaml mounts."""
-    names = {name: f"$MNEMO_COMPOSE_NATS_{name.upper()}" for name in USERS}
-    return render(listen="0.0.0.0:4222", monitor="127.0.0.1:8222", store="/data", passwords=names)
+    """The file that compose.yaml mounts. The passwords are variables of a file of their own, not of the environment."""
+    names = {name: f"$nats_{name}" for name in USERS}
+    text = render(listen="0.0.0.0:4222", monitor="127.0.0.1:8222", store="/data", passwords=names)
+    return text.replace("\n", f'\ninclude "{PASSWORDS}"\n', 1)
 
 
 if __name__ == "__main__":

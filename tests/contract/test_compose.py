@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,6 @@ from contracts.events import Stage
 from local import system
 from tests.conftest import ROOT
 
-NAMES = "POSTGRES WRITER READER NATS_WATCHER NATS_EMBEDDER NATS_WRITER NATS_HEALTH NATS_OPERATOR NATS_SYSTEM HEALTH"
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 
@@ -30,9 +31,9 @@ def docker_compose() -> list[str] | None:
 
 @pytest.mark.skipif(docker_compose() is None, reason="no docker compose on this machine")
 def test_docker_compose_config_passes() -> None:
-    passwords = {f"MNEMO_COMPOSE_{name}": "x" for name in NAMES.split()}
     command = [*(docker_compose() or []), "config", "--quiet"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **passwords}, capture_output=True, text=True)
+    where = {**os.environ, "MNEMO_COMPOSE_SECRETS": ".secrets"}
+    done = subprocess.run(command, cwd=ROOT, env=where, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     bare = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
     assert "run make env first" in bare.stderr or (ROOT / ".env").exists()
@@ -60,7 +61,53 @@ def test_ports_are_loopback_transcripts_read_only_and_no_password_has_a_default(
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert all(volume.endswith(":ro") for volume in SERVICES["watcher"]["volumes"])
-    text = (ROOT / "compose.yaml").read_text()
-    for name in NAMES.split():
-        assert f"${{MNEMO_COMPOSE_{name}:?" in text
-        assert f"${{MNEMO_COMPOSE_{name}:-" not in text
+
+
+def test_no_container_has_a_password_in_its_environment(tmp_path: Path) -> None:
+    for name, service in SERVICES.items():
+        mounted = {f"/run/secrets/{secret}" for secret in service["secrets"]}
+        values = service.get("environment", {})
+        assert mounted >= {value for key, value in values.items() if key.endswith("_FILE")}, name
+        assert not [key for key in values if re.search("PASSWORD|TOKEN|URL|DSN", key) and not key.endswith("_FILE")]
+        assert not [value for value in values.values() if re.search(r"://[^/]*:[^/]*@", str(value))], name
+    asked = {secret for service in SERVICES.values() for secret in service["secrets"]}
+    assert asked == set(COMPOSE["secrets"])
+    assert make_env(tmp_path).startswith("made .secrets with 11 passwords")
+    for secret in asked:
+        assert (tmp_path / ".secrets" / secret).read_text()
+        assert COMPOSE["secrets"][secret]["file"] == f"${{MNEMO_COMPOSE_SECRETS:?run make env first}}/{secret}"
+    assert stat.S_IMODE((tmp_path / ".secrets").stat().st_mode) == 0o700
+    assert (tmp_path / ".env").read_text() == "MNEMO_COMPOSE_SECRETS=.secrets\n"
+
+
+def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MNEMO_COMPOSE_POSTGRES=old\nMNEMO_COMPOSE_NATS_WRITER=w\nMNEMO_HOST=here")
+    assert "2 of them from .env" in make_env(tmp_path)
+    read = {file.name: file.read_text() for file in (tmp_path / ".secrets").iterdir()}
+    assert read["postgres_password"] == "old"
+    assert read["postgres_dsn_owner"] == "postgresql://postgres:old@postgres:5432/mnemo"
+    assert read["nats_url_writer"] == "nats://writer:w@nats:4222"
+    assert 'nats_writer: "w"' in read["nats_passwords"]
+    assert (tmp_path / ".env").read_text().endswith("MNEMO_HOST=here\nMNEMO_COMPOSE_SECRETS=.secrets\n")
+    assert "there already" in make_env(tmp_path)
+
+
+def make_env(root: Path) -> str:
+    """What `make env` says."""
+    (root / "ops").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "ops" / "env.py", root / "ops")
+    return subprocess.run([sys.executable, str(root / "ops" / "env.py")], capture_output=True, text=True).stdout
+
+
+def test_every_container_is_closed_and_limited_and_every_image_has_a_digest() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"], name
+        assert service["init"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"], name
+        assert service["mem_limit"], name
+        image = service["image"]
+        assert image.startswith("mnemostream:") or re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", image), name
+    [base] = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")]
+    assert re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", base)

@@ -1,0 +1,75 @@
+"""Writes the passwords of compose.yaml, each into a file of `.secrets/` (mode 0700): no container has one in its
+environment.
+
+    python ops/env.py            (`make env`)
+
+Files that are there stay. Passwords of an older `.env` (MNEMO_COMPOSE_WRITER=…) are taken over.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUS = ("watcher", "embedder", "writer", "health", "reader", "operator", "system")
+"""Users of NATS."""
+SETTING = "MNEMO_COMPOSE_SECRETS="
+FOLDER = f"{SETTING}.secrets"
+"""What compose.yaml reads from `.env`; a folder elsewhere may be named there."""
+NAMES = (*(f"nats_{user}" for user in BUS), "postgres", "writer", "reader", "health")
+
+
+def older(file: Path) -> dict[str, str]:
+    """Passwords that an older `.env` holds, by name."""
+    if not file.is_file():
+        return {}
+    pairs = (line.partition("=") for line in file.read_text().splitlines() if line.startswith("MNEMO_COMPOSE_"))
+    found = {name.removeprefix("MNEMO_COMPOSE_").lower(): value.strip() for name, _, value in pairs}
+    return {name: found[name] for name in NAMES if found.get(name)}
+
+
+def files(passwords: Mapping[str, str]) -> dict[str, str]:
+    """Contents by file name. Services read addresses with their password; nats-server a list of its own."""
+    database = {"owner": ("postgres", "postgres")} | {role: (f"mnemo_{role}", role) for role in ("writer", "reader")}
+    return {
+        "nats_passwords": "".join(f'nats_{user}: "{passwords[f"nats_{user}"]}"\n' for user in BUS),
+        **{f"nats_url_{user}": f"nats://{user}:{passwords[f'nats_{user}']}@nats:4222" for user in BUS},
+        **{
+            f"postgres_dsn_{role}": f"postgresql://{user}:{passwords[name]}@postgres:5432/mnemo"
+            for role, (user, name) in database.items()
+        },
+        "postgres_password": passwords["postgres"],
+        "writer_password": passwords["writer"],
+        "reader_password": passwords["reader"],
+        "health_token": passwords["health"],
+    }
+
+
+def main(root: Path = ROOT) -> int:
+    """The exit code."""
+    folder = root / ".secrets"
+    if folder.exists():
+        sys.stdout.write(f"{folder.name} is there already\n")
+        return 1
+    known = older(root / ".env")
+    passwords = {name: known.get(name) or secrets.token_hex(24) for name in NAMES}
+    folder.mkdir(mode=0o700)
+    for name, text in files(passwords).items():
+        file = folder / name
+        file.write_text(text)
+        os.chmod(file, 0o644)  # the folder is closed; a container's user must be able to read what is mounted for it
+    settings = root / ".env"
+    before = settings.read_text() if settings.exists() else ""
+    if SETTING not in before:
+        settings.write_text(f"{before.rstrip()}\n{FOLDER}\n".lstrip())
+    kept = f", {len(known)} of them from .env, which needs them no more" if known else ""
+    sys.stdout.write(f"made {folder.name} with {len(NAMES)} passwords{kept}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
