@@ -37,11 +37,20 @@ ATTACKS: tuple[tuple[int, str, Sequence[str]], ...] = (
         ("integration/test_health_floods.py",),
     ),
     (10, "links out of the watched folder", ("integration/test_unseen.py",)),
+    (11, "planted secrets of 68 kinds, in JSON of JSON of JSON", ("unit/test_secrets.py",)),
+    (11, "secrets in every command, in the API, in dead letters", ("system/test_hostile_terminal.py",)),
+    (
+        11,
+        "secrets across segments, in attachments and compressed files, with MNEMO_REDACT=publish",
+        ("integration/test_secrets_archive.py",),
+    ),
+    (12, "packages without a hash, images without a digest", ("contract/test_locks.py", "contract/test_compose.py")),
+    (13, "made-up requests for every route; objects and bytes for every parser", ("integration/test_health_fuzz.py",)),
+    (13, "what the fuzzer found, and made-up objects", ("unit/test_parsers_hostile.py",)),
 )
 NOT_HERE = (
-    "secrets in transcripts (not recognised yet)",
-    "the supply chain",
-    "fuzzing of parsers and of the API",
+    "the packages and images themselves",
+    "parsers for an hour, guided by coverage (bench/fuzz.py)",
     "containers: compose.yaml is compared with the rules, not attacked",
 )
 

@@ -25,14 +25,20 @@ except ImportError:
 
 import msgspec  # noqa: E402 - after the look for atheris
 
-with atheris.instrument_imports(include=["contracts", "services.watcher", "runtime.disk.packed"]):
+with atheris.instrument_imports(include=["contracts", "services.watcher", "runtime.disk.packed", "runtime.secrets"]):
     from contracts import codec
     from runtime.disk import packed
+    from runtime.secrets.mask import replaced
+    from runtime.secrets.scan import scanner
     from services.watcher.formats import ATTACHMENT, FORMATS, identify, lines
     from services.watcher.parsing import shrink, units
 
+from tests.unit.secret_samples import encoded, planted  # noqa: E402 - not installed
+
 ORIGIN = units.FileOrigin("t", "h", "/r", "p.jsonl", ATTACHMENT, ATTACHMENT.context("p.jsonl", {}))
 NAMES = sorted(FORMATS)
+SECRETS = 255
+"""First byte of an input for the scanner of secrets."""
 REFUSED = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -73,12 +79,28 @@ def unpacked(data: bytes) -> None:
         shrink.shrink([data[:7], data[7:]], 16, 4096)
 
 
+def redacted(data: bytes) -> None:
+    """A line whose secrets are replaced has its length, and is JSON if it was."""
+    line = data + rb' "password": "Xk29-' + data[:20] + b'"'
+    for text in (data, line):
+        after = replaced(text, scanner().find(text))
+        if len(after) != len(text):
+            raise AssertionError("a placeholder has another length")
+        try:
+            msgspec.json.decode(text)
+        except REFUSED:
+            continue
+        msgspec.json.decode(after)
+
+
 def one_input(data: bytes) -> None:
     """The first byte says who reads the rest."""
     if not data:
         return
     which, rest = data[0] % (2 * len(NAMES) + 2), data[1:]
-    if which < 2 * len(NAMES):
+    if data[0] == SECRETS:
+        redacted(rest)
+    elif which < 2 * len(NAMES):
         parsed(NAMES[which // 2], rest, document=bool(which % 2))
     elif which == 2 * len(NAMES):
         decoded(rest)
@@ -91,6 +113,9 @@ def seeds(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in (ROOT / "contracts" / "golden").glob("*.json"):
         (folder / file.name).write_bytes(bytes([2 * len(NAMES)]) + file.read_bytes())
+    for number, (kind, _, text) in enumerate(planted(1)):
+        line = encoded(text, number % 4)
+        (folder / f"secret-{number}-{kind}").write_bytes(bytes([SECRETS]) + b'{"text": ' + line + b"}")
     for file in (ROOT / "tests" / "conformance" / "formats").rglob("*.json*"):
         family = file.relative_to(ROOT / "tests" / "conformance" / "formats").parts[0]
         if "expected" not in file.name and family in NAMES:

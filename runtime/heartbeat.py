@@ -22,7 +22,7 @@ from contracts.events import Heartbeat, Phase, Stage
 from contracts.vitals import Vitals
 from runtime.bus import Bus
 from runtime.clock import Clock
-from runtime.logs import Log
+from runtime.logs import Log, loggable
 from runtime.tasks import cancel_and_wait
 
 log = Log("mnemo.heartbeat")
@@ -34,6 +34,10 @@ def service_version() -> str:
         return version("mnemostream")
     except PackageNotFoundError:
         return "0"
+
+
+ERROR_CHARS = 4000
+"""Of an error's text that are looked at; 500 are told."""
 
 
 class Beat:
@@ -116,11 +120,11 @@ class Beat:
         """One attempt failed; it may be tried again."""
         self.failed += 1
         self._failures[loop_name] = self._failures.get(loop_name, 0) + 1
-        self.last_error = str(error)[:500]
+        self.last_error = loggable(str(error)[:ERROR_CHARS])[:500]
 
     def record_disconnect(self, error: BaseException | str) -> None:
         """There is no way to the work: told, but no failure of the work. What is missing is seen from outside."""
-        self.last_error = str(error)[:500]
+        self.last_error = loggable(str(error)[:ERROR_CHARS])[:500]
 
     def tell(self, **changes: Any) -> None:
         """Changes some of what only this stage tells. Raises AttributeError for what its vitals do not have."""

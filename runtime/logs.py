@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+from runtime.secrets.mask import masked
+from runtime.secrets.scan import scanner
+
 FOLD_AFTER = 10
 """Lines alike that are written one by one; then …"""
 FOLD_SECONDS = 30.0
@@ -60,6 +63,11 @@ class Log:
             self._logger.log(level, event, extra={"facts": {**self._bound, **facts}}, exc_info=error)
 
 
+def loggable(text: str) -> str:
+    """Without our passwords, and without secrets of others that an error may quote."""
+    return masked(without_password(text), scanner())
+
+
 class JsonFormatter(logging.Formatter):
     """A log record as one JSON object."""
 
@@ -68,11 +76,11 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": without_password(record.getMessage()),
-            **{k: without_password(str(v)) if isinstance(v, str) else v for k, v in _facts(record).items()},
+            "event": loggable(record.getMessage()),
+            **{k: loggable(str(v)) if isinstance(v, str) else v for k, v in _facts(record).items()},
         }
         if record.exc_info:
-            line["traceback"] = without_password(self.formatException(record.exc_info))
+            line["traceback"] = loggable(self.formatException(record.exc_info))
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
