@@ -9,7 +9,6 @@ from typing import Protocol
 
 import asyncpg
 import msgspec
-import zstandard
 from nats.aio.msg import Msg
 
 from archive import queries
@@ -18,6 +17,7 @@ from contracts.events import Event
 from contracts.transcripts import Checkpoint, TranscriptChanged
 from runtime import bus, streams
 from runtime.bus import Bus
+from runtime.disk import packed
 from runtime.errors import Transient
 from runtime.streams import Selection
 
@@ -75,8 +75,8 @@ class Segment(msgspec.Struct, frozen=True):
     def bytes(self) -> bytes:
         """The bytes; raises ValueError when they cannot be read or have another length."""
         try:
-            content = zstandard.decompress(self.data, max_output_size=self.end - self.start) if self.data else b""
-        except zstandard.ZstdError as error:
+            content = packed.content(self.data, self.end - self.start) if self.data else b""
+        except packed.Damaged as error:
             raise ValueError(f"cannot be decompressed: {error}") from error
         if len(content) != self.end - self.start:
             raise ValueError(f"contains {len(content)} bytes instead of {self.end - self.start}")

@@ -38,7 +38,7 @@ class Source(msgspec.Struct, frozen=True):
     homes: tuple[Home, ...]
     files: str = r".*\.jsonl"
     """Regular expression of a transcript's path below a home, with '/'."""
-    parser: int = 2
+    parser: int = 3
     """Version of its parser: raised when the same bytes give other records. `mnemo replay --reparse` then applies it to
     the archive, and health names an archive that an older one has read."""
 
@@ -51,7 +51,7 @@ SOURCES = (
             Home("CLAUDE_CONFIG_DIR", "projects", ".claude/projects"),
             Home("CLAUDE_CONFIG_DIR", "projects", ".config/claude/projects"),
         ),
-        parser=3,
+        parser=4,
     ),
     Source(
         "codex",

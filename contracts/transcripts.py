@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SUBAGENT_ANSWER = "subagent_answer"
     SUBAGENT_CALL = "subagent_call"
     FORK = "fork"  # names the session whose history this one began with
+    TITLE = "title"  # of the session, by a person or a program
 
 
 OPENERS = frozenset({Kind.PROMPT, Kind.COMMAND, Kind.PLAN})
@@ -70,7 +71,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     tool: str = ""
     tool_input: str = ""
-    """The input of a tool call as JSON, shortened for display; whole in the segment's bytes."""
+    """The input of a tool call as JSON, or the text that it was."""
     timestamp: str = ""
     """ISO 8601 as the assistant wrote it, from the outer record; "" when it wrote none."""
     exchange_id: str = ""
@@ -81,6 +82,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Counts how often the assistant wrote the record again with other content; the last one holds."""
     copy_key: str = ""
     """On the opener of an exchange: what a copy of it in a fork of the session has in common with it."""
+    packed: bytes = b""
+    """The text, zstd-compressed, instead of `text`: of long results of tools."""
 
 
 def embeddable(record: Record) -> bool:

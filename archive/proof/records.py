@@ -9,6 +9,7 @@ from archive.copies import Archive
 from archive.proof.compare import Gap
 from contracts import codec
 from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
+from runtime.disk import bodies
 
 
 class Wanted:
@@ -41,7 +42,7 @@ class Wanted:
 
 
 def _digest(record: Record) -> bytes:
-    body = codec.storable(record.text)
+    body = codec.storable(bodies.text_of(record))
     return hashlib.md5(f"{record.kind}\0{body}".encode(), usedforsecurity=False).digest()
 
 

@@ -23,6 +23,17 @@ class Damaged(ValueError):
     """The bytes are no complete zstd frames, or hold too much."""
 
 
+def content(data: bytes, most: int) -> bytes:
+    """The content of one frame of at most `most` bytes. Raises Damaged. The library's own bound does not hold for a
+    frame that says its size."""
+    try:
+        if zstandard.frame_content_size(data) > most:
+            raise Damaged("too large")
+        return zstandard.decompress(data, max_output_size=most)
+    except zstandard.ZstdError as error:
+        raise Damaged(str(error)) from error
+
+
 class _Pieces:
     """Pieces as something to read from."""
 

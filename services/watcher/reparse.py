@@ -18,7 +18,6 @@ from contextlib import aclosing
 
 import msgspec
 import nats.errors
-import zstandard
 from nats.js.errors import APIError
 
 from contracts import codec, sources, subjects, topology
@@ -180,7 +179,7 @@ def _chain(segments: list[TranscriptChanged]) -> Iterator[bytes]:
             log.warning("bytes missing from the log", transcript=segment.transcript, start=end, end=segment.start)
             return
         size = segment.end - segment.start
-        yield zstandard.decompress(segment.data, max_output_size=size)[end - segment.start :]
+        yield packed.content(segment.data, size)[end - segment.start :]
         end = segment.end
 
 

@@ -19,6 +19,7 @@ from contracts.transcripts import (
     TranscriptForgotten,
     embeddable,
 )
+from runtime.disk import bodies
 
 Row = tuple[Any, ...]
 
@@ -113,7 +114,7 @@ def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
         text(record.exchange_id) or None,
         moment(record.timestamp),
         text(record.cwd),
-        text(record.text),
+        text(bodies.text_of(record)),
         bytes.fromhex(codec.text_sha(record.text)) if embeddable(record) else None,
         text(record.tool),
         text(record.tool_input),

@@ -38,16 +38,16 @@ def user(content: object, **extra: object) -> dict[str, object]:
 
 # To add a row: the number of the test in docs/formats.md, the line, what must come of it.
 TABLE = [
-    ("2 answers", user([ANSWERED]), [(Kind.TOOL_RESULT, ""), (Kind.REPLY, '"Which?"="the second"')]),
+    ("2 answers", user([ANSWERED]), [(Kind.TOOL_RESULT, ANSWERED["content"]), (Kind.REPLY, '"Which?"="the second"')]),
     ("1 sidechain", user("hi", isSidechain=True), [(Kind.SUBAGENT_PROMPT, "hi")]),
-    ("2 tool output", user([RESULT]), [(Kind.TOOL_RESULT, "")]),
-    ("2 rejection", user([REJECTED]), [(Kind.TOOL_RESULT, ""), (Kind.COMMENT, "use rg instead")]),
+    ("2 tool output", user([RESULT]), [(Kind.TOOL_RESULT, "ok")]),
+    ("2 rejection", user([REJECTED]), [(Kind.TOOL_RESULT, REJECTED["content"]), (Kind.COMMENT, "use rg instead")]),
     ("3 summary", user("continued from", isCompactSummary=True), [(Kind.SUMMARY, "continued from")]),
     ("4 meta", user("Caveat: …", isMeta=True), [(Kind.INJECTED, "Caveat: …")]),
     (
         "5 beside",
         user([RESULT, {"type": "text", "text": "log it too"}]),
-        [(Kind.TOOL_RESULT, ""), (Kind.COMMENT, "log it too")],
+        [(Kind.TOOL_RESULT, "ok"), (Kind.COMMENT, "log it too")],
     ),
     ("6 task", user("<task-notification>x"), [(Kind.NOTIFICATION, "<task-notification>x")]),
     ("7 stdout", user("<local-command-stdout>x"), [(Kind.LOCAL_OUTPUT, "<local-command-stdout>x")]),

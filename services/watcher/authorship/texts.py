@@ -8,9 +8,10 @@ import msgspec
 
 Object = dict[str, Any]
 
-TOOL_INPUT_CHARS = 400
-"""Characters of a tool's input kept for display; the whole input is in the segment's bytes."""
-
+OUTPUT_KEYS = ("output", "stdout", "stderr", "content", "text", "llmContent", "result", "error", "message")
+"""Where the results of tools have their text, in this order."""
+WRAPPED = '{"'
+"""How a result begins that is JSON within a text."""
 MOST_LEVELS = 64
 """Levels of lists and objects inside content that are read."""
 
@@ -80,7 +81,35 @@ def joined(content: object, *types: str) -> str:
 
 
 def arguments_of(value: object) -> str:
-    """The input of a tool call for display."""
+    """The input of a tool call: its text, or its JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode("utf-8", "replace")
+
+
+def output_of(value: object, level: int = 0) -> str:
+    """The text of a tool's result: of blocks, of the fields that hold it, or of JSON in a text; else its JSON.
+
+    >>> output_of({"stdout": "a", "stderr": "", "interrupted": False})
+    'a'
+    """
     if isinstance(value, str):
-        return value[:TOOL_INPUT_CHARS]
-    return msgspec.json.encode(value).decode("utf-8", "replace")[:TOOL_INPUT_CHARS]
+        return _unwrapped(value, level) if value.startswith(WRAPPED) else value
+    if not value or level > MOST_LEVELS:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(filter(None, (output_of(part, level + 1) for part in value)))
+    if isinstance(value, dict):
+        found = [output_of(value[key], level + 1) for key in OUTPUT_KEYS if value.get(key)]
+        if any(found):
+            return "\n".join(filter(None, found))
+        value = {key: item for key, item in value.items() if key not in ("type", "data", "source", "encrypted_content")}
+    return msgspec.json.encode(value).decode("utf-8", "replace") if value else ""
+
+
+def _unwrapped(text: str, level: int) -> str:
+    """Codex writes a result as JSON in a text: the output within, or the text as it is."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    inner = [value[key] for key in ("output", "stdout") if isinstance(dict_of(value).get(key), str)]
+    return inner[0] if inner else text

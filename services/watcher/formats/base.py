@@ -19,7 +19,9 @@ FIELD_CHARS = 200
 PATH_CHARS = 4096
 """Bounds of what is not text: a hostile field must not make an event, or an index entry, too large."""
 
-SILENT = frozenset({Kind.FORK, Kind.INJECTED, Kind.LOCAL_COMMAND, Kind.LOCAL_OUTPUT, Kind.QUEUED, Kind.INTERRUPT})
+SILENT = frozenset(
+    {Kind.FORK, Kind.TITLE, Kind.INJECTED, Kind.LOCAL_COMMAND, Kind.LOCAL_OUTPUT, Kind.QUEUED, Kind.INTERRUPT}
+)
 """Kinds that never begin a unit: nobody answers them."""
 
 

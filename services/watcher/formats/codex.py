@@ -11,7 +11,16 @@ import re
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_codex
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    dict_of,
+    joined,
+    list_of,
+    output_of,
+    text_of,
+)
 from services.watcher.authorship.wrappers import unwrapped, without_marks
 from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 from services.watcher.formats.codex_types import CALLS, QUIET, RESULTS
@@ -128,7 +137,7 @@ def _items(  # noqa: C901 - a flat table of payload types
         kind = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
         return [Item(kind, "", text_of(payload.get("name")) or what, arguments_of(arguments))]
     if what in RESULTS:
-        return [Item(Kind.TOOL_RESULT, "", text_of(payload.get("call_id")))]
+        return [Item(Kind.TOOL_RESULT, output_of(payload.get("output")), text_of(payload.get("call_id")))]
     if name == "event_msg/turn_aborted":
         return [Item(Kind.INTERRUPT, text_of(payload.get("reason")))]
     if name in ("event_msg/error", "event_msg/stream_error"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_copilot
-from services.watcher.authorship.texts import Object, arguments_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.texts import Object, arguments_of, dict_of, joined, list_of, output_of, text_of
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
@@ -66,7 +66,8 @@ def _items(kind: str, data: Object) -> list[Item] | None:  # noqa: C901 - a flat
     if kind == "assistant.reasoning":
         return [Item(Kind.THINKING, text)] if text else []
     if kind == "tool.execution_complete":
-        return [Item(Kind.TOOL_RESULT, "", text_of(data.get("toolCallId")))]
+        output = output_of(data.get("result") or data.get("error"))
+        return [Item(Kind.TOOL_RESULT, output, text_of(data.get("toolCallId")))]
     if kind == "system.message":
         return [Item(Kind.INJECTED, text)]
     if kind == "system.notification":

@@ -13,7 +13,16 @@ import msgspec
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_text
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    dict_of,
+    joined,
+    list_of,
+    output_of,
+    text_of,
+)
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Context, Format, Item, Reading, State, identifier, unknown
 
@@ -122,7 +131,8 @@ def _user(message: Object, text: str, file: Context) -> list[Item]:
     shown = joined(message.get("displayContent")).strip() or text
     results = [dict_of(b["functionResponse"]) for b in blocks_of(message.get("content")) if "functionResponse" in b]
     items = [
-        Item(Kind.TOOL_RESULT, "", text_of(result.get("id")), block=n) for n, result in enumerate(results, start=2)
+        Item(Kind.TOOL_RESULT, output_of(result.get("response")), text_of(result.get("id")), block=n)
+        for n, result in enumerate(results, start=2)
     ]
     words = unwrapped(shown, "gemini")
     if results and not words.text:
@@ -146,5 +156,11 @@ def _model(message: Object, file: Context) -> list[Item]:
     for call in map(dict_of, list_of(message.get("toolCalls"))):
         what = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
         items.append(Item(what, "", text_of(call.get("name")), arguments_of(call.get("args")), len(items)))
-        items.append(Item(Kind.TOOL_RESULT, "", text_of(call.get("id")), block=len(items)))
+        items.append(Item(Kind.TOOL_RESULT, _result(call), text_of(call.get("id")), block=len(items)))
     return items
+
+
+def _result(call: Object) -> str:
+    """What a tool call gave: what the model was told, or what was shown."""
+    responses = [dict_of(dict_of(part).get("functionResponse")).get("response") for part in list_of(call.get("result"))]
+    return output_of([response for response in responses if response]) or output_of(call.get("resultDisplay"))

@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_text
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, list_of, text_of
+from services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    dict_of,
+    joined,
+    list_of,
+    output_of,
+    text_of,
+)
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
@@ -30,6 +39,8 @@ class OpenCode(Format):
         state.cwd = text_of(dict_of(obj.get("info")).get("directory"))
         parent = text_of(dict_of(dict_of(obj.get("info")).get("fork")).get("sessionID"))
         items = [Item(Kind.FORK, parent, id="fork", offset=0)] if parent else []
+        if title := text_of(dict_of(obj.get("info")).get("title")):
+            items.append(Item(Kind.TITLE, title, id="title", offset=0))
         for number, message in enumerate(map(dict_of, list_of(obj.get("messages")))):
             items += _message(message, number, file)
         return Reading("document", items)
@@ -71,7 +82,7 @@ def _part(part: Object, file: Context) -> list[tuple[Kind, str, str, str]]:
         call = Kind.SUBAGENT_CALL if file.subagent else Kind.TOOL_CALL
         return [
             (call, "", text_of(part.get("tool")), arguments_of(state.get("input"))),
-            (Kind.TOOL_RESULT, "", text_of(part.get("callID")), ""),
+            (Kind.TOOL_RESULT, output_of(state.get("output") or state.get("error")), text_of(part.get("callID")), ""),
         ]
     return []
 

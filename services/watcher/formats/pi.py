@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_text
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, text_of
+from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, output_of, text_of
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
@@ -82,7 +82,7 @@ def _message(role: str, message: Object) -> list[Item] | None:
     if role == "assistant":
         return _assistant(message)
     if role == "toolResult":
-        return [Item(Kind.TOOL_RESULT, "", text_of(message.get("toolCallId")))]
+        return [Item(Kind.TOOL_RESULT, output_of(content), text_of(message.get("toolCallId")))]
     if role == "bashExecution":
         command = f"!{text_of(message.get('command'))}"
         return [Item(Kind.LOCAL_COMMAND, command), Item(Kind.LOCAL_OUTPUT, text_of(message.get("output")), block=1)]

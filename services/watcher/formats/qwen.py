@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_qwen
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, content_of, dict_of, joined, text_of
+from services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    content_of,
+    dict_of,
+    joined,
+    output_of,
+    text_of,
+)
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
@@ -35,7 +44,9 @@ class Qwen(Format):
             items = _assistant(parts)
         elif kind == "tool_result":
             result = dict_of(obj.get("toolCallResult"))
-            items = [Item(Kind.TOOL_RESULT, "", text_of(result.get("callId")))]
+            told = [dict_of(part.get("functionResponse")).get("response") for part in parts]
+            output = output_of([value for value in told if value]) or output_of(result.get("resultDisplay"))
+            items = [Item(Kind.TOOL_RESULT, output, text_of(result.get("callId")))]
         elif kind == "system":
             items = _system(obj)
         else:

@@ -109,6 +109,7 @@ def batches(records: list[Record]) -> Iterator[list[Record]]:
     size = 0
     for record in records:
         length = len(record.text.encode("utf-8", "replace")) + len(record.cwd) + len(record.tool_input) + 1024
+        length += 2 * len(record.packed)  # base64
         if batch and size + length > RECORDS_BUDGET:
             yield batch
             batch, size = [], 0

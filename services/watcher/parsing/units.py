@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from contracts import sources
-from contracts.transcripts import Record
-from runtime.disk import packed
+from contracts.transcripts import Kind, Record
+from runtime.disk import bodies, packed
 from runtime.logs import Log
 from services.watcher.formats import lines
 from services.watcher.formats.base import Context, Format, State
@@ -19,6 +19,9 @@ log = Log("mnemo.parse")
 
 TEXT_PART_CHARS = 128 * 1024
 """Characters of one record's text in one event; longer texts travel in parts."""
+
+PACK_CHARS = 600
+"""Characters from which a tool's result is compressed in an event."""
 
 LINE_LIMIT = 16 << 20
 """Bytes of a line, or of a document, up to which it is parsed as it is; in a larger one long texts are cut."""
@@ -153,7 +156,7 @@ def split(data: bytes) -> list[bytes]:
 def _parts(record: Record) -> Iterator[Record]:
     text = record.text
     if len(text) <= TEXT_PART_CHARS:
-        yield record
+        yield _packed(record)
         return
     part = at = 0
     while at < len(text):
@@ -161,5 +164,12 @@ def _parts(record: Record) -> Iterator[Record]:
         if stop < len(text):  # at white space if there is any near the end, so that no word is cut
             space = max(text.rfind(" ", stop - 2048, stop), text.rfind("\n", stop - 2048, stop))
             stop = space + 1 if space > at else stop
-        yield msgspec.structs.replace(record, text=text[at:stop], part=part)
+        yield _packed(msgspec.structs.replace(record, text=text[at:stop], part=part))
         at, part = stop, part + 1
+
+
+def _packed(record: Record) -> Record:
+    """A long result of a tool travels compressed."""
+    if record.kind is not Kind.TOOL_RESULT or len(record.text) < PACK_CHARS:
+        return record
+    return msgspec.structs.replace(record, text="", packed=bodies.pack(record.text))

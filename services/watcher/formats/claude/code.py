@@ -42,7 +42,9 @@ BOOKKEEPING = frozenset(
 )
 
 
-QUIET = {kind: Reading(kind) for kind in BOOKKEEPING - {"attachment", "queue-operation", "system"}}
+TITLES = {"ai-title": "aiTitle", "custom-title": "customTitle", "summary": "summary"}
+"""Lines that name a session, and the field with its title."""
+QUIET = {kind: Reading(kind) for kind in BOOKKEEPING - {"attachment", "queue-operation", "system", *TITLES}}
 KNOWN = BOOKKEEPING | {"assistant", "user"}
 
 
@@ -98,6 +100,8 @@ class ClaudeCode(Format):
             items = _queue_operation(obj, memory.queue)
         elif kind == "system":
             items = _system(obj)
+        elif isinstance(kind, str) and kind in TITLES:
+            items = _title(obj, kind)
         else:
             items = []
         if forked:
@@ -112,6 +116,12 @@ class ClaudeCode(Format):
             kind,
             [f"{witness}@{text_of(obj.get('version'))[:40]}" for witness in strange.split(" ")] if strange else (),
         )
+
+
+def _title(obj: Object, kind: str) -> list[Item]:
+    """A title; that of a `summary` is of the session that holds its leaf, which may be another one."""
+    text = text_of(obj.get(TITLES[kind]))
+    return [Item(Kind.TITLE, text, text_of(obj.get("leafUuid")), role=kind)] if text else []
 
 
 def _fork(forked: object, file: Context, memory: ClaudeState) -> list[Item]:

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.transcripts import Kind
 from services.watcher.authorship.families import of_claude
-from services.watcher.authorship.texts import Object, blocks_of, content_of, text_of
+from services.watcher.authorship.texts import Object, blocks_of, content_of, output_of, text_of
 from services.watcher.authorship.wrappers import unwrapped
 from services.watcher.formats.base import Item
 from services.watcher.formats.claude.memory import ClaudeState
@@ -99,7 +99,7 @@ def _tool_results(obj: Object, results: list[Object], free: int, state: ClaudeSt
     unknown = ""
     for number, block in enumerate(results):
         call = text_of(block.get("tool_use_id"))
-        entries.append(Item(Kind.TOOL_RESULT, "", call, block=number))
+        entries.append(Item(Kind.TOOL_RESULT, output_of(block.get("content")), call, block=number))
         if said := rejection(obj, block):
             entries.append(Item(Kind.COMMENT, said, block=free + number))
             continue

@@ -1,6 +1,6 @@
 """Recall on planted secrets, speed, and what is found in real transcripts; a table with the machine.
 
-    python bench/secrets.py [--corpus FOLDER] [--seeds 20]
+    python bench/secret_scan.py [--corpus FOLDER] [--seeds 20]
 
 What is found in a corpus without secrets are false positives: each is listed, shortened.
 """
