@@ -19,5 +19,5 @@ COPY cli cli
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 ENV HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive
-RUN useradd --system --uid 10001 mnemo && install -d -o mnemo /canary
+RUN groupadd --gid 10001 mnemo && useradd --uid 10001 --gid 10001 --no-create-home mnemo && install -d -o mnemo /canary
 USER mnemo

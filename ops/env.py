@@ -3,7 +3,8 @@ environment.
 
     python ops/env.py            (`make env`)
 
-Files that are there stay. Passwords of an older `.env` (MNEMO_COMPOSE_WRITER=…) are taken over.
+A folder that is there stays. Passwords of an older `.env` (MNEMO_COMPOSE_WRITER=…) are taken over. `.env` gets the folder,
+and the user whose transcripts the watcher reads.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUS = ("watcher", "embedder", "writer", "health", "reader", "operator", "system")
 """Users of NATS."""
-SETTING = "MNEMO_COMPOSE_SECRETS="
-FOLDER = f"{SETTING}.secrets"
-"""What compose.yaml reads from `.env`; a folder elsewhere may be named there."""
 NAMES = (*(f"nats_{user}" for user in BUS), "postgres", "writer", "reader", "health")
 
 
@@ -62,10 +60,13 @@ def main(root: Path = ROOT) -> int:
         file = folder / name
         file.write_text(text)
         os.chmod(file, 0o644)  # the folder is closed; a container's user must be able to read what is mounted for it
+    for mounted in ("nats.conf", "nats-alive.sh"):  # nats-server is root without the right to read what is closed
+        os.chmod(root / "ops" / mounted, 0o644)
     settings = root / ".env"
-    before = settings.read_text() if settings.exists() else ""
-    if SETTING not in before:
-        settings.write_text(f"{before.rstrip()}\n{FOLDER}\n".lstrip())
+    lines = settings.read_text().splitlines() if settings.exists() else []
+    wanted = {"MNEMO_COMPOSE_SECRETS": ".secrets", "MNEMO_COMPOSE_USER": f"{os.getuid()}:{os.getgid()}"}
+    lines += [f"{name}={value}" for name, value in wanted.items() if not any(x.startswith(f"{name}=") for x in lines)]
+    settings.write_text("\n".join(lines) + "\n")
     kept = f", {len(known)} of them from .env, which needs them no more" if known else ""
     sys.stdout.write(f"made {folder.name} with {len(NAMES)} passwords{kept}\n")
     return 0

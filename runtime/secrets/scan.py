@@ -19,7 +19,7 @@ import re2
 from runtime.secrets.ordinary import entropy, is_ordinary
 from runtime.secrets.rules import BYTES, Rule, load
 
-ESCAPES = ((b"\\n", b" \n"), (b"\\r", b" \n"), (b"\\t", b" \t"), (b"\\", b" "))
+ESCAPES = ((b"\\n", b" \n"), (b"\\t", b" \t"), (b"\\", b" "))
 """JSON's escapes, once or several times escaped, to white space of the same length: offsets stay, and a word begins
 after `\\n`."""
 

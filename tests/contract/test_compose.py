@@ -77,7 +77,9 @@ def test_no_container_has_a_password_in_its_environment(tmp_path: Path) -> None:
         assert (tmp_path / ".secrets" / secret).read_text()
         assert COMPOSE["secrets"][secret]["file"] == f"${{MNEMO_COMPOSE_SECRETS:?run make env first}}/{secret}"
     assert stat.S_IMODE((tmp_path / ".secrets").stat().st_mode) == 0o700
-    assert (tmp_path / ".env").read_text() == "MNEMO_COMPOSE_SECRETS=.secrets\n"
+    user = f"MNEMO_COMPOSE_USER={os.getuid()}:{os.getgid()}"
+    assert (tmp_path / ".env").read_text() == f"MNEMO_COMPOSE_SECRETS=.secrets\n{user}\n"
+    assert stat.S_IMODE((tmp_path / "ops" / "nats.conf").stat().st_mode) == 0o644
 
 
 def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -> None:
@@ -88,14 +90,16 @@ def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -
     assert read["postgres_dsn_owner"] == "postgresql://postgres:old@postgres:5432/mnemo"
     assert read["nats_url_writer"] == "nats://writer:w@nats:4222"
     assert 'nats_writer: "w"' in read["nats_passwords"]
-    assert (tmp_path / ".env").read_text().endswith("MNEMO_HOST=here\nMNEMO_COMPOSE_SECRETS=.secrets\n")
+    assert "MNEMO_HOST=here\nMNEMO_COMPOSE_SECRETS=.secrets\n" in (tmp_path / ".env").read_text()
     assert "there already" in make_env(tmp_path)
 
 
 def make_env(root: Path) -> str:
     """What `make env` says."""
     (root / "ops").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "ops" / "env.py", root / "ops")
+    for name in ("env.py", "nats.conf", "nats-alive.sh"):
+        shutil.copy(ROOT / "ops" / name, root / "ops")
+        (root / "ops" / name).chmod(0o600)
     return subprocess.run([sys.executable, str(root / "ops" / "env.py")], capture_output=True, text=True).stdout
 
 
