@@ -3,8 +3,8 @@ environment.
 
     python ops/env.py            (`make env`)
 
-A folder that is there stays. Passwords of an older `.env` (MNEMO_COMPOSE_WRITER=…) are taken over. `.env` gets the folder,
-and the user whose transcripts the watcher reads.
+A folder that is there stays. Passwords of an older `.env` (MNEMO_COMPOSE_WRITER=…) are taken over. `.env` gets
+the folder, and the user whose transcripts the watcher reads.
 """
 
 from __future__ import annotations
