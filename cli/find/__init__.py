@@ -1,5 +1,6 @@
 """Commands that look into the archive."""
 
 from cli.find.secrets import secrets_command
+from cli.find.sessions import resume_command, sessions_command, show_command
 
-COMMANDS = (secrets_command,)
+COMMANDS = (sessions_command, show_command, resume_command, secrets_command)

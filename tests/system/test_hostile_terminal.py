@@ -39,6 +39,11 @@ COMMANDS = (
     ("deadletters", "show", "1"),
     ("deadletters", "show", "1", "--payload"),
     ("deadletters", "retry", "1"),
+    ("sessions",),
+    ("sessions", "--json"),
+    ("show", "5e"),
+    ("show", "5e", "--json"),
+    ("resume", "5e"),
     ("secrets",),
     ("secrets", "5e"),
     ("secrets", "--json"),
@@ -111,7 +116,12 @@ def _typed(folder: Path, *command: str) -> str:
     keeper, terminal = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MNEMO_")}
     process = subprocess.Popen(
-        [*MNEMO, *command], stdin=terminal, stdout=terminal, stderr=terminal, env={**clean, "TERM": "xterm"}, cwd=folder
+        [*MNEMO, *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**clean, "TERM": "xterm", "PAGER": "cat"},
+        cwd=folder,
     )
     os.close(terminal)
     sent = b""

@@ -1,0 +1,175 @@
+"""`mnemo sessions`, `mnemo show` and `mnemo resume`: from the archive back to the work."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from archive import copies, restore, sessions
+from archive.copies import Transcript
+from archive.sessions import Entry, Session, Wanted
+from cli.console import (
+    EX_FALSE,
+    Lines,
+    data_option,
+    err,
+    json_option,
+    out,
+    plain,
+    print_json,
+    reveal_option,
+    run,
+    worded,
+)
+from contracts import sources
+from local import endpoints
+
+UNITS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
+"""Days of each unit of `3d`."""
+TITLE_CHARS = 80
+FOLDED = 6
+"""Lines of a tool's output that are shown without --full."""
+YOU = {"prompt", "command", "plan", "steer", "comment", "reply", "local_command"}
+
+
+class When(click.ParamType[datetime]):
+    """A time: a date, a date with a time, or how long ago (`3d`, `12h`)."""
+
+    name = "time"
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Raises click.BadParameter."""
+        if isinstance(value, datetime):
+            return value
+        if ago := re.fullmatch(r"(\d+)([mhdw])", value):
+            return datetime.now(UTC) - timedelta(days=int(ago[1]) * UNITS[ago[2]])  # noqa: TID251 - a person's day
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; use 3d, 12h or 2026-01-31", param, ctx)
+        return time if time.tzinfo else time.astimezone()
+
+
+@click.command("sessions", short_help="List sessions.")
+@click.option("--project", help="Only projects whose folder contains this text.")
+@click.option("--assistant", type=click.Choice(sorted(sources.PARSERS)), help="Only sessions of this assistant.")
+@click.option("--since", type=When(), help="Only sessions used since then: 3d, 12h, 2026-01-31.")
+@click.option("--until", type=When(), help="Only sessions begun before then.")
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Maximum to list.")
+@reveal_option
+@data_option
+@json_option
+def sessions_command(data: str | None, as_json: bool, **wanted: str | int | datetime | None) -> None:
+    """List sessions, the latest first."""
+    found = run(_sessions(endpoints.data_folder(data), Wanted(**wanted)))  # type: ignore[arg-type]
+    if as_json:
+        print_json(found)
+    for session in [] if as_json else found:
+        _print_session(session)
+    if not found:
+        err.print("no sessions match")
+    sys.exit(0 if found else EX_FALSE)
+
+
+async def _sessions(data: Path, wanted: Wanted) -> list[Session]:
+    async with copies.opened(endpoints.read(data).reading()) as opened:
+        return await sessions.sessions(opened, wanted)
+
+
+def _print_session(session: Session) -> None:
+    when = session.ended_at.astimezone().strftime("%Y-%m-%d %H:%M") if session.ended_at else "?"
+    title = " ".join(plain(Lines(session.title)).split())  # masked before it is cut
+    title = title if len(title) <= TITLE_CHARS else f"{title[: TITLE_CHARS - 1]}…"
+    out.print(worded("{}  [bold]{}[/]", when, title or "(untitled)"), soft_wrap=True)
+    facts = (session.session_id, session.source, session.exchanges, session.project or "?")
+    out.print(worded("    {}  {}  {} exchanges  [cyan]{}[/]", *facts), soft_wrap=True)
+
+
+@click.command("show", short_help="Show a session.")
+@click.argument("session")
+@click.option("--full", is_flag=True, help="Show the whole input and output of tools.")
+@reveal_option
+@data_option
+@json_option
+def show_command(session: str, full: bool, data: str | None, as_json: bool) -> None:
+    """Show what was said in a session, and what its tools did.
+
+    SESSION is a session ID or the start of one, a transcript ID, or a path.
+    """
+    found = run(_entries(endpoints.data_folder(data), session))
+    if as_json:
+        print_json(found)
+    elif sys.stdout.isatty():
+        with out.pager(styles=True):
+            _print_entries(found, full)
+    else:
+        _print_entries(found, full)
+    sys.exit(0 if found else EX_FALSE)
+
+
+async def _entries(data: Path, session: str) -> list[Entry]:
+    async with copies.opened(endpoints.read(data).reading()) as opened:
+        [row, *_] = await restore.find(opened, session)
+        return await sessions.entries(opened, row)
+
+
+def _print_entries(found: list[Entry], full: bool) -> None:
+    for entry in found:
+        when = entry.occurred_at.astimezone().strftime("%Y-%m-%d %H:%M") if entry.occurred_at else ""
+        if entry.tool and entry.tool_input:
+            shown = entry.tool_input if full else _cut(entry.tool_input, 1)
+            out.print(worded("[yellow]{}[/] {}", entry.tool, Lines(shown)), soft_wrap=True)
+        elif entry.kind == "tool_result":
+            shown = entry.text if full else _cut(entry.text, FOLDED)
+            out.print(worded("[dim]{}[/]", Lines(shown)), soft_wrap=True)
+        elif entry.text:
+            who = "you" if entry.kind in YOU else entry.kind.replace("_", " ")
+            out.print(worded("\n[bold]{}[/]  {}", who, when), soft_wrap=True)
+            out.print(worded("{}", Lines(entry.text)), soft_wrap=True)
+
+
+def _cut(text: str, lines: int) -> str:
+    """The first lines, and how many more there are. Masked before it is cut."""
+    shown = plain(Lines(text)).splitlines()
+    more = [f"… {len(shown) - lines} more lines (--full)"] if len(shown) > lines else []
+    return "\n".join(line[:200] for line in shown[:lines]) + ("\n" + more[0] if more else "")
+
+
+@click.command("resume", short_help="Print the command that resumes a session.")
+@click.argument("session")
+@click.option("--exec", "execute", is_flag=True, help="Run it.")
+@data_option
+def resume_command(session: str, execute: bool, data: str | None) -> None:
+    """Print the command that resumes a session in its assistant; restore its transcript first if it was deleted."""
+    row, folder = run(_restored(endpoints.data_folder(data), session))
+    argv = sessions.command(row.source, row.session_id)
+    if not argv:
+        err.print(worded("{} cannot resume a session by its ID; its file is {}", row.source, row.full), soft_wrap=True)
+        sys.exit(EX_FALSE)
+    if not execute:
+        out.print(worded("{}", sessions.shell(argv, folder)), soft_wrap=True)
+        sys.exit(0)
+    try:
+        os.chdir(folder or ".")
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        err.print(worded("cannot run {}: {}", argv[0], error.strerror), soft_wrap=True)
+        sys.exit(EX_FALSE)
+
+
+async def _restored(data: Path, session: str) -> tuple[Transcript, str]:
+    """The main transcript of a session, on disk again, and the folder in which the assistant last worked."""
+    async with copies.opened(endpoints.read(data).reading()) as opened:
+        [row, *_] = await restore.find(opened, session)
+        if not os.path.exists(row.full):
+            try:
+                await restore.restore(opened, row, Path(row.full))
+            except (restore.Damaged, OSError) as error:
+                raise copies.Unreachable(f"the transcript was deleted and cannot be restored: {error}") from error
+            err.print(worded("restored {}", row.full), soft_wrap=True)
+        return row, await sessions.folder(opened, row)

@@ -1,0 +1,74 @@
+"""Sessions of an archive: titles, filters, what was said, the folder to go on in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from archive import sessions
+from archive.copies import Archive
+from archive.restore import find
+from archive.sessions import Wanted
+from tests.conftest import answer, jsonl, prompt
+from tests.integration.conftest import Fill
+
+
+async def test_sessions_are_listed_with_their_own_titles(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    (transcripts / "a.jsonl").write_bytes(
+        jsonl(
+            prompt("why is it red?\nsecond line", "p1", cwd="/home/dana/tidepool", timestamp="2026-01-02T10:00:00Z"),
+            answer("since\nyesterday", name="a1"),
+            {"type": "ai-title", "aiTitle": "Mend the build", "sessionId": "a"},
+            {"type": "summary", "summary": "Of another session", "leafUuid": "nowhere"},
+        )
+    )
+    (transcripts / "b.jsonl").write_bytes(
+        jsonl(
+            prompt("hello " * 40, "p2", cwd="/home/dana/other", timestamp="2026-02-02T10:00:00Z"),
+            answer("b", name="a2"),
+            {"type": "summary", "summary": "Greetings", "leafUuid": "a2"},
+            {"type": "custom-title", "customTitle": "By hand", "sessionId": "b"},
+            {"type": "ai-title", "aiTitle": "By the program", "sessionId": "b"},
+        )
+    )
+    (transcripts / "c.jsonl").write_bytes(
+        jsonl(prompt("no title here", "p3", cwd="/home/dana/other", timestamp="2026-03-02T10:00:00Z"))
+    )
+    await fill()
+
+    async def titles(**wanted: object) -> list[str]:
+        return [found.title for found in await sessions.sessions(kept, Wanted(**wanted))]  # type: ignore[arg-type]
+
+    assert await titles() == ["no title here", "By hand", "Mend the build"]
+    assert await titles(project="TIDE") == ["Mend the build"]
+    assert await titles(assistant="codex") == []
+    assert await titles(since=datetime(2026, 2, 1, tzinfo=UTC)) == ["no title here", "By hand"]
+    assert await titles(until=datetime(2026, 2, 1, tzinfo=UTC)) == ["Mend the build"]
+    assert await titles(limit=1) == ["no title here"]
+    [_, found, _] = await sessions.sessions(kept, Wanted())
+    assert (found.session_id, found.exchanges, found.project) == ("b", 1, "/home/dana/other")
+    assert found.file == str(transcripts / "b.jsonl")
+
+
+async def test_a_session_is_read_with_what_its_tools_did(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    output = "".join(f"line {number}\n" for number in range(3000))
+    call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "seq 3000", "why": "x" * 1000}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": output}
+    lines = [
+        prompt("count", "p1", cwd="/home/dana/tidepool"),
+        {**answer("", name="a1"), "message": {"role": "assistant", "content": [call]}},
+        {"type": "user", "uuid": "r1", "message": {"role": "user", "content": [result]}},
+        answer("done", name="a2"),
+    ]
+    (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
+    await fill()
+    [row] = await find(kept, "s")
+    entries = await sessions.entries(kept, row)
+    assert [(entry.kind, entry.text) for entry in entries if entry.kind != "tool_call"] == [
+        ("prompt", "count"),
+        ("tool_result", output),
+        ("answer", "done"),
+    ]
+    [tool] = [entry for entry in entries if entry.kind == "tool_call"]
+    assert "x" * 1000 in tool.tool_input
+    assert await sessions.folder(kept, row) == "/home/dana/tidepool"
