@@ -14,15 +14,16 @@ from contracts import codec, subjects
 from contracts.requests import EmbedQuery, EmbedReply
 from runtime import bus
 from runtime.errors import Misconfigured, Transient
-from runtime.secrets.mask import without_halves
+from runtime.secrets.mask import masked_cut
+from runtime.secrets.scan import Scanner
 
 
 class CannotSearch(Exception):
     """The text says what to do."""
 
 
-async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, Any]]:
-    """The nearest exchanges, best first. Raises CannotSearch."""
+async def search(addresses: Addresses, text: str, limit: int, scanner: Scanner | None = None) -> list[dict[str, Any]]:
+    """The nearest exchanges, best first; with a scanner, secrets in their snippets are masked. Raises CannotSearch."""
     reply = await _embed(addresses.nats_url, text)
     vector = memoryview(reply.vector).cast("f")
     try:
@@ -34,13 +35,13 @@ async def search(addresses: Addresses, text: str, limit: int) -> list[dict[str, 
         rows = await connection.fetch(queries.read("search"), literal, reply.model, limit)
     finally:
         connection.terminate()  # nothing to finish, and a server that dies now must not hold us
-    return [_hit(dict(row)) for row in rows]
+    return [_hit(dict(row), scanner) for row in rows]
 
 
-def _hit(row: dict[str, Any]) -> dict[str, Any]:
-    """A chunk may begin or end within a secret."""
-    cut = {"begin": row.pop("cut_before"), "end": row.pop("cut_after")}
-    return {**row, "snippet": without_halves(row["snippet"], **cut)}
+def _hit(row: dict[str, Any], scanner: Scanner | None) -> dict[str, Any]:
+    """With its snippet: a chunk may begin or end within a secret, so the whole text is looked at."""
+    body, begin, stop = (row.pop(name) for name in ("body", "begin_char", "stop_char"))
+    return {**row, "snippet": masked_cut(body, begin, stop, scanner) if scanner else body[begin:stop]}
 
 
 async def _embed(url: str, text: str) -> EmbedReply:

@@ -29,9 +29,11 @@ from cli.console import (
     err,
     json_option,
     out,
+    own_scanner,
     plain,
     print_json,
     reveal_option,
+    reveals,
     worded,
 )
 from contracts import sources
@@ -135,8 +137,9 @@ async def _up(plan: system.Plan, once: bool) -> int:
 @json_option
 def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
     """Search conversations by meaning."""
+    mask = None if reveals() else own_scanner()
     try:
-        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)).reading(), text, limit))
+        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)).reading(), text, limit, mask))
     except (endpoints.NotRunning, CannotSearch) as error:
         err.print(worded("cannot search: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)

@@ -52,7 +52,7 @@ def reveals() -> bool:
     return bool(context and context.meta.get(REVEAL))
 
 
-def _scanner() -> Scanner:
+def own_scanner() -> Scanner:
     try:
         return scanner(os.environ.get("MNEMO_SECRET_RULES", ""))
     except Misconfigured as error:
@@ -71,7 +71,7 @@ def plain(text: object) -> str:
     'a\ufffd[2Jb c'
     """
     words = text if isinstance(text, Lines) else str(text).replace("\n", " ")
-    words = words if reveals() else masked(words, _scanner())
+    words = words if reveals() else masked(words, own_scanner())
     words = STEERING.sub("\ufffd", CONTROLS.sub("\ufffd", words))
     return f"{ISOLATE}{words}{POP}" if RIGHT_TO_LEFT.search(words) else words
 
@@ -123,7 +123,7 @@ def json_text(value: Any) -> str:
     """A value as JSON in which what would steer a terminal is escaped, and secrets are masked: else the same value for
     a program."""
     shown = msgspec.to_builtins(value)
-    shown = shown if reveals() else masked_value(shown, _scanner())
+    shown = shown if reveals() else masked_value(shown, own_scanner())
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 

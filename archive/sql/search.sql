@@ -7,13 +7,12 @@ with nearest as (
     order by distance limit $3 * 16
 ), hits as (
     select distinct on (r.exchange_id) r.exchange_id, r.kind as hit_kind, n.distance,
-           substr(r.body, n.begin_char + 1, n.stop_char - n.begin_char) as snippet,
-           n.begin_char > 0 as cut_before, n.stop_char < length(r.body) as cut_after
+           r.body, n.begin_char, n.stop_char
     from nearest n join records r using (text_sha)
     where r.exchange_id is not null
     order by r.exchange_id, n.distance
 )
-select h.exchange_id, 1 - h.distance as similarity, h.hit_kind, h.snippet, h.cut_before, h.cut_after,
+select h.exchange_id, 1 - h.distance as similarity, h.hit_kind, h.body, h.begin_char, h.stop_char,
        c.session_id, c.project, c.started_at, c.prompt, c.source, c.transcript_id, c.kind
 from (select * from hits order by distance limit $3 * 2) h
 cross join lateral (select * from exchanges v where v.exchange_id = h.exchange_id offset 0) c  -- a copy has no row

@@ -8,8 +8,10 @@ from typing import Any
 
 from runtime.secrets.scan import Scanner, Secret
 
-WORD = 300
-"""Characters of a word that is dropped at a cut; longer runs are no tokens."""
+HALF_FIRST, HALF_LAST = re.compile(r"^[!-~]+"), re.compile(r"[!-~]+$")
+KEY_LINES_FIRST = re.compile(r"^…?\s*(?:[A-Za-z0-9+/=]{24,}\s+)+")
+KEY_LINES_LAST = re.compile(r"(?:\s+[A-Za-z0-9+/=]{24,})+\s*…?$")
+"""Lines of base64 at a cut: the middle of a key."""
 SHORTEST = 12
 """Bytes of a text that can hold a secret and what gives it away."""
 
@@ -23,6 +25,19 @@ def masked(text: str, scanner: Scanner) -> str:
     return _with_words(data, found).decode("utf-8", "surrogatepass") if found else text
 
 
+def masked_cut(text: str, begin: int, stop: int, scanner: Scanner) -> str:
+    """Characters [begin, stop) of a text, masked as parts of the whole."""
+    data, first = text.encode("utf-8", "surrogatepass"), len(text[:begin].encode("utf-8", "surrogatepass"))
+    last = first + len(text[begin:stop].encode("utf-8", "surrogatepass"))
+    pieces: list[bytes] = []
+    at = first
+    for secret in scanner.find(data):
+        if secret.stop > first and secret.start < last:
+            pieces += [data[at : max(at, secret.start)], f"[secret: {secret.kind}]".encode()]
+            at = max(at, secret.stop)
+    return b"".join([*pieces, data[at : max(at, last)]]).decode("utf-8", "replace")
+
+
 def without_halves(text: str, *, begin: bool = False, end: bool = False) -> str:
     """A text that was cut at its beginning or end, without the word that the cut went through: half of a secret looks
     like none.
@@ -30,8 +45,9 @@ def without_halves(text: str, *, begin: bool = False, end: bool = False) -> str:
     >>> without_halves("the key is ghp_a1B2", end=True)
     'the key is …'
     """
-    text = re.sub(rf"^\S{{1,{WORD}}}", "…", text) if begin else text
-    return re.sub(rf"\S{{1,{WORD}}}$", "…", text) if end else text
+    if begin:
+        text = KEY_LINES_FIRST.sub("…", HALF_FIRST.sub("…", text))
+    return KEY_LINES_LAST.sub("…", HALF_LAST.sub("…", text)) if end else text
 
 
 def masked_value(value: Any, scanner: Scanner) -> Any:

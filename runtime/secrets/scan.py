@@ -20,10 +20,13 @@ from runtime.secrets.ordinary import entropy, is_ordinary
 from runtime.secrets.rules import BYTES, Rule, load
 
 ESCAPES = ((b"\\n", b" \n"), (b"\\t", b" \t"), (b"\\", b" "))
-"""JSON's escapes, once or several times escaped, to white space of the same length: offsets stay, and a word begins
-after `\\n`."""
-
-
+CODED = re2.compile(
+    rb"(?:\\u001[bB]|\\x1[bB]|\\033|\\e|\x1b)\[[0-9;]*[A-Za-z]|\\+u00([0-9a-fA-F]{2})|\\+x([0-9a-fA-F]{2})|\\[rbf]|"
+    rb"%([23][0-9a-fA-F])",
+    BYTES,
+)
+"""Colours of a terminal, and characters by their code: in JSON, in programs, in addresses."""
+BACKSLASH = 0x5C
 REPLACED = (b"[redacted", b"[secret:", b"***")
 """What stands in the place of a secret is none."""
 WHITE = frozenset(b" \n\t\r")
@@ -58,15 +61,13 @@ class Scanner:
         hits = self._filter.Match(data)
         if not hits:
             return []
-        text = data
-        for escape, blank in ESCAPES if b"\\" in data else ():
-            text = text.replace(escape, blank)
-        found: list[Secret] = []
-        for number in sorted({number for hit in hits for number in self._tried[hit]}):
-            for start, stop in self._spans(number, text):
-                start -= _escaping(data, start)
-                _add(found, Secret(start, stop, self.rules[number].id))
-        return sorted(found)
+        text = _plain(data)
+        found = [
+            (start - _escaping(data, start), stop, number)
+            for number in sorted({number for hit in hits for number in self._tried[hit]})
+            for start, stop in self._spans(number, text)
+        ]
+        return [Secret(start, stop, self.rules[number].id) for start, stop, number in _merged(found)]
 
     def count(self, data: bytes) -> dict[str, int]:
         """How many of each kind."""
@@ -89,9 +90,11 @@ class Scanner:
 
 
 def _escaping(data: bytes, start: int) -> int:
-    """1 if the byte before is a backslash that escapes the first one: both go, or none."""
-    before = data[:start]
-    return (len(before) - len(before.rstrip(b"\\"))) % 2 if before.endswith(b"\\") else 0
+    """How many backslashes stand before: all go with the first byte, or an escape would be left in halves."""
+    at = start
+    while at and data[at - 1] == BACKSLASH:
+        at -= 1
+    return start - at
 
 
 def _whole(text: bytes, start: int, stop: int) -> tuple[int, int]:
@@ -105,6 +108,24 @@ def _whole(text: bytes, start: int, stop: int) -> tuple[int, int]:
     return start, stop
 
 
+def _plain(data: bytes) -> bytes:
+    """The text without escapes, in the same places: JSON's, once or several times escaped, are white space, so that a
+    word begins after `\\n`; what is coded is itself, at the end of its code."""
+    if b"\\" in data or b"%" in data or b"\x1b" in data:
+        data = CODED.sub(_decoded, data)
+    if b"\\" not in data:
+        return data
+    for escape, blank in ESCAPES:
+        data = data.replace(escape, blank)
+    return data.replace(b"\\", b" ")
+
+
+def _decoded(match: Any) -> bytes:
+    code = match[1] or match[2] or match[3]
+    sign = bytes([int(code, 16)]) if code else b" "
+    return (sign if b"!" <= sign <= b"~" else b" ").rjust(len(match[0]))
+
+
 def _is_allowed(rule: Rule, value: bytes, match: bytes) -> bool:
     for allowed in rule.allowlists:
         target = value if allowed.regexTarget == "secret" else match
@@ -115,13 +136,16 @@ def _is_allowed(rule: Rule, value: bytes, match: bytes) -> bool:
     return False
 
 
-def _add(found: list[Secret], secret: Secret) -> None:
-    """What overlaps an earlier finding widens it."""
-    for at, known in enumerate(found):
-        if secret.start < known.stop and known.start < secret.stop:
-            found[at] = Secret(min(known.start, secret.start), max(known.stop, secret.stop), known.kind)
-            return
-    found.append(secret)
+def _merged(found: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """In their order; what overlaps is one, of the rule that comes first."""
+    merged: list[tuple[int, int, int]] = []
+    for start, stop, number in sorted(found):
+        if merged and start < merged[-1][1]:
+            before = merged[-1]
+            merged[-1] = (before[0], max(before[1], stop), min(before[2], number))
+        else:
+            merged.append((start, stop, number))
+    return merged
 
 
 @cache

@@ -237,3 +237,57 @@ async def test_the_api_masks_and_reveals_on_purpose(
     assert shown.count("[secret: ") >= 3 * len(known)
     other = {"authorization": "Bearer guess"}
     assert (await running.get("recent", params={"reveal": "true"}, headers=other)).status_code == 401
+
+
+async def test_a_large_compressed_transcript_is_refused_before_its_first_byte(transcripts: Path) -> None:
+    file, _ = session(transcripts)
+    noise = jsonl(*(prompt(random.Random(number).randbytes(3000).hex(), f"n{number}") for number in range(60)))
+    (transcripts / "large.jsonl.zst").write_bytes(zstandard.compress(noise + file.read_bytes()))
+    (transcripts / "cut.jsonl.zst").write_bytes(zstandard.compress(jsonl(prompt("nothing", "q")))[:-3])
+    file.unlink()
+    capture = watcher(transcripts, redact="publish", segment_bytes=10_000)
+    await capture.sweep(asyncio.Event())
+    close(capture)
+    assert capture.bus.events() == []
+    reasons = {known.path: known.ignored for known in capture.registry}
+    assert "holds secrets" in reasons["large.jsonl.zst"]
+    assert "damaged" in reasons["cut.jsonl.zst"]
+
+
+async def test_a_long_key_across_a_cut_is_replaced_whole(transcripts: Path) -> None:
+    body = "\n".join(random.Random(1).randbytes(48).hex()[:64] for _ in range(600))
+    key = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"
+    (transcripts / "s.jsonl").write_bytes(jsonl(prompt("x " * 20_000 + key + " y" * 20_000, "p")))
+    capture = watcher(transcripts, redact="publish", segment_bytes=50_000)
+    await capture.sweep(asyncio.Event())
+    close(capture)
+    pieces = sorted(capture.bus.events(), key=lambda event: event.start)
+    kept = b"".join(zstandard.decompress(event.data) for event in pieces)
+    assert len(kept) == (transcripts / "s.jsonl").stat().st_size
+    assert not [line for line in body.split("\n") if line.encode() in kept]
+    assert not [line for line in body.split("\n") if line in str([event.records for event in pieces])]
+
+
+async def test_the_end_of_what_is_being_written_is_held_back(transcripts: Path) -> None:
+    token = planted(1)[7][1]
+    line = jsonl(prompt(f"the token is {token}", "p"))
+    at = line.index(token.encode()) + len(token) // 2
+    file = transcripts / "s.jsonl"
+    file.write_bytes(jsonl(prompt("first", "f")) + line[:at])
+    beside = transcripts / "s" / "tool-results"
+    beside.mkdir(parents=True)
+    (beside / "wide.txt").write_bytes(f"password={token}".encode("utf-16"))
+    capture = watcher(transcripts, redact="publish")
+    for _ in range(3):
+        await capture.sweep(asyncio.Event())
+        await capture.rest(asyncio.Event())
+    assert sum(event.end - event.start for event in capture.bus.events()) == len(jsonl(prompt("first", "f")))
+    with file.open("ab") as handle:
+        handle.write(line[at:])
+    await capture.sweep(asyncio.Event())
+    close(capture)
+    kept = b"".join(zstandard.decompress(event.data) for event in capture.bus.events())
+    assert token[: len(token) // 2].encode() not in kept
+    assert b"first" in kept
+    assert b"the token is" in kept
+    assert "not UTF-8" in {known.path: known.ignored for known in capture.registry}["s/tool-results/wide.txt"]

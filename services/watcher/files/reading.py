@@ -10,6 +10,7 @@ from stat import S_ISREG
 import msgspec
 
 from contracts.codec import iso
+from runtime.disk import packed
 from runtime.disk.files import stat_of
 from services.watcher.files.access import pieces, read_at
 from services.watcher.files.compare import holds_objects, same_content
@@ -84,15 +85,15 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
         known.unproven = True
     known.stamp = stamp = Stamp(iso(moment), now.mtime_ns, now.ctime_ns, known.unproven)
     data = read_at(file, cursor.end, min(files.segment, max(0, now.size - cursor.end)))
-    if not data:
+    if not data or _refused(known, origin, file, now.size, files.secrecy):
         return ReadResult(rewritten=rewritten)
     length, ends = _cut(data, cursor, origin, file, now.size, rested=rested)
+    if files.secrecy.replace and not ends and _may_be_half(cursor.end + length >= now.size, origin, rested=rested):
+        length = 0
     if not length:
         return ReadResult(torn=now.size - cursor.end, rewritten=rewritten)
     data = data[:length]
     units, secrets = _looked(data, cursor, origin, file, files.secrecy, ends=ends)
-    if origin.packed and files.secrecy.replace and secrets.counts:
-        return _refused(known)
     messages, counts = events(data, units, cursor, origin, stamp, secrets)
     more = cursor.end < now.size
     if more:
@@ -105,11 +106,10 @@ def _looked(
 ) -> tuple[list[Unit] | None, Secrets]:
     """What is to be parsed, as it is kept, and the secrets in the next bytes. Of what is compressed, in its content."""
     secrets = _secrets(data, cursor, origin, file, secrecy)
-    units = list(_units(secrets.kept if secrets.replaced else data, cursor, origin, file)) if ends else None
+    kept = secrets.kept if secrets.replaced else data
+    units = list(_units(kept, cursor, origin, file, secrecy)) if ends else None
     if origin.packed:
         return units, secrecy.count(units or [])
-    if units is not None and cursor.line_start < cursor.end:  # the beginning was read from the file again
-        units = [secrecy.unit(unit) for unit in units]
     return units, secrets
 
 
@@ -125,11 +125,22 @@ def _secrets(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, s
     return secrecy.look(Cut(cursor.end, data, before, after, by_line))
 
 
-def _refused(known: TrackedFile) -> ReadResult:
-    """What is compressed cannot be replaced in its place; the file is not captured, and listed with the reason."""
+def _refused(known: TrackedFile, origin: FileOrigin, file: io.FileIO, size: int, secrecy: Secrecy) -> bool:
+    """True for a file whose secrets cannot be replaced in their place: not captured, and listed with the reason."""
+    if not secrecy.replace or not (origin.packed or origin.opaque) or known.captured:
+        return False
+    content = packed.unpacked(pieces(file, 0, size)) if origin.packed else None
+    if not (why := secrecy.refuses(read_at(file, 0, 16), content)):
+        return False
     known.origin = known.cursor = None
-    known.ignored = "compressed, and holds secrets that are to be replaced"
-    return ReadResult()
+    known.ignored = why
+    return True
+
+
+def _may_be_half(at_end: bool, origin: FileOrigin, *, rested: bool) -> bool:
+    """True for the end of what is being written, where half of a secret looks like none: a line that is not ended, an
+    attachment that has not rested."""
+    return not rested if origin.opaque else at_end and not origin.at_once
 
 
 def _cut(
@@ -155,7 +166,7 @@ def _cut(
     return len(data), line <= LINE_LIMIT and holds_objects(read_at(file, cursor.line_start, line))
 
 
-def _units(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> Iterator[Unit]:
+def _units(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy) -> Iterator[Unit]:
     """What is to be parsed when `data` follows at the cursor: the running line from its start, then the others."""
     if origin.packed:
         yield from unpacked_units(pieces(file, 0, cursor.end + len(data)), whole=origin.whole)
@@ -165,7 +176,7 @@ def _units(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO) -> 
         return
     first = len(data) if origin.whole else data.find(b"\n") + 1 or len(data)
     length = cursor.end + first - cursor.line_start
-    yield bounded(cursor.line_start, pieces(file, cursor.line_start, length), length)
+    yield bounded(cursor.line_start, secrecy.stream(pieces(file, cursor.line_start, length)), length)
     if data[first:]:
         yield Unit(cursor.end + first, data[first:])
 

@@ -45,6 +45,8 @@ def conversation(whole: dict[str, Any], records: list[dict[str, Any]], offset: i
     """One exchange with one page of its records."""
     facts = dated(whole)
     cut = facts.pop("cut")
+    if cut:
+        facts |= {name: without_halves(facts[name], end=True) for name in ("prompt", "answer")}
     total = records[0]["total"] if records else 0
     end = offset + len(records)
     following = end if records and end < total else None
