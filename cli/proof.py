@@ -11,7 +11,7 @@ import msgspec
 
 from archive import copies, restore
 from archive.proof import verify
-from cli.console import EX_FALSE, data_option, err, json_option, out, print_json, run, steps, worded
+from cli.console import EX_FALSE, data_option, err, json_option, out, own_scanner, print_json, run, steps, worded
 from local import endpoints
 
 MOST_GAPS = 50
@@ -49,7 +49,8 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
     where = endpoints.read(data).reading()
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
-        scope = verify.Scope(roots, everything, where.include, where.exclude)
+        redact = own_scanner() if where.redact else None
+        scope = verify.Scope(roots, everything, where.include, where.exclude, redact)
         with steps("verifying") as show:
             return await verify.verify(opened, scope, show)
 

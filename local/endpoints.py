@@ -32,6 +32,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     reader_postgres_dsn: str = ""
     health_socket: str = ""
     """Socket of the API in a private folder: who listens there is ours; empty = ask `health_url`."""
+    redact: str = ""
+    """Whether the watcher replaces secrets, as in its settings."""
 
     def reading(self) -> Endpoints:
         """The same with the accounts that only read."""
@@ -71,7 +73,8 @@ def read(data: Path) -> Endpoints:
     if all(name in os.environ for name in names):
         nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
         roots, include, exclude = (tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS)
-        return Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), roots, include, exclude)
+        here = Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), roots, include, exclude)
+        return msgspec.structs.replace(here, redact=os.environ.get("MNEMO_REDACT", ""))
     if not folder.in_use(data):  # whoever listens at the addresses of an instance that has ended is not ours
         raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data")
     try:

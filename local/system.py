@@ -143,6 +143,7 @@ def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path]
         nats.url(nats_conf.READER),
         postgres.dsn("mnemo_reader"),
         str(api[1]),
+        env_of(plan, "MNEMO_REDACT") or "",
     )
 
 

@@ -21,6 +21,8 @@ from contracts.sources import Root
 from runtime.disk import packed
 from runtime.disk.files import walk
 from runtime.disk.left import Left
+from runtime.secrets.pieces import refusal
+from runtime.secrets.scan import Scanner
 
 HEAD = 64 * 1024
 MOST_ATTACHED = 64 << 20
@@ -78,6 +80,8 @@ class Scope(msgspec.Struct, frozen=True):
     archived: bool = False
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    redact: Scanner | None = None
+    """Recognises what the watcher replaces, if it does."""
 
 
 async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
@@ -154,6 +158,9 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
             elif row is None and (not stat.size or not _wanted(full, path, root, scope)):
                 report.ignored += 1
                 left.add("empty" if not stat.size else "no transcript, excluded, or too large", path)
+            elif row is None and scope.redact and (why := _refusal(full, path, scope.redact)):
+                report.ignored += 1
+                left.add(why, path)
             else:
                 files.append((full, stat.size, row))
     report.left, report.left_names = left.counts, left.examples()
@@ -174,6 +181,19 @@ def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:
     by_name = root.source != sources.AUTO or plain.endswith(".jsonl") or sources.attached(path)
     transcript = by_name or bool(sources.of_document(head))
     return transcript and projects.admitted(path, head, scope.include, scope.exclude)
+
+
+def _refusal(full: str, path: str, scanner: Scanner) -> str:
+    """Why the watcher does not publish a file whose secrets are to be replaced; "" = it does."""
+    if not packed.is_packed(path) and not sources.attached(path):
+        return ""
+    try:
+        with open(full, "rb") as handle:
+            head = handle.read(16)
+            content = packed.unpacked(iter([head, *iter(lambda: handle.read(1 << 20), b"")]))
+            return refusal(head, content if packed.is_packed(path) else None, scanner)
+    except OSError:
+        return ""
 
 
 def _recent(full: str) -> bool:

@@ -12,12 +12,13 @@ import msgspec
 from contracts.codec import iso
 from runtime.disk import packed
 from runtime.disk.files import stat_of
+from runtime.secrets.pieces import CONTEXT
 from services.watcher.files.access import pieces, read_at
 from services.watcher.files.compare import holds_objects, same_content
 from services.watcher.files.identify import identified
 from services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
 from services.watcher.formats import lines
-from services.watcher.parsing.secrecy import CONTEXT, NOT_LOOKED, Cut, Secrecy, Secrets
+from services.watcher.parsing.secrecy import NOT_LOOKED, Cut, Secrecy, Secrets
 from services.watcher.parsing.segments import Cursor, Stamp, events
 from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded, unpacked_units
 

@@ -11,24 +11,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from runtime.disk import packed
 from runtime.secrets.mask import replaced
+from runtime.secrets.pieces import in_pieces, refusal
 from runtime.secrets.scan import Scanner, Secret
 from services.watcher.parsing.units import Unit
-
-CONTEXT = 128 * 1024
-"""Bytes before and after a cut that are looked at with it; longer than the longest key."""
-UNREADABLE = (
-    b"\xff\xfe",
-    b"\xfe\xff",
-    b"\x1f\x8b",
-    b"PK\x03\x04",
-    b"\x28\xb5\x2f\xfd",
-    b"BZh",
-    b"\xfd7zXZ\x00",
-    b"7z\xbc\xaf",
-)
-"""How files begin in which no secret can be seen: UTF-16, and what is compressed."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -80,37 +66,16 @@ class Secrecy(msgspec.Struct, frozen=True):
         found = _found(self.scanner, data, by_line=True)
         return replaced(data, found) if found else data
 
-    def refuses(self, head: bytes, packed_content: Iterable[bytes] | None) -> str:
+    def refuses(self, head: bytes, content: Iterable[bytes] | None) -> str:
         """Why a file cannot be published with its secrets replaced; "" if it can. Its first bytes, and the content of a
         compressed transcript, whose bytes cannot be changed in their place."""
-        if not self.replace or self.scanner is None:
-            return ""
-        if packed_content is None:
-            return "compressed or not UTF-8, and secrets are to be replaced" if head.startswith(UNREADABLE) else ""
-        try:
-            if any(kept != piece for piece, kept in self._stream(packed_content)):
-                return "compressed, and holds secrets that are to be replaced"
-        except packed.Damaged:
-            return "compressed and damaged, and secrets are to be replaced"
-        return ""
+        return refusal(head, content, self.scanner) if self.replace and self.scanner else ""
 
     def stream(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Bytes of any length as they are kept, piece by piece; a secret is never cut."""
-        return (kept for _, kept in self._stream(pieces)) if self.replace else iter(pieces)
-
-    def _stream(self, pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Bytes as they are, and as they are kept."""
-        rest = b""
-        for piece in pieces:
-            rest += piece
-            if len(rest) < 4 * CONTEXT:
-                continue
-            found = self.scanner.find(rest) if self.scanner else []
-            cut = len(rest) - CONTEXT
-            cut = min((secret.start for secret in found if secret.start < cut < secret.stop), default=cut)
-            yield rest[:cut], replaced(rest, found)[:cut]
-            rest = rest[cut:]
-        yield rest, replaced(rest, self.scanner.find(rest) if self.scanner else [])
+        if self.scanner is None or not self.replace:
+            return iter(pieces)
+        return (kept for _, kept in in_pieces(pieces, self.scanner))
 
     def count(self, units: list[Unit]) -> Secrets:
         """Secrets in bytes that were compressed: they can be counted, and not replaced."""
