@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -28,6 +29,8 @@ LOCATION = _linear(rb"^(?:[a-z][a-z0-9+.-]*://|\.{0,2}/|~/|[A-Za-z]:[\\/]|@/|\d*
 """An address, a path, or a place in a file: `12:fn`, `::tests`."""
 NUMBERS = _linear(rb"^[\d.,:_x+/TZ-]+$")
 FILE = _linear(rb"(?i)\.(?:[jt]sx?|py|go|rs|java|rb|md|json|ya?ml|toml|html?|css|sh|sql|txt|c|h|cpp)(?::\d+\S*)?$")
+CODE = _linear(rb"[A-Za-z_]\(|^[\[({]|=>|\$\{|\}\}|\{\{|^\$[A-Za-z_]+$|\)\)|\(\)|->|::")
+"""A call, a template, a variable."""
 HASHES = _linear(rb"^(?:sha\d+|md5)[:-]")
 
 
@@ -41,12 +44,15 @@ def entropy(value: bytes) -> float:
     return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
 
 
+PUNCTUATION = b",;)}]>.?!:|[("
+"""What ends a value in code or prose and is not of it."""
+DIGIT = _linear(rb"[0-9]")
 MOST_ALIKE = 5
 """Fewer different characters than these are no secret."""
-HUMPS = _linear(rb"[A-Z]?[a-z]+|[A-Z]+")
+HUMPS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 HUMP = 2.5
 """Mean length of the humps of a name in camelCase; letters that somebody drew have shorter ones."""
-TESTS = (PLACEHOLDER.search, NAMES.match, LOCATION.match, NUMBERS.match, FILE.search, HASHES.match)
+TESTS = (PLACEHOLDER.search, LOCATION.match, NUMBERS.match, FILE.search, HASHES.match, CODE.search)
 
 
 def is_ordinary(value: bytes) -> bool:
@@ -55,11 +61,18 @@ def is_ordinary(value: bytes) -> bool:
     >>> is_ordinary(b"getTokenFromRequest"), is_ordinary(b"wKGnUBPLdfNkIhyh")
     (True, False)
     """
-    return len(set(value)) < MOST_ALIKE or any(test(value) for test in TESTS) or _is_words(value)
+    value = value.rstrip(PUNCTUATION)
+    if len(set(value)) < MOST_ALIKE or any(test(value) for test in TESTS):
+        return True
+    plain = bool(WORDS.match(value)) and not value.isalpha()
+    return plain or (_reads_well(value) and bool(_shape(value)))
 
 
-def _is_words(value: bytes) -> bool:
-    if not WORDS.match(value):
-        return False
+def _shape(value: bytes) -> Any:
+    """A word, a name below a name, or signs and letters without a digit."""
+    return WORDS.match(value) or NAMES.match(value) or not DIGIT.search(value)
+
+
+def _reads_well(value: bytes) -> bool:
     humps = HUMPS.findall(value)
-    return not value.isalpha() or sum(map(len, humps)) >= HUMP * len(humps)
+    return bool(humps) and sum(map(len, humps)) >= HUMP * len(humps)

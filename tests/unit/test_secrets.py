@@ -230,3 +230,25 @@ def test_halves_at_a_cut_are_dropped() -> None:
     assert not [line for line in KEY.splitlines()[1:4] if line in without_halves(cut, end=True)]
     assert without_halves(f"{TOKEN} is it", begin=True) == "… is it"
     assert without_halves("日本語" * 400, end=True) == "日本語" * 400
+
+
+SIGNS = "!#$%&*+,-./:;<=>?@^_|~()[]{}"
+PLACES_OF_PASSWORDS = [
+    *("DB_PASSWORD={}", "export DB_PASSWORD='{}'", "password: {}", 'password: "{}"', '{{"password": "{}"}}'),
+    *('password = "{}"', "password: '{}',", "the password is {}", "curl -u admin:'{}' https://x.test"),
+    *('$env:DB_PASSWORD = "{}"', "password={}", "<password>{}</password>", "mysql --password={} x"),
+]
+
+
+@pytest.mark.parametrize("times", range(3))
+def test_passwords_with_any_sign_are_found_whole(times: int) -> None:
+    """But for `<`, which ends a value, and `{` behind curl."""
+    missed = []
+    for place in PLACES_OF_PASSWORDS:
+        for sign in SIGNS:
+            secret = f"Xk29{sign}vLq8Mz"
+            data = encoded(place.format(secret), times)
+            at = data.index(secret.encode())
+            if not any(s.start <= at and at + len(secret) <= s.stop for s in FINDER.find(data)):
+                missed.append((place, sign))
+    assert len(missed) <= 0.03 * len(SIGNS) * len(PLACES_OF_PASSWORDS), missed
