@@ -37,7 +37,7 @@ ATTACKS: tuple[tuple[int, str, Sequence[str]], ...] = (
         ("integration/test_health_floods.py",),
     ),
     (10, "links out of the watched folder", ("integration/test_unseen.py",)),
-    (11, "planted secrets of 68 kinds, in JSON of JSON of JSON", ("unit/test_secrets.py",)),
+    (11, "planted secrets of 68 kinds, in JSON of JSON of JSON", ("unit/test_secrets.py", "unit/test_secret_forms.py")),
     (11, "secrets in every command, in the API, in dead letters", ("system/test_hostile_terminal.py",)),
     (
         11,
