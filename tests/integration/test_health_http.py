@@ -116,7 +116,8 @@ async def test_a_huge_conversation_comes_in_pages(
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()
     assert whole["truncated"]
-    assert len(whole["answer"]) == 5000
+    assert 4000 < len(whole["answer"]) <= 5000
+    assert whole["answer"].endswith("…")  # the word that the cut went through may be half of a secret
     seen, following, pages = [], 0, 0
     while following is not None:
         page = (await one.get(f"conversation/q?limit=7&offset={following}")).json()
