@@ -82,7 +82,8 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
             assert json.loads(mnemo("deadletters", "list", "--json", *data).stdout)["kept"] == 1
 
         await eventually(stored, 120)
-        for command in COMMANDS:
+        for words in COMMANDS:
+            command = [str(folder / word) if word == "copy.jsonl" else word for word in words]
             piped = "" if "--payload" in command else _piped(*command, *data)  # the bytes as they are, into a file
             for shown in (_typed(folder, *command, *data), piped):
                 assert "Traceback" not in shown, (command, shown)
