@@ -30,10 +30,10 @@ from cli.console import (
     json_option,
     out,
     own_scanner,
-    plain,
     print_json,
     reveal_option,
     reveals,
+    shortened,
     worded,
 )
 from contracts import sources
@@ -151,16 +151,11 @@ def search_command(text: str, limit: int, data: str | None, as_json: bool) -> No
             head = "[bold]{:.2f}[/]  {}  [cyan]{}[/]"
             out.print(worded(head, hit["similarity"], when, hit["project"] or "?"), soft_wrap=True)
             out.print(worded("      session {}", hit["session_id"]), soft_wrap=True)
-            out.print(worded("      asked: {}", _short(hit["prompt"])), soft_wrap=True)
-            out.print(worded("      found: {}\n", _short(hit["snippet"])), soft_wrap=True)
+            out.print(worded("      asked: {}", shortened(hit["prompt"])), soft_wrap=True)
+            out.print(worded("      found: {}\n", shortened(hit["snippet"])), soft_wrap=True)
     if not hits:
         err.print("no results; check with `mnemo status` whether anything is embedded yet")
     sys.exit(0 if hits else EX_FALSE)
-
-
-def _short(text: str) -> str:
-    line = " ".join(plain(Lines(text)).split())  # masked before it is cut
-    return line if len(line) <= 160 else f"{line[:159]}…"
 
 
 for commands in (proof, archive, status, deadletters, doctor, find):

@@ -76,6 +76,12 @@ def plain(text: object) -> str:
     return f"{ISOLATE}{words}{POP}" if RIGHT_TO_LEFT.search(words) else words
 
 
+def shortened(text: str, most: int = 160) -> str:
+    """One line of a text of others, masked before it is cut: half of a secret looks like none."""
+    line = " ".join(plain(Lines(text)).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 PLACE = "\ue000"
 """One character in the place of a value while our own words are read: the value never passes the markup's parser."""
 

@@ -24,6 +24,7 @@ from cli.console import (
     print_json,
     reveal_option,
     run,
+    shortened,
     worded,
 )
 from contracts import sources
@@ -83,8 +84,7 @@ async def _sessions(data: Path, wanted: Wanted) -> list[Session]:
 
 def _print_session(session: Session) -> None:
     when = session.ended_at.astimezone().strftime("%Y-%m-%d %H:%M") if session.ended_at else "?"
-    title = " ".join(plain(Lines(session.title)).split())  # masked before it is cut
-    title = title if len(title) <= TITLE_CHARS else f"{title[: TITLE_CHARS - 1]}…"
+    title = shortened(session.title, TITLE_CHARS)
     out.print(worded("{}  [bold]{}[/]", when, title or "(untitled)"), soft_wrap=True)
     facts = (session.session_id, session.source, session.exchanges, session.project or "?")
     out.print(worded("    {}  {}  {} exchanges  [cyan]{}[/]", *facts), soft_wrap=True)

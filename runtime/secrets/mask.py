@@ -61,12 +61,6 @@ def masked_value(value: Any, scanner: Scanner) -> Any:
     return value
 
 
-def masked_json(document: bytes, scanner: Scanner) -> bytes:
-    """A JSON document with its secrets masked; it stays JSON."""
-    found = scanner.find(document)
-    return _with_words(document, found) if found else document
-
-
 def _with_words(data: bytes, found: Iterable[Secret]) -> bytes:
     pieces: list[bytes] = []
     at = 0

@@ -8,7 +8,6 @@ hostile text cannot make it slow.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -68,10 +67,6 @@ class Scanner:
             for start, stop in self._spans(number, text)
         ]
         return [Secret(start, stop, self.rules[number].id) for start, stop, number in _merged(found)]
-
-    def count(self, data: bytes) -> dict[str, int]:
-        """How many of each kind."""
-        return dict(Counter(secret.kind for secret in self.find(data)))
 
     def _spans(self, number: int, text: bytes) -> Iterable[tuple[int, int]]:
         rule = self.rules[number]

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import Misconfigured
-from runtime.secrets.mask import masked, masked_json, placeholder, replaced
+from runtime.secrets.mask import masked, placeholder, replaced
 from runtime.secrets.rules import load
 from runtime.secrets.scan import Scanner, scanner
 from tests.unit.secret_samples import KINDS, NAMED, PLACES, encoded, planted
@@ -80,7 +80,6 @@ def test_placeholders_have_the_length_and_keep_json_whole(seed: int, times: int)
     after = replaced(line, found)
     assert len(after) == len(line)
     assert json.loads(after)["type"] == "user"
-    assert json.loads(masked_json(line, FINDER))["type"] == "user"
     assert not FINDER.find(after), after
 
 
@@ -95,7 +94,7 @@ def test_any_string_stays_a_string(before: str, word: str, after: str) -> None:
         assume(False)
     changed = replaced(line, FINDER.find(line))
     assert len(changed) == len(line)
-    assert len(json.loads(changed)) == len(json.loads(masked_json(line, FINDER))) == 3
+    assert len(json.loads(changed)) == 3
     assert isinstance(masked(before + word + after, FINDER), str)
 
 
