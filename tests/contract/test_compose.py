@@ -115,3 +115,12 @@ def test_every_container_is_closed_and_limited_and_every_image_has_a_digest() ->
         assert image.startswith("mnemostream:") or re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", image), name
     [base] = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")]
     assert re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", base)
+
+
+def test_every_variable_of_compose_is_documented_with_its_default() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    used = dict(re.findall(r"\$\{(MNEMO_COMPOSE_\w+):[-?]([^}]*)\}", text))
+    told = dict(
+        re.findall(r"^\| `(MNEMO_COMPOSE_\w+)` \| `?([^`|]*?)`? \|", (ROOT / "docs/settings.md").read_text(), re.M)
+    )
+    assert told == {**used, "MNEMO_COMPOSE_SECRETS": "none"}
