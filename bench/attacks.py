@@ -42,7 +42,7 @@ ATTACKS: tuple[tuple[int, str, Sequence[str]], ...] = (
     (
         11,
         "secrets across segments, in attachments and compressed files, with MNEMO_REDACT=publish",
-        ("integration/test_secrets_archive.py", "integration/test_redaction.py"),
+        ("integration/test_secrets_archive.py", "integration/test_redaction.py", "system/test_redaction.py"),
     ),
     (12, "packages without a hash, images without a digest", ("contract/test_locks.py", "contract/test_compose.py")),
     (13, "made-up requests for every route; objects and bytes for every parser", ("integration/test_health_fuzz.py",)),
