@@ -20,7 +20,10 @@ from runtime.bus import Bus
 
 REPLAY_LOCK = "hashtext('mnemostream.replay')"
 """Held by `services.writer.replay` from its first row to its swap."""
-TABLES = ("records", "segments", "chunks", "chunk_owners", "reparsed", "transcripts")
+TABLES = (
+    *("records", "segments", "chunks", "chunk_owners", "reparsed", "transcripts"),
+    *("words", "literals", "unindexed", "word_counts", "word_totals"),
+)
 CATALOGS = ("pg_catalog.pg_statistic",)
 BEYOND = (
     "existing backups, disk snapshots and replicas",

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from archive import queries
-from archive.copies import Archive, Transcript
+from archive.copies import Transcript
+from contracts.http.search import Entry, Project, Projects, Session, SessionPage, Sessions
 from runtime.secrets.mask import without_halves
 
 RESUME = {
@@ -24,29 +25,8 @@ PROMPT_CHARS = 2000
 """Characters of a first prompt in sessions.sql."""
 
 
-class Session(msgspec.Struct, frozen=True):
-    """One session. `title` is its own, else the first line of its first prompt."""
-
-    source: str
-    session_id: str
-    project: str | None
-    file: str | None
-    exchanges: int
-    started_at: datetime | None
-    ended_at: datetime | None
-    title: str
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One content block of a session."""
-
-    exchange_id: str | None
-    kind: str
-    role: str
-    text: str
-    tool: str
-    tool_input: str
-    occurred_at: datetime | None
+PAGE_CHARS = 2_000_000
+"""Most characters of one page of a session."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -57,30 +37,59 @@ class Wanted(msgspec.Struct, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 20
+    offset: int = 0
+    session: str | None = None
 
 
-async def sessions(archive: Archive, wanted: Wanted) -> list[Session]:
-    """Sessions, the latest first."""
-    args = (wanted.assistant, wanted.project, wanted.since, wanted.until, wanted.limit)
-    rows = await archive.database.fetch(queries.read("sessions"), *args)
-    return [_session(dict(row)) for row in rows]
+async def sessions(database: Any, wanted: Wanted) -> Sessions:
+    """One page of the sessions, the latest first. `database` is a connection or a pool."""
+    args = (wanted.assistant, wanted.project, wanted.since, wanted.until, wanted.limit, wanted.offset, wanted.session)
+    rows = [dict(row) for row in await database.fetch(queries.read("sessions"), *args)]
+    total = rows[0]["total"] if rows else 0
+    end = wanted.offset + len(rows)
+    return Sessions([_session(row) for row in rows], total, str(end) if end < total else None)
+
+
+async def page(database: Any, session: str, limit: int, offset: int) -> SessionPage | None:
+    """One page of what a session says; None if there is no such session."""
+    found = (await sessions(database, Wanted(session=session))).sessions
+    if not found:
+        return None
+    rows = await database.fetch(queries.read("session_page"), session, offset, limit, PAGE_CHARS)
+    listed = [Entry(**{name: row[name] for name in Entry.__struct_fields__}) for row in rows]
+    total, end = (rows[0]["total"] if rows else 0), offset + len(rows)
+    following = str(end) if rows and end < total else None
+    return SessionPage(found[0], listed, total, str(max(0, offset - limit)) if offset else None, following)
+
+
+async def position(database: Any, session: str, exchange: str) -> int | None:
+    """Where in a session an exchange begins; None if it is not there."""
+    return await database.fetchval(queries.read("session_position"), session, exchange)  # type: ignore[no-any-return]
+
+
+async def projects(database: Any, limit: int) -> Projects:
+    """Projects, the latest used first."""
+    rows = await database.fetch(queries.read("projects"), limit)
+    found = [Project(*(row[name] for name in Project.__struct_fields__)) for row in rows]
+    return Projects(found, rows[0]["total"] if rows else 0)
 
 
 def _session(row: dict[str, Any]) -> Session:
     prompt = row.pop("first_prompt") or ""
+    row.pop("total")
     first = without_halves(prompt, end=len(prompt) >= PROMPT_CHARS).strip().partition("\n")[0]
     return Session(**{**row, "title": row["title"] or first})
 
 
-async def folder(archive: Archive, row: Transcript) -> str:
+async def folder(database: Any, row: Transcript) -> str:
     """The folder in which the assistant worked last; "" if it is not known."""
-    return await archive.database.fetchval(queries.read("last_folder"), row.transcript_id) or ""
+    return await database.fetchval(queries.read("last_folder"), row.transcript_id) or ""
 
 
-async def entries(archive: Archive, row: Transcript) -> list[Entry]:
+async def entries(database: Any, row: Transcript) -> list[Entry]:
     """All that one transcript says, in its order."""
-    rows = await archive.database.fetch(queries.read("session_records"), row.transcript_id)
-    return [Entry(**dict(found)) for found in rows]
+    rows = await database.fetch(queries.read("session_records"), row.transcript_id)
+    return [Entry(**dict(found), position=number) for number, found in enumerate(rows)]
 
 
 def command(source: str, session: str) -> list[str]:

@@ -26,7 +26,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from archive import search
+from archive.find.finder import Finder, opened
+from archive.find.question import Question
 from local import system
 from local.child import Child
 
@@ -115,7 +116,8 @@ async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None
         pipeline = count / seconds
         print(f"embedding    pipeline {count} chunks in {seconds:.1f} s = {pipeline:.1f}/s")
         await idle(running)
-        await live(running, connection, folder)
+        async with opened(running.endpoints) as finder:
+            await live(finder, connection, folder)
         await connection.close()
     plain = encode([row["text"] for row in rows])
     print(f"embedding    plain encode of the same {len(rows)} chunks {plain:.1f}/s; ratio {pipeline / plain:.2f}")
@@ -146,12 +148,12 @@ async def idle(running: system.System) -> None:
     print(f"idle         services {ours:.1%} of a core, nats {bus:.1%}")
 
 
-async def live(running: system.System, connection: asyncpg.Connection, folder: Path) -> None:
+async def live(finder: Finder, connection: asyncpg.Connection, folder: Path) -> None:
     file = folder / "live" / f"{uuid.uuid4()}.jsonl"
     file.parent.mkdir(exist_ok=True)
     file.write_text("")
     await asyncio.sleep(3)
-    rows, found = [], []
+    rows, words, found = [], [], []
     for number in range(15):
         name = str(uuid.uuid4())
         text = f"Remember number {number}: the {name[:8]} valve of the greenhouse is opened at dawn"
@@ -161,13 +163,17 @@ async def live(running: system.System, connection: asyncpg.Connection, folder: P
             handle.write(json.dumps(line) + "\n")
         exists = f"select count(*) from records where record_id = '{name}'"
         rows.append(await until(connection, exists, lambda count: count > 0, 0.005))
-        while True:
-            hits = await search.search(running.endpoints, text, 3)
-            if any(hit["exchange_id"] == name for hit in hits):
-                break
-        found.append(time.perf_counter() - began)
+        words.append(await _until_found(finder, Question(text=text, mode="words", limit=3), name, began))
+        found.append(await _until_found(finder, Question(text=text, mode="meaning", limit=3), name, began))
     print(f"live         row after {statistics.median(rows) * 1000:.0f} ms, "
-          f"searchable after {statistics.median(found) * 1000:.0f} ms (medians of {len(rows)})")  # fmt: skip
+          f"found by its words after {statistics.median(words) * 1000:.0f} ms, "
+          f"by meaning after {statistics.median(found) * 1000:.0f} ms (medians of {len(rows)})")  # fmt: skip
+
+
+async def _until_found(finder: Finder, question: Question, name: str, began: float) -> float:
+    while not any(hit.exchange_id == name for hit in (await finder.search(question)).hits):
+        pass
+    return time.perf_counter() - began
 
 
 async def main() -> None:

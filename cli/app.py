@@ -10,30 +10,20 @@ import logging
 import os
 import signal
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
 
-from archive.search import CannotSearch, search
 from cli import api, archive, deadletters, doctor, find, progress, proof, status
 from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
     EX_UNHEALTHY,
-    EX_UNKNOWN,
     EX_USAGE,
     Lines,
     data_option,
     err,
-    json_option,
-    out,
-    own_scanner,
-    print_json,
-    reveal_option,
-    reveals,
-    shortened,
     worded,
 )
 from contracts import sources
@@ -127,35 +117,6 @@ async def _up(plan: system.Plan, once: bool) -> int:
         err.print(worded("[yellow]not embedded:[/] {}", without), soft_wrap=True)
         return EX_NOT_EMBEDDED
     return 0
-
-
-@cli.command("search")
-@click.argument("text")
-@click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, 100), help="Maximum results.")
-@reveal_option
-@data_option
-@json_option
-def search_command(text: str, limit: int, data: str | None, as_json: bool) -> None:
-    """Search conversations by meaning."""
-    mask = None if reveals() else own_scanner()
-    try:
-        hits = asyncio.run(search(endpoints.read(endpoints.data_folder(data)).reading(), text, limit, mask))
-    except (endpoints.NotRunning, CannotSearch) as error:
-        err.print(worded("cannot search: {}", error), soft_wrap=True)
-        sys.exit(EX_UNKNOWN)
-    if as_json:
-        print_json(hits)
-    else:
-        for hit in hits:
-            when = hit["started_at"].strftime("%Y-%m-%d %H:%M") if isinstance(hit["started_at"], datetime) else "?"
-            head = "[bold]{:.2f}[/]  {}  [cyan]{}[/]"
-            out.print(worded(head, hit["similarity"], when, hit["project"] or "?"), soft_wrap=True)
-            out.print(worded("      session {}", hit["session_id"]), soft_wrap=True)
-            out.print(worded("      asked: {}", shortened(hit["prompt"])), soft_wrap=True)
-            out.print(worded("      found: {}\n", shortened(hit["snippet"])), soft_wrap=True)
-    if not hits:
-        err.print("no results; check with `mnemo status` whether anything is embedded yet")
-    sys.exit(0 if hits else EX_FALSE)
 
 
 for commands in (proof, archive, status, deadletters, doctor, find):

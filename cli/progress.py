@@ -158,6 +158,10 @@ async def _verdict(system: System, figures: Figures) -> str | None:
         return f"{figures.dead} messages were dead-lettered; see `mnemo deadletters`"
     if figures.unreadable:
         return f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}"
-    if row["stored_bytes"] < figures.captured or (not system.not_embedding and row["texts"] != row["embedded"]):
+    if (
+        row["stored_bytes"] < figures.captured
+        or row["unindexed"]
+        or (not system.not_embedding and row["texts"] != row["embedded"])
+    ):
         return None
     return ""

@@ -127,6 +127,7 @@ GRANTS = {
             subjects.HEALTH_CHANGED,
             subjects.ALERT_DELIVERED,
             subjects.RETRIES,
+            subjects.EMBED_QUERY,
         ),
         (subjects.HEARTBEATS,),
     ),

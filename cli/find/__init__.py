@@ -1,6 +1,7 @@
 """Commands that look into the archive."""
 
+from cli.find.search import search_command
 from cli.find.secrets import secrets_command
 from cli.find.sessions import resume_command, sessions_command, show_command
 
-COMMANDS = (sessions_command, show_command, resume_command, secrets_command)
+COMMANDS = (search_command, sessions_command, show_command, resume_command, secrets_command)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from archive import copies, restore, sessions
 from archive.copies import Transcript
-from archive.sessions import Entry, Session, Wanted
+from archive.find.times import moment
+from archive.sessions import Wanted
 from cli.console import (
     EX_FALSE,
     Lines,
@@ -28,10 +28,9 @@ from cli.console import (
     worded,
 )
 from contracts import sources
+from contracts.http.search import Entry, Session, Sessions
 from local import endpoints
 
-UNITS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
-"""Days of each unit of `3d`."""
 TITLE_CHARS = 80
 FOLDED = 6
 """Lines of a tool's output that are shown without --full."""
@@ -47,13 +46,10 @@ class When(click.ParamType[datetime]):
         """Raises click.BadParameter."""
         if isinstance(value, datetime):
             return value
-        if ago := re.fullmatch(r"(\d+)([mhdw])", value):
-            return datetime.now(UTC) - timedelta(days=int(ago[1]) * UNITS[ago[2]])  # noqa: TID251 - a person's day
         try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; use 3d, 12h or 2026-01-31", param, ctx)
-        return time if time.tzinfo else time.astimezone()
+            return moment(value, datetime.now().astimezone())  # noqa: TID251 - a person's day
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command("sessions", short_help="List sessions.")
@@ -62,6 +58,7 @@ class When(click.ParamType[datetime]):
 @click.option("--since", type=When(), help="Only sessions used since then: 3d, 12h, 2026-01-31.")
 @click.option("--until", type=When(), help="Only sessions begun before then.")
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Maximum to list.")
+@click.option("--offset", default=0, type=click.IntRange(min=0), help="How many to skip.")
 @reveal_option
 @data_option
 @json_option
@@ -70,16 +67,18 @@ def sessions_command(data: str | None, as_json: bool, **wanted: str | int | date
     found = run(_sessions(endpoints.data_folder(data), Wanted(**wanted)))  # type: ignore[arg-type]
     if as_json:
         print_json(found)
-    for session in [] if as_json else found:
+    for session in [] if as_json else found.sessions:
         _print_session(session)
-    if not found:
+    if found.next and not as_json:
+        out.print(worded("{} of {} sessions; --offset {} goes on", len(found.sessions), found.total, found.next))
+    if not found.sessions:
         err.print("no sessions match")
-    sys.exit(0 if found else EX_FALSE)
+    sys.exit(0 if found.sessions else EX_FALSE)
 
 
-async def _sessions(data: Path, wanted: Wanted) -> list[Session]:
+async def _sessions(data: Path, wanted: Wanted) -> Sessions:
     async with copies.opened(endpoints.read(data).reading()) as opened:
-        return await sessions.sessions(opened, wanted)
+        return await sessions.sessions(opened.database, wanted)
 
 
 def _print_session(session: Session) -> None:
@@ -115,7 +114,7 @@ def show_command(session: str, full: bool, data: str | None, as_json: bool) -> N
 async def _entries(data: Path, session: str) -> list[Entry]:
     async with copies.opened(endpoints.read(data).reading()) as opened:
         [row, *_] = await restore.find(opened, session)
-        return await sessions.entries(opened, row)
+        return await sessions.entries(opened.database, row)
 
 
 def _print_entries(found: list[Entry], full: bool) -> None:
@@ -172,4 +171,4 @@ async def _restored(data: Path, session: str) -> tuple[Transcript, str]:
             except (restore.Damaged, OSError) as error:
                 raise copies.Unreachable(f"the transcript was deleted and cannot be restored: {error}") from error
             err.print(worded("restored {}", row.full), soft_wrap=True)
-        return row, await sessions.folder(opened, row)
+        return row, await sessions.folder(opened.database, row)

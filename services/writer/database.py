@@ -12,12 +12,13 @@ import numpy as np
 from pgvector.asyncpg import register_vector
 
 from contracts.events import Event
-from contracts.transcripts import RecordsEmbedded
+from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
 from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
 from services.writer import queries, rows
 from services.writer import vectors as vectors_
+from services.writer.indexing import Indexer
 
 COMMAND_TIMEOUT = 30.0
 """Longest wait for one statement, seconds: a frozen server is noticed by it. A batch that needs longer is split."""
@@ -55,6 +56,11 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
+        self._indexer = Indexer()
+
+    async def index(self) -> None:
+        """Makes the lexical index of what is stored, until it is cancelled."""
+        await self._indexer.run(self._pool)
 
     async def store_transcripts(self, events: Sequence[Event]) -> None:
         """Archives segments and records, applies tombstones; returns after the commit. Repeating it changes nothing.
@@ -63,6 +69,7 @@ class Database:
         """
         async with self._transaction() as connection:
             await store(connection, events)
+        self._indexer.stored(forgotten=any(isinstance(event, TranscriptForgotten) for event in events))
 
     async def store_vectors(self, events: Sequence[RecordsEmbedded]) -> None:
         """Stores vectors; returns after the commit. Raises Transient or Permanent."""
@@ -90,6 +97,7 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
     gone = [row[0] for row in columns.forgotten]
     if gone:
         await connection.execute(queries.read("forgotten"), *_turned(columns.forgotten))
+        await connection.execute(queries.read("words_orphans"), gone)
         for table in ("chunks", "records", "reparsed", "segments", "transcripts"):  # each with what belongs to it
             await connection.execute(queries.read(f"forget_{table}"), gone)
         await connection.execute(queries.read("forget_orphans"))
@@ -107,6 +115,9 @@ async def store(connection: asyncpg.Connection, events: Sequence[Event]) -> None
         await connection.execute(queries.read("records_stage"))
         await connection.copy_records_to_table("records_stage", records=columns.records, columns=RECORD_COLUMNS)
         await connection.execute(queries.read("records_superseded"))
+        if columns.reparsed:
+            await connection.execute(queries.read("words_moved"))
+        await connection.execute(queries.read("words_mark"), rows.live(events))
         await connection.execute(queries.read("records_merge"))
     if columns.reparsed:
         await connection.execute(queries.read("reparsed_sweep"), names)

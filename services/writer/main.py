@@ -40,6 +40,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
+        indexing = tasks.create_task(store.index(), name="indexing")
         works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
         gate = Gate()  # a message that may crash this process is in work alone, in both loops
         await retry.serve(nats, Stage.WRITER, works, beat, gate)
@@ -47,7 +48,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for consumer, do in works.items():
                 loops.create_task(consume.work(nats, consumer, do, beat, stop, gate))
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        await cancel_and_wait(guard)
+        await cancel_and_wait(guard, indexing)
 
 
 def _changes(store: Database) -> Work:

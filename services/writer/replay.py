@@ -31,11 +31,14 @@ from runtime.process import lifecycle
 from runtime.streams import Selection
 from services.writer import migrate, queries
 from services.writer.database import REFUSALS, store, store_vectors
+from services.writer.indexing import Indexer
 
 log = Log("mnemo.replay")
 
 SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "chunk_owners", "reparsed", "forgotten")
+DERIVED = ("words", "literals", "unindexed", "word_counts", "word_totals")
+"""Made from records; not compared."""
 VIEWS = ("exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts")
 BATCH = 100
 SWAP_ATTEMPTS = 5
@@ -62,6 +65,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         replay = Replay(connection, database)
         for stream in (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name):
             await replay.read(stream, say)
+        await replay.index(say)
         for attempt in range(SWAP_ATTEMPTS):
             reached = dict(replay.reached)
             try:
@@ -103,6 +107,12 @@ class Replay:
         if batch:
             await self._store(batch)
         tell(ReplayProgress(self.done, self.done))
+
+    async def index(self, tell: Callable[[ReplayProgress], None]) -> None:
+        """Makes the lexical index of what was read, so that search misses nothing after the swap."""
+        indexer = Indexer()
+        while await indexer.step(self.database, yields=False):
+            tell(ReplayProgress(self.done, self.done))
 
     async def swap(self) -> list[ReplayedTable]:
         """Reads what came meanwhile, compares, and puts the new tables in the place of the old ones."""
@@ -169,9 +179,9 @@ async def _swap(connection: asyncpg.Connection) -> None:
     """The new tables take the place of the old ones, which are dropped; roles keep their grants."""
     for view in reversed(VIEWS):
         await connection.execute(f"drop view public.{view}")
-    for table in reversed(TABLES):
+    for table in reversed((*TABLES, *DERIVED)):
         await connection.execute(f"drop table public.{table}")
-    for table in TABLES:
+    for table in (*TABLES, *DERIVED):
         await connection.execute(f"alter table {SCHEMA}.{table} set schema public")
     for view in VIEWS:
         await connection.execute(f"alter view {SCHEMA}.{view} set schema public")

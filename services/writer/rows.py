@@ -79,6 +79,16 @@ def of_events(events: Iterable[Event]) -> Columns:
     )
 
 
+LIVE_BYTES = 64 * 1024
+"""Most bytes of a segment that an assistant is writing now, as far as one can tell: an import has longer ones."""
+
+
+def live(events: Iterable[Event]) -> bool:
+    """True for short pieces at the ends of files, which somebody may look for at once."""
+    changes = [event for event in events if isinstance(event, TranscriptChanged)]
+    return bool(changes) and all(change.start > 0 and change.end - change.start <= LIVE_BYTES for change in changes)
+
+
 def _segment(change: TranscriptChanged) -> Row:
     return (
         change.transcript,

@@ -13,6 +13,7 @@ from contracts.vitals import WatcherVitals
 from tests.conftest import answer, eventually, jsonl, prompt
 from tests.integration.health_service import OWNER, healthy
 
+CLOSED = ("recent", "conversation", "deadletters", "/v1/search", "/v1/sessions", "/v1/projects")
 SECRETS = ("hush-hush", "/home/dana", "invoice of Lothar", "tax-2026.jsonl", "odd-type")
 
 
@@ -69,7 +70,7 @@ async def test_everything_that_is_open_is_without_content_names_and_paths(
         ):
             found = await one.client.get(f"{one.url}{path}", headers=headers)
             assert [secret for secret in SECRETS if secret in found.text] == [], (path, found.text)
-            closed = any(word in path for word in ("recent", "conversation", "deadletters"))
+            closed = any(word in path for word in CLOSED)
             assert (found.status_code == 401) == closed, path
     anonymous = (await one.client.get(f"{one.url}/v1/autosave/health")).json()
     writer = anonymous["stages"]["writer"]

@@ -37,7 +37,7 @@ async def test_sessions_are_listed_with_their_own_titles(transcripts: Path, fill
     await fill()
 
     async def titles(**wanted: object) -> list[str]:
-        return [found.title for found in await sessions.sessions(kept, Wanted(**wanted))]  # type: ignore[arg-type]
+        return [found.title for found in (await sessions.sessions(kept.database, Wanted(**wanted))).sessions]  # type: ignore[arg-type]
 
     assert await titles() == ["no title here", "By hand", "Mend the build"]
     assert await titles(project="TIDE") == ["Mend the build"]
@@ -45,7 +45,7 @@ async def test_sessions_are_listed_with_their_own_titles(transcripts: Path, fill
     assert await titles(since=datetime(2026, 2, 1, tzinfo=UTC)) == ["no title here", "By hand"]
     assert await titles(until=datetime(2026, 2, 1, tzinfo=UTC)) == ["Mend the build"]
     assert await titles(limit=1) == ["no title here"]
-    [_, found, _] = await sessions.sessions(kept, Wanted())
+    [_, found, _] = (await sessions.sessions(kept.database, Wanted())).sessions
     assert (found.session_id, found.exchanges, found.project) == ("b", 1, "/home/dana/other")
     assert found.file == str(transcripts / "b.jsonl")
 
@@ -63,7 +63,7 @@ async def test_a_session_is_read_with_what_its_tools_did(transcripts: Path, fill
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
     [row] = await find(kept, "s")
-    entries = await sessions.entries(kept, row)
+    entries = await sessions.entries(kept.database, row)
     assert [(entry.kind, entry.text) for entry in entries if entry.kind != "tool_call"] == [
         ("prompt", "count"),
         ("tool_result", output),
@@ -71,4 +71,4 @@ async def test_a_session_is_read_with_what_its_tools_did(transcripts: Path, fill
     ]
     [tool] = [entry for entry in entries if entry.kind == "tool_call"]
     assert "x" * 1000 in tool.tool_input
-    assert await sessions.folder(kept, row) == "/home/dana/tidepool"
+    assert await sessions.folder(kept.database, row) == "/home/dana/tidepool"

@@ -15,7 +15,8 @@ import httpx
 import nats
 import zstandard
 
-from archive import search
+from archive.find.finder import opened
+from archive.find.question import Question
 from local import system
 from tests.conftest import answer, eventually, jsonl, prompt
 
@@ -69,10 +70,12 @@ async def _every_paraphrase_finds_its_exchange(running: system.System) -> None:
     pairs = json.loads((Path(__file__).parent / "search_pairs.json").read_text())
     assert len(pairs) >= 20
     missed = []
-    for pair in pairs:
-        hits = await search.search(running.endpoints, pair["query"], 5)
-        if pair["exchange_id"] not in [hit["exchange_id"] for hit in hits]:
-            missed.append(pair["query"])
+    async with opened(running.endpoints) as finder:
+        for pair in pairs:
+            found = await finder.search(Question(text=pair["query"], by="exchange", limit=5))
+            assert found.mode == "hybrid", found.note
+            if pair["exchange_id"] not in [hit.exchange_id for hit in found.hits]:
+                missed.append(pair["query"])
     assert missed == []
 
 

@@ -143,7 +143,7 @@ async def _forget(claude: Path, data: list[str], running: system.System) -> None
 
     async def hits(text: str) -> list[str]:
         found = mnemo("search", "--json", text, *data)
-        return [hit["session_id"] for hit in json.loads(found.stdout or "[]")]
+        return [hit["session_id"] for hit in json.loads(found.stdout)["hits"]]
 
     async def found() -> None:
         assert file.stem in await hits("the password of the vault is swordfish")

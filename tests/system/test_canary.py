@@ -10,7 +10,9 @@ from typing import Any
 
 import asyncpg
 
-from archive import copies, search
+from archive import copies
+from archive.find.finder import opened
+from archive.find.question import Question
 from archive.proof import verify
 from contracts.sources import Root
 from local import system
@@ -48,8 +50,9 @@ async def test_the_canary_arrives_is_seen_nowhere_and_is_missed(folder: Path) ->
         told["timeline?days=1"].pop("changes")  # its own status is there, and belongs there
         assert "canary" not in json.dumps(told)
         assert (await get(running, "ledger"))["total"]["files"] == 1
-        hits = await search.search(running.endpoints, "canary of today", 20)
-        assert [hit["exchange_id"] for hit in hits] == ["q"]
+        async with opened(running.endpoints) as finder:
+            found = await finder.search(Question(text="canary of today"))
+        assert [hit.exchange_id for hit in found.hits] == ["q"]
         connection = await asyncpg.connect(running.endpoints.postgres_dsn, timeout=5)
         try:
             assert await connection.fetchval("select count(*) from transcripts where source = 'canary'") == 1

@@ -70,7 +70,9 @@ async def test_ctrl_c_stops_everything_and_status_and_search_answer_before(folde
         async def answers() -> None:
             found = mnemo("search", "--json", "customers billed twice by parallel jobs", *data)
             assert found.returncode == 0, found.stderr
-            assert {"exchange_id", "session_id", "project", "started_at", "snippet"} <= set(json.loads(found.stdout)[0])
+            answer = json.loads(found.stdout)
+            assert answer["mode"] == "hybrid", answer["note"]
+            assert {"exchange_id", "session_id", "project", "started_at", "snippet"} <= set(answer["hits"][0])
             status = mnemo("status", "--json", *data)
             assert status.returncode == 0, status.stdout
             assert json.loads(status.stdout)["status"] == "healthy"

@@ -7,6 +7,7 @@ type in contracts/http.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from litestar import Litestar
 from litestar.datastructures import ResponseHeader
@@ -14,10 +15,13 @@ from litestar.di import Provide
 
 from services.health.http import openapi, problems
 from services.health.http.access import Access, guards
+from services.health.http.finding import Finding
+from services.health.http.routes import search
 from services.health.http.routes.archive import ConversationReader, Conversations
 from services.health.http.routes.dashboard import Dashboard
 from services.health.http.routes.dead_letters import DeadLetterRoutes
 from services.health.http.routes.provided import content_page, page, records_page
+from services.health.http.routes.search import SearchRoutes
 from services.health.http.routes.status import Status
 from services.health.http.snapshot_cache import SnapshotCache
 from services.health.notify.webhooks import Sender
@@ -25,21 +29,31 @@ from services.health.observe.dead_letters import DeadLetterRequests
 from services.health.observe.store import Store
 from services.health.settings import Settings
 
+PROVIDED = (page, content_page, records_page, *search.PROVIDED)
+
+
+class Stores(NamedTuple):
+    """The database, for whole conversations and for search."""
+
+    pages: Store
+    find: Finding
+
 
 def build(
-    settings: Settings, cache: SnapshotCache, requests: DeadLetterRequests, pages: Store, senders: Sequence[Sender]
+    settings: Settings, cache: SnapshotCache, requests: DeadLetterRequests, stores: Stores, senders: Sequence[Sender]
 ) -> Litestar:
-    """The application. `pages` is the database for whole conversations."""
+    """The application."""
     shared = {
         "cache": cache,
         "requests": requests,
         "access": Access(settings),
-        "reader": ConversationReader(pages),
+        "reader": ConversationReader(stores.pages),
+        "find": stores.find,
         "senders": senders,
     }
     return Litestar(
-        [Status, Conversations, DeadLetterRoutes, Dashboard],
-        dependencies={each.__name__: Provide(each, sync_to_thread=False) for each in (page, content_page, records_page)}
+        [Status, Conversations, SearchRoutes, DeadLetterRoutes, Dashboard],
+        dependencies={each.__name__: Provide(each, sync_to_thread=False) for each in PROVIDED}
         | {name: _provided(value) for name, value in shared.items()},
         middleware=guards(settings),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in problems.SECURITY.items()],

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from runtime.errors import Misconfigured
-from services.health.http import app
+from services.health.http import app, finding
 from services.health.http.connections import Connections
 from services.health.http.problems import head_as_get
 from services.health.http.routes.dashboard import EVENTS
@@ -31,9 +31,11 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Listens on the address of the settings while the body runs."""
     pages = Store(settings.postgres_dsn, "pages", PAGES_TIMEOUT)
+    stack = contextlib.AsyncExitStack()
+    find = await stack.enter_async_context(finding.opened(settings))
     server = _Server(
         uvicorn.Config(
-            head_as_get(app.build(settings, cache, requests, pages, senders), EVENTS),
+            head_as_get(app.build(settings, cache, requests, app.Stores(pages, find), senders), EVENTS),
             http=Connections().protocol,  # type: ignore[arg-type]  # what makes a protocol, as a class does
             host=settings.bind,
             port=settings.port,
@@ -52,6 +54,7 @@ async def serving(
         server.should_exit = True
         await task
         await pages.close()
+        await stack.aclose()
 
 
 class _Server(uvicorn.Server):

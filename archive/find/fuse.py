@@ -1,0 +1,85 @@
+"""Scores of words, vectors and literals to one order. Pure. docs/adr/0027-hybrid-search.md has what was tried."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+Key = tuple[str, str]
+"""Exchange and session."""
+
+BEST = 200
+"""Exchanges of each side whose scores are made comparable, by the least and the most of them."""
+BOOST = 3.0
+"""Of a literal that is found, against 1.0 for the best of the other two sides."""
+SESSION = (1.0, 0.25, 0.1)
+"""What the best exchanges of a session count."""
+PROSE, CODE = 0.4, 0.2
+"""Weight of the vectors: for queries in prose, and for those that name something literally."""
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """An exchange with its score, and what each side has given."""
+
+    exchange_id: str
+    session_id: str
+    score: float
+    words: float = 0.0
+    meaning: float = 0.0
+    exact: float = 0.0
+
+    @property
+    def why(self) -> list[str]:
+        """The sides that found it, the strongest first."""
+        sides = {"exact": self.exact, "words": self.words, "meaning": self.meaning}
+        return sorted((name for name, value in sides.items() if value > 0), key=lambda name: -sides[name])
+
+
+def normalised(scores: Mapping[Key, float]) -> dict[Key, float]:
+    """The best of them between 0 and 1: the best has 1, the last of a full list 0."""
+    top = sorted(scores.items(), key=lambda item: -item[1])[:BEST]
+    if not top:
+        return {}
+    low, high = (top[-1][1] if len(top) == BEST else 0.0), top[0][1]
+    return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in top}
+
+
+def weight(*, code: bool, words: bool) -> float:
+    """Share of the vectors in the sum."""
+    if not words:
+        return 1.0
+    return CODE if code else PROSE
+
+
+def fused(
+    words: Mapping[Key, float], meaning: Mapping[Key, float], exact: Mapping[Key, float], share: float
+) -> list[Scored]:
+    """All exchanges, best first; `share` is the weight of the vectors."""
+    lexical, vectors = normalised(words), normalised(meaning)
+    found = []
+    for key in lexical.keys() | vectors.keys() | exact.keys():
+        parts = (1 - share) * lexical.get(key, 0.0), share * vectors.get(key, 0.0), BOOST * exact.get(key, 0.0)
+        found.append(Scored(*key, sum(parts), *parts))
+    return sorted(found, key=lambda one: (-one.score, one.exchange_id, one.session_id))
+
+
+def by_session(exchanges: Iterable[Scored]) -> list[Scored]:
+    """The best exchange of each session, with the score of the session, best first."""
+    of: dict[str, list[Scored]] = defaultdict(list)
+    for one in exchanges:
+        of[one.session_id].append(one)
+    best = []
+    for found in of.values():
+        score = sum(one.score * share for one, share in zip(found, SESSION, strict=False))
+        best.append(msgspec.structs.replace(found[0], score=score))
+    return sorted(best, key=lambda one: (-one.score, one.session_id))
+
+
+def by_exchange(exchanges: Iterable[Scored]) -> list[Scored]:
+    """Each exchange once."""
+    once: dict[str, Scored] = {}
+    for one in exchanges:
+        once.setdefault(one.exchange_id, one)
+    return list(once.values())

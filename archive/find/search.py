@@ -1,0 +1,97 @@
+"""One question, answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from archive.find import fresh, fuse, hits, sides
+from archive.find.answer import CannotSearch, Embed, Searched
+from archive.find.fuse import Key, Scored
+from archive.find.hits import Found
+from archive.find.question import DEEPEST, Question
+from archive.find.sides import Near, Pool, Words
+from runtime.lexical import literals
+from runtime.secrets.scan import Scanner
+
+PATIENCE = 1.5
+"""Longest wait for an embedder, seconds, where words can answer; an import keeps it busy."""
+ALONE_PATIENCE = 30.0
+"""The same where only vectors can."""
+LEAST_SIMILAR = 0.42
+"""Cosine of the best chunk below which vectors alone have found nothing: words that do not exist reach 0.39, questions
+in other words than the text 0.44 and more."""
+
+
+async def search(pool: Pool, embed: Embed, question: Question, scanner: Scanner | None = None) -> Searched:
+    """The best sessions or exchanges, with secrets masked by a scanner. Raises CannotSearch, asyncpg errors.
+
+    `pool` needs three connections to look at all sides at once.
+    """
+    if not question.query:
+        return Searched(mode=_mode(question.mode), note="", hits=[], next=None)
+    found, note = await sought(pool, embed, question)
+    chosen = ranked(question, found)[:DEEPEST]
+    page = chosen[question.offset : question.offset + question.limit]
+    shown = await hits.shown(pool, question, page, found, scanner)
+    more = question.offset + question.limit < len(chosen)
+    mode = "words" if note and question.mode == "auto" else _mode(question.mode)
+    return Searched(mode=mode, note=note, hits=shown, next=question.cursor() if more else None)
+
+
+def _mode(mode: str) -> str:
+    return "hybrid" if mode == "auto" else mode
+
+
+async def sought(pool: Pool, embed: Embed, question: Question) -> tuple[Found, str]:
+    """What each side finds, and why the vectors do not answer. Raises CannotSearch where nothing else can."""
+    literal = question.mode in ("auto", "exact")
+    (words, lexical), (near, note), exact, titles = await asyncio.gather(
+        _words(pool, question),
+        _near(pool, embed, question),
+        sides.by_literals(pool, question) if literal else _nothing(),
+        sides.by_title(pool, question) if literal else _nothing(),
+    )
+    found = Found(words, lexical, near, exact, titles, await fresh.unindexed(pool, question, words))
+    for key, score in found.unindexed.words.items():
+        found.lexical[key] = max(found.lexical.get(key, 0.0), score)
+    for key, held in found.unindexed.exact.items():
+        found.exact.setdefault(key, held)
+    return found, note
+
+
+async def _nothing() -> dict[Key, Any]:
+    return {}
+
+
+async def _words(pool: Pool, question: Question) -> tuple[Words, dict[Key, float]]:
+    words = await sides.lexemes(pool, question)
+    asked = question.mode in ("auto", "words")
+    return words, await sides.by_words(pool, question, words) if asked else {}
+
+
+async def _near(pool: Pool, embed: Embed, question: Question) -> tuple[dict[Key, Near], str]:
+    if question.mode not in ("auto", "meaning"):
+        return {}, ""
+    alone = question.mode == "meaning"
+    try:
+        reply = await embed(question.query, ALONE_PATIENCE if alone else PATIENCE)
+        return await sides.by_meaning(pool, question, reply), ""
+    except CannotSearch as error:
+        if alone:
+            raise
+        return {}, f"words only: {error}"
+
+
+def ranked(question: Question, found: Found) -> list[Scored]:
+    """Sessions or exchanges, best first. Pure."""
+    meaning = {key: near.similarity for key, near in found.near.items()}
+    exact = {key: held.score for key, held in found.exact.items()}
+    for key, score in found.titles.items():
+        exact[key] = exact.get(key, 0.0) + score
+    if not found.lexical and not exact and max(meaning.values(), default=0.0) < LEAST_SIMILAR:
+        meaning = {}
+    code = any(literal != question.query or literals.code(literal) for literal in literals.literals(question.query))
+    share = fuse.weight(code=code, words=bool(found.lexical))
+    exchanges = fuse.fused(found.lexical, meaning, exact, share)
+    return (fuse.by_session if question.by == "session" else fuse.by_exchange)(exchanges)

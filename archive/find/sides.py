@@ -1,0 +1,220 @@
+"""The sides of a search, each a question to the database: words, meaning, literals."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from archive import queries
+from archive.find.fuse import Key
+from archive.find.question import Question
+from contracts.requests import EmbedReply
+from contracts.transcripts import Kind
+from runtime.lexical import literals, terms
+from runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
+
+FIELDS = (1.0, 0.6, 0.1, 1.0)
+"""Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""
+CANDIDATES = 5000
+"""Rows that are scored: those of the rarest words first."""
+NEAREST = 400
+"""Chunks of which the exchanges are taken."""
+EVERYWHERE = 50
+"""Exchanges that may hold a literal: what is in more of them tells nothing."""
+WEIGHTS = {None: [1.0, 1.0, 1.0, 1.0], "you": [0.0, 0.0, 0.0, 1.0], "assistant": [0.0, 0.0, 1.0, 0.0]}
+"""Of the labels D, C, B and A of terms, by role."""
+KINDS: dict[str | None, list[str]] = {
+    "you": sorted(YOURS),
+    "assistant": sorted({*ASSISTANTS, *ASIDES}),
+    "tool": sorted({*CALLS, Kind.TOOL_RESULT, Kind.LOCAL_OUTPUT}),
+}
+"""Kinds of records, by role."""
+WHOLE = 1.2
+"""What the whole query is worth, found literally, against a part of it."""
+EXACT_SECONDS = 1.0
+
+Pool = Any
+"""asyncpg.Pool, whose type takes an argument only for type checkers."""
+
+
+class Words(msgspec.Struct, frozen=True):
+    """The words of a query: lexemes, with how rare they are."""
+
+    lexemes: Sequence[str]
+    idf: Sequence[float]
+    rows: Sequence[int]
+    average: Sequence[float]
+    """Positions of a row on average, by field."""
+
+
+async def lexemes(pool: Pool, question: Question) -> Words:
+    """Looks up the words of a query."""
+    async with pool.acquire() as connection:
+        found = await connection.fetch(queries.read("find_lexemes"), terms.extended(question.query))
+        totals = await connection.fetch("select field, rows, len from word_totals")
+    total = sum(row["rows"] for row in totals)
+    length = {row["field"]: row["len"] for row in totals}
+    rows = [row["rows"] for row in found]
+    idf = [math.log(1 + (max(total, n) - n + 0.5) / (n + 0.5)) for n in rows]
+    return Words(
+        [row["lexeme"] for row in found], idf, rows, [max(1.0, length.get(n, 1.0)) for n in range(len(FIELDS))]
+    )
+
+
+def quoted(lexeme: str) -> str:
+    """As a tsquery."""
+    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def rarest(words: Words) -> list[str]:
+    """Lexemes whose rows are scored."""
+    chosen: list[str] = []
+    budget = CANDIDATES
+    for rows, lexeme in sorted(zip(words.rows, words.lexemes, strict=True)):
+        if chosen and rows > budget:
+            break
+        chosen.append(lexeme)
+        budget -= rows
+    return chosen
+
+
+async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, float]:
+    """Scores by words."""
+    if not words.lexemes:
+        return {}
+    chosen = words.lexemes if question.filtered else rarest(words)
+    fields = [0.0, FIELDS[1], 0.0, 0.0] if question.role == "tool" else list(FIELDS)
+    if question.role in ("you", "assistant"):
+        fields = [FIELDS[0], 0.0, FIELDS[2] if question.role == "assistant" else 0.0, 0.0]
+    args = (
+        [quoted(lexeme) for lexeme in words.lexemes],
+        list(words.idf),
+        " | ".join(map(quoted, chosen)),
+        list(words.average),
+        fields,
+        WEIGHTS.get(question.role, WEIGHTS[None]),
+    )
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(*filtered("find_words", question, args))
+    return {(row["exchange_id"], row["session_id"]): row["score"] for row in rows}
+
+
+class Near(msgspec.Struct, frozen=True):
+    """The chunk that is nearest to a query, of one exchange."""
+
+    similarity: float
+    text_sha: bytes
+    begin: int
+    stop: int
+
+
+async def by_meaning(pool: Pool, question: Question, reply: EmbedReply) -> dict[Key, Near]:
+    """Nearest chunks by exchange."""
+    if question.role == "tool":
+        return {}
+    vector = "[" + ",".join(repr(float(x)) for x in memoryview(reply.vector).cast("f")) + "]"
+    args = (vector, reply.model, NEAREST, KINDS.get(question.role))
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(*filtered("find_near", question, args))
+    return {
+        (r["exchange_id"], r["session_id"]): Near(r["similarity"], r["text_sha"], r["begin_char"], r["stop_char"])
+        for r in rows
+    }
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One record."""
+
+    transcript_id: str
+    generation: int
+    record_id: str
+    block: int
+    part: int
+
+
+class Literal(msgspec.Struct):
+    """How often literals of the query were found in an exchange, and where first."""
+
+    score: float
+    place: Place
+    text: str
+
+
+async def by_literals(pool: Pool, question: Question) -> dict[Key, Literal]:
+    """Exchanges that hold a literal of the query, and sessions that have it as their title. In mode `exact` only the
+    whole query counts, however common it is."""
+    alone = question.mode == "exact"
+    wanted = [question.query] if alone else literals.literals(question.query)
+    score: defaultdict[Key, float] = defaultdict(float)
+    first: dict[Key, Literal] = {}
+    for literal in filter(None, wanted):
+        rows = await _holding(pool, question, literal, alone)
+        if not alone and len(rows) > EVERYWHERE:
+            continue
+        for row in rows:
+            key = row["exchange_id"], row["session_id"]
+            score[key] += (WHOLE if literal == question.query else 1.0) * _worth(row)
+            place = Place(*(row[name] for name in Place.__struct_fields__))
+            first.setdefault(key, Literal(0.0, place, literal))
+    for key, found in first.items():
+        found.score = score[key]
+    return first
+
+
+def _worth(row: asyncpg.Record) -> float:
+    """What was said is worth more than what a tool was given or has printed; a name more than a part of one."""
+    return float((1 - 0.1 * row["depth"]) * (1 + 0.4 * row["alone"]))
+
+
+async def _holding(pool: Pool, question: Question, literal: str, alone: bool) -> list[asyncpg.Record]:
+    """Exchanges that hold a literal by itself, or else as a part of a longer name."""
+    escaped = msgspec.json.encode(literal).decode()[1:-1]
+    pattern = re.sub(r"([^\w\s])", r"\\\1", literal)
+    most = 500 if alone else EVERYWHERE + 1
+    rows: list[asyncpg.Record] = []
+    inside = [] if " " in literal else terms.within(literal)  # words of prose would make candidates of everything
+    for hashes in (terms.wanted(literal), inside):
+        if hashes and not rows:
+            args = (hashes, literal, escaped, KINDS.get(question.role), most, pattern)
+            async with pool.acquire() as connection:
+                try:
+                    rows = await connection.fetch(*filtered("find_exact", question, args), timeout=EXACT_SECONDS)
+                except (TimeoutError, asyncpg.QueryCanceledError):
+                    return []
+    return rows
+
+
+async def by_title(pool: Pool, question: Question) -> dict[Key, float]:
+    """Sessions whose title is the query."""
+    if question.role:
+        return {}
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(*filtered("find_titles", question, (question.query,)))
+    return {(row["exchange_id"], row["session_id"]): WHOLE for row in rows}
+
+
+def filtered(name: str, question: Question, args: Sequence[Any]) -> tuple[Any, ...]:
+    """The text of a query and its arguments, with the filters of the question if it has any."""
+    text = queries.read(name)
+    if not question.filtered:
+        return text.replace("{allowed}", "").replace("w.{among}", "true").replace("{among}", "true"), *args
+    first = len(args) + 1
+    allowed = re.sub(r"\$(\d)", lambda match: f"${first + int(match[1]) - 1}", queries.read("find_allowed"))
+    more = (
+        question.project and question.project.lower(),
+        question.assistant,
+        question.since,
+        question.until,
+        question.tool,
+        question.file,
+        question.session,
+        question.without,
+    )
+    among = "exchange_id in (select a.exchange_id from allowed a)"
+    return text.replace("{allowed}", f"allowed as materialized ({allowed}),").replace("{among}", among), *args, *more

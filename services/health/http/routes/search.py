@@ -1,0 +1,191 @@
+"""Routes to find and to read: search, sessions, projects. Content needs the token, on loopback too."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.exceptions import ClientException, NotFoundException
+from litestar.params import PathParameter, QueryParameter
+
+from archive import sessions
+from archive.find.question import MOST_HITS, BadQuestion, Question
+from archive.find.times import moment
+from archive.sessions import Wanted
+from contracts.http.search import Projects, Searched, SessionPage, Sessions
+from services.health.http.bodies import examples_search as examples
+from services.health.http.finding import Finding
+from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
+from services.health.http.problems import AnyRequest
+from services.health.http.routes.provided import May, Reveal
+
+Find = NamedDependency[Finding]
+Query = Annotated[str, QueryParameter(name="q", description="What to look for; an empty text finds nothing.")]
+Text = Annotated[str | None, QueryParameter()]
+By = Annotated[Literal["session", "exchange"], QueryParameter(description="What a hit is.")]
+Mode = Annotated[Literal["auto", "words", "meaning", "exact"], QueryParameter(description="How to search.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_HITS, description="Maximum items per page.")]
+Cursor = Annotated[int, QueryParameter(ge=0, le=10_000_000, description="`next` of the page before.")]
+Project = Annotated[str | None, QueryParameter(description="Part of the project's folder, in any case.")]
+Assistant = Annotated[str | None, QueryParameter(description="Name of an assistant, for example `claude-code`.")]
+Since = Annotated[str | None, QueryParameter(description="`3d`, `12h`, `2026-01-31`: used since then.")]
+Until = Annotated[str | None, QueryParameter(description="Begun before then.")]
+Role = Annotated[Literal["you", "assistant", "tool"] | None, QueryParameter(description="Who wrote it.")]
+Tool = Annotated[str | None, QueryParameter(description="A tool that was used, for example `Bash`.")]
+File = Annotated[str | None, QueryParameter(description="A path, or a part of it, that a tool was given.")]
+InSession = Annotated[str | None, QueryParameter(name="session", description="ID of a session, or its start.")]
+Around = Annotated[str | None, QueryParameter(description="`exchange_id` from which on to read.")]
+Lines = Annotated[bool, QueryParameter(description="Tell the number of the line of each hit.")]
+SessionId = Annotated[str, PathParameter(description="`session_id` of a session.")]
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Filters of sessions."""
+
+    project: str | None
+    assistant: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+class Within(msgspec.Struct, frozen=True):
+    """Filters of what is in them."""
+
+    role: str | None
+    tool: str | None
+    file: str | None
+    session: str | None
+
+
+def where(project: Project = None, assistant: Assistant = None, since: Since = None, until: Until = None) -> Where:
+    """From the query. Raises ClientException."""
+    now = datetime.now(UTC)  # noqa: TID251 - `3d` is meant by the wall clock
+    try:
+        first, last = (moment(value, now) if value else None for value in (since, until))
+    except ValueError as error:
+        raise ClientException(str(error)) from error
+    return Where(project, assistant, first, last)
+
+
+def within(role: Role = None, tool: Tool = None, file: File = None, in_session: InSession = None) -> Within:
+    """From the query."""
+    return Within(role, tool, file, in_session)
+
+
+class SearchPage(msgspec.Struct, frozen=True):
+    """Which part is asked for, and how."""
+
+    limit: int
+    offset: int
+    reveal: bool
+    lines: bool
+
+
+def search_page(limit: Limit = 20, cursor: Cursor = 0, reveal: Reveal = False, lines: Lines = False) -> SearchPage:
+    """From the query."""
+    return SearchPage(limit, cursor, reveal, lines)
+
+
+Filters = NamedDependency[Where]
+OnePart = NamedDependency[SearchPage]
+
+
+def question(
+    where: Filters,
+    within: NamedDependency[Within],
+    search_page: OnePart,
+    sought: Query = "",
+    by: By = "session",
+    mode: Mode = "auto",
+) -> Question:
+    """From the query. Raises ClientException."""
+    filters = {**msgspec.structs.asdict(where), **msgspec.structs.asdict(within)}
+    page = search_page
+    try:
+        return Question(
+            text=sought, by=by, mode=mode, limit=page.limit, offset=page.offset, lines=page.lines, **filters
+        )
+    except BadQuestion as error:
+        raise ClientException(str(error)) from error
+
+
+def _wanted(where: Where, page: SearchPage) -> Wanted:
+    return Wanted(**msgspec.structs.asdict(where), limit=page.limit, offset=page.offset)
+
+
+PROVIDED = (search_page, where, within, question)
+
+
+class SearchRoutes(Controller):
+    """Content needs the token."""
+
+    path = "/v1"
+
+    @get(
+        "/search",
+        security=SECURED,
+        responses={200: spec(Searched, examples.SEARCHED, "Hits, best first"), **BAD, **CLOSED, **STARTING},
+    )
+    async def search(
+        self, request: AnyRequest, access: May, find: Find, question: NamedDependency[Question], search_page: OnePart
+    ) -> Response[bytes]:
+        """Search by words, by meaning and for exact text, all at once; words answer without an embedder. Secrets are
+        masked."""
+        access.to_content(request)
+        found = await find.search(question)
+        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
+
+    @get(
+        "/sessions",
+        security=SECURED,
+        responses={200: spec(Sessions, examples.SESSIONS, "A page"), **BAD, **CLOSED, **STARTING},
+    )
+    async def sessions(
+        self, request: AnyRequest, access: May, find: Find, where: Filters, search_page: OnePart
+    ) -> Response[bytes]:
+        """List sessions, the latest first; all of them can be paged through. Secrets are masked."""
+        access.to_content(request)
+        found = await find.asked(sessions.sessions(find.database, _wanted(where, search_page)))
+        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
+
+    @get(
+        "/sessions/{session_id:str}",
+        security=SECURED,
+        responses={200: spec(SessionPage, examples.SESSION, "A page of it"), **MISSING, **BAD, **CLOSED, **STARTING},
+    )
+    async def session(
+        self,
+        request: AnyRequest,
+        access: May,
+        find: Find,
+        search_page: OnePart,
+        session_id: SessionId,
+        around: Around = None,
+    ) -> Response[bytes]:
+        """Read a session: what was said, and what its tools did. Secrets are masked."""
+        access.to_content(request)
+        if "\0" in session_id or "\0" in (around or ""):
+            raise NotFoundException("no session has this ID")
+        offset = search_page.offset
+        if around is not None:
+            found = await find.asked(sessions.position(find.database, session_id, around))
+            offset = offset if found is None else found
+        page = await find.asked(sessions.page(find.database, session_id, search_page.limit, offset))
+        if page is None:
+            raise NotFoundException(f"no session {session_id[:100]!r}; see /v1/sessions for a list")
+        return await asyncio.to_thread(access.masks.answer, page, reveal=search_page.reveal)
+
+    @get(
+        "/projects",
+        security=SECURED,
+        responses={200: spec(Projects, examples.PROJECTS, "Folders"), **BAD, **CLOSED, **STARTING},
+    )
+    async def projects(self, request: AnyRequest, access: May, find: Find, search_page: OnePart) -> Response[bytes]:
+        """List the folders in which assistants worked, the latest used first."""
+        access.to_content(request)
+        found = await find.asked(sessions.projects(find.database, search_page.limit))
+        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
