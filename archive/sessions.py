@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +57,7 @@ async def page(database: Any, session: str, limit: int, offset: int) -> SessionP
     if not found:
         return None
     rows = await database.fetch(queries.read("session_page"), session, offset, limit, PAGE_CHARS)
-    listed = [Entry(**{name: row[name] for name in Entry.__struct_fields__}) for row in rows]
+    listed = [Entry(**{name: value for name, value in row.items() if name != "total"}) for row in rows]
     total, end = (rows[0]["total"] if rows else 0), offset + len(rows)
     following = str(end) if rows and end < total else None
     return SessionPage(found[0], listed, total, str(max(0, offset - limit)) if offset else None, following)
@@ -86,10 +87,26 @@ async def folder(database: Any, row: Transcript) -> str:
     return await database.fetchval(queries.read("last_folder"), row.transcript_id) or ""
 
 
-async def entries(database: Any, row: Transcript) -> list[Entry]:
-    """All that one transcript says, in its order."""
-    rows = await database.fetch(queries.read("session_records"), row.transcript_id)
-    return [Entry(**dict(found), position=number) for number, found in enumerate(rows)]
+async def entries(database: Any, rows: Sequence[Transcript]) -> list[Entry]:
+    """All that transcripts say, one after the other."""
+    found = await database.fetch(queries.read("session_records"), [row.transcript_id for row in rows])
+    return [Entry(**dict(row), position=number) for number, row in enumerate(found)]
+
+
+async def holding(database: Any, exchange: str) -> str | None:
+    """The session of an exchange; None if there is no such exchange."""
+    return await database.fetchval(queries.read("session_of"), exchange)  # type: ignore[no-any-return]
+
+
+def files(rows: Sequence[Transcript]) -> list[Transcript]:
+    """Of what a name matches, one main transcript and the sub-agents': another host may hold the same session."""
+    return [*rows[:1], *(row for row in rows[1:] if row.subagent)]
+
+
+async def around_exchange(database: Any, session: str, exchange: str, context: int) -> list[Entry]:
+    """The entries of one exchange, and of `context` exchanges before and after it."""
+    rows = await database.fetch(queries.read("session_exchange"), session, exchange, context)
+    return [Entry(**dict(row)) for row in rows]
 
 
 def command(source: str, session: str) -> list[str]:

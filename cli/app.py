@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from cli import api, archive, deadletters, doctor, find, progress, proof, status
+from cli import api, archive, deadletters, doctor, find, mcp, progress, proof, status
 from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
@@ -119,7 +119,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
     return 0
 
 
-for commands in (proof, archive, status, deadletters, doctor, find):
+for commands in (proof, archive, status, deadletters, doctor, find, mcp):
     for command in commands.COMMANDS:
         cli.add_command(command)
 

@@ -56,7 +56,6 @@ def _passes(question: Question, row: asyncpg.Record) -> bool:
         question.project is None or question.project.lower() in row["cwd"].lower(),
         question.assistant in (None, row["source"]),
         question.session is None or row["session_id"].startswith(question.session),
-        question.without is None or row["session_id"] != question.without,
         question.tool is None or row["tool"].lower() == question.tool.lower(),
         question.file is None or question.file in row["tool_input"],
         question.since is None or (when is not None and when >= question.since),

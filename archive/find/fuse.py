@@ -18,6 +18,9 @@ SESSION = (1.0, 0.25, 0.1)
 """What the best exchanges of a session count."""
 PROSE, CODE = 0.4, 0.2
 """Weight of the vectors: for queries in prose, and for those that name something literally."""
+COVERED = 0.3
+"""Part of the weight of a query's words from which on they count fully: where the best exchange has only the commonest
+of them, the order by words tells little."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -46,11 +49,13 @@ def normalised(scores: Mapping[Key, float]) -> dict[Key, float]:
     return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in top}
 
 
-def weight(*, code: bool, words: bool) -> float:
-    """Share of the vectors in the sum."""
-    if not words:
-        return 1.0
-    return CODE if code else PROSE
+def weight(*, code: bool, covered: float) -> float:
+    """Share of the vectors in the sum; `covered` is the best score by words against the weight of all words.
+
+    >>> [round(weight(code=False, covered=covered), 2) for covered in (1.0, 0.15, 0.0)]
+    [0.4, 0.7, 1.0]
+    """
+    return 1 - (1 - (CODE if code else PROSE)) * min(1.0, covered / COVERED)
 
 
 def fused(

@@ -9,12 +9,13 @@ import asyncpg
 import msgspec
 
 from archive import queries, sessions
-from archive.find import lines, snippets
+from archive.find import snippets, surroundings
 from archive.find.answer import Hit
 from archive.find.fresh import Unindexed
 from archive.find.fuse import Key, Scored
 from archive.find.question import Question
 from archive.find.sides import KINDS, Literal, Near, Place, Pool, Words
+from contracts.http.search import Entry
 from runtime.lexical import terms
 from runtime.secrets.mask import without_halves
 from runtime.secrets.scan import Scanner
@@ -52,6 +53,7 @@ class Shown(msgspec.Struct, frozen=True):
     fact: Mapping[str, Any]
     record: asyncpg.Record
     line: int | None
+    around: list[Entry]
 
 
 async def shown(
@@ -66,14 +68,16 @@ async def shown(
         facts = await _facts(connection, page)
         rows = records.values() if question.lines else ()
         offsets = [(row["transcript_id"], row["generation"], row["byte_offset"]) for row in rows]
-        numbers = await lines.numbers(connection, offsets)
+        numbers = await surroundings.numbers(connection, offsets)
+        around = await surroundings.entries(connection, records, question.context)
     hits = []
     for one in page:
         fact = facts.get((one.exchange_id, one.session_id)) or found.unindexed.facts.get(one.exchange_id)
         record = records.get(places[one.exchange_id]) if one.exchange_id in places else None
         if fact is not None and record is not None:  # forgotten between two questions otherwise
             number = numbers.get((record["transcript_id"], record["generation"], record["byte_offset"]))
-            hits.append(_hit(one, found, Shown(question.query, fact, record, number), scanner))
+            shows = Shown(question.query, fact, record, number, around.get(places[one.exchange_id], []))
+            hits.append(_hit(one, found, shows, scanner))
     return hits
 
 
@@ -160,6 +164,7 @@ def _hit(one: Scored, found: Found, shown_as: Shown, scanner: Scanner | None) ->
         offset=record["byte_offset"],
         line=shown_as.line,
         resume=sessions.shell(argv, fact["project"] or "") if argv else "",
+        context=shown_as.around,
     )
 
 

@@ -14,6 +14,7 @@ BY = ("session", "exchange")
 MOST_CHARS = 1000
 """Of a query; more says nothing more."""
 MOST_HITS = 100
+MOST_CONTEXT = 20
 DEEPEST = 200
 """Hits that can be paged through: what is ranked lower has nothing to do with the query."""
 
@@ -43,8 +44,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     lines: bool = False
     """Count the lines of the transcripts up to each hit, which takes a few milliseconds."""
-    without: str | None = None
-    """A session that is left out: the one that asks."""
+    context: int = 0
+    """Entries before and after each hit."""
+    without: tuple[str, ...] = ()
+    """Sessions that are left out: the one that asks."""
 
     def __post_init__(self) -> None:
         """Raises BadQuestion."""
@@ -59,9 +62,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
                 raise BadQuestion(f"{name} must be one of {', '.join(known)}")
         if not 1 <= self.limit <= MOST_HITS:
             raise BadQuestion(f"limit must be between 1 and {MOST_HITS}")
+        if not 0 <= self.context <= MOST_CONTEXT:
+            raise BadQuestion(f"context must be between 0 and {MOST_CONTEXT}")
         if not 0 <= self.offset <= DEEPEST:
             raise BadQuestion("invalid cursor")
-        if "\0" in "".join(filter(None, (self.text, self.project, self.tool, self.file, self.session, self.without))):
+        if "\0" in "".join(filter(None, (self.text, self.project, self.tool, self.file, self.session))):
             raise BadQuestion("a NUL character cannot be searched for")
 
     @property
@@ -75,7 +80,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             self.tool,
             self.file,
             self.session,
-            self.without,
         )
         return any(value is not None for value in filters)
 

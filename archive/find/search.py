@@ -19,8 +19,8 @@ PATIENCE = 1.5
 ALONE_PATIENCE = 30.0
 """The same where only vectors can."""
 LEAST_SIMILAR = 0.42
-"""Cosine of the best chunk below which vectors alone have found nothing: words that do not exist reach 0.39, questions
-in other words than the text 0.44 and more."""
+"""Cosine of the best chunk below which a query none of whose words occurs has found nothing: words that do not exist
+reach 0.39, questions in other words than the text 0.44 and more."""
 
 
 async def search(pool: Pool, embed: Embed, question: Question, scanner: Scanner | None = None) -> Searched:
@@ -89,9 +89,13 @@ def ranked(question: Question, found: Found) -> list[Scored]:
     exact = {key: held.score for key, held in found.exact.items()}
     for key, score in found.titles.items():
         exact[key] = exact.get(key, 0.0) + score
-    if not found.lexical and not exact and max(meaning.values(), default=0.0) < LEAST_SIMILAR:
+    occur = any(found.words.rows) or found.lexical or exact
+    if not occur and max(meaning.values(), default=0.0) < LEAST_SIMILAR:
         meaning = {}
     code = any(literal != question.query or literals.code(literal) for literal in literals.literals(question.query))
-    share = fuse.weight(code=code, words=bool(found.lexical))
+    whole = sum(found.words.idf)
+    covered = max(found.lexical.values(), default=0.0) / whole if whole else 0.0
+    share = fuse.weight(code=code, covered=covered) if meaning else 0.0
     exchanges = fuse.fused(found.lexical, meaning, exact, share)
+    exchanges = [one for one in exchanges if one.session_id not in question.without]
     return (fuse.by_session if question.by == "session" else fuse.by_exchange)(exchanges)

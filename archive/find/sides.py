@@ -49,6 +49,7 @@ class Words(msgspec.Struct, frozen=True):
     lexemes: Sequence[str]
     idf: Sequence[float]
     rows: Sequence[int]
+    """How many have each; 0 for one that was not counted."""
     average: Sequence[float]
     """Positions of a row on average, by field."""
 
@@ -61,7 +62,7 @@ async def lexemes(pool: Pool, question: Question) -> Words:
     total = sum(row["rows"] for row in totals)
     length = {row["field"]: row["len"] for row in totals}
     rows = [row["rows"] for row in found]
-    idf = [math.log(1 + (max(total, n) - n + 0.5) / (n + 0.5)) for n in rows]
+    idf = [math.log(1 + (max(total, n) - n + 0.5) / (n + 0.5)) for n in (max(1, n) for n in rows)]
     return Words(
         [row["lexeme"] for row in found], idf, rows, [max(1.0, length.get(n, 1.0)) for n in range(len(FIELDS))]
     )
@@ -214,7 +215,6 @@ def filtered(name: str, question: Question, args: Sequence[Any]) -> tuple[Any, .
         question.tool,
         question.file,
         question.session,
-        question.without,
     )
     among = "exchange_id in (select a.exchange_id from allowed a)"
     return text.replace("{allowed}", f"allowed as materialized ({allowed}),").replace("{among}", among), *args, *more

@@ -1,3 +1,3 @@
--- The lexemes of a text, with the number of rows of `words` that hold each; one that was not counted is rare.
-select l.lexeme, coalesce(c.rows, 1) as rows
+-- The lexemes of a text, with the number of rows of `words` that hold each; 0 for one that was not counted.
+select l.lexeme, coalesce(c.rows, 0) as rows
 from unnest(to_tsvector('english', $1)) l left join word_counts c using (lexeme) order by 1

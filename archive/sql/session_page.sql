@@ -1,21 +1,28 @@
 -- Entries of a session in their order, from the $2th on at most $3, and no more than hold $4 characters together, but one at
--- least: of the newest generation of its main transcript. $1 session. `total` counts all.
-with main as (
-    select t.transcript_id, (select max(s.generation) from segments s where s.transcript_id = t.transcript_id) as generation
-    from transcripts t where t.session_id = $1 and t.source not in ('canary', 'attachment')
-    order by t.subagent, t.transcript_id limit 1
+-- least: of the newest generation of its main transcript, then of its sub-agents'. $1 session. `total` counts all.
+with files as (
+    (select t.transcript_id, t.subagent from transcripts t
+     where t.session_id = $1 and t.source not in ('canary', 'attachment') and not t.subagent
+     order by t.transcript_id limit 1)
+    union all
+    select t.transcript_id, t.subagent from transcripts t
+    where t.session_id = $1 and t.source not in ('canary', 'attachment') and t.subagent
+), newest as (
+    select f.*, (select max(s.generation) from segments s where s.transcript_id = f.transcript_id) as generation from files f
 ), listed as (
-    select r.exchange_id, r.kind, r.role, r.body, r.tool, r.tool_input, r.occurred_at,
-           row_number() over w - 1 as position, count(*) over () as total
-    from records r join main using (transcript_id, generation)
+    select r.transcript_id, r.generation, r.record_id, r.block, r.part,
+           row_number() over (order by n.subagent, r.transcript_id, r.byte_offset, r.block, r.part) - 1 as position,
+           count(*) over () as total
+    from newest n join records r using (transcript_id, generation)
     where r.kind not in ('injected', 'fork', 'title', 'queued')
-    window w as (order by r.byte_offset, r.block, r.part)
 ), page as (
-    select * from listed where position >= $2 order by position limit $3
+    select r.*, l.position, l.total
+    from listed l join records r using (transcript_id, generation, record_id, block, part)
+    where l.position >= $2 and l.position < $2 + $3
 ), summed as (
     select *, coalesce(sum(length(body) + length(tool_input)) over (order by position
         rows between unbounded preceding and 1 preceding), 0) as before
     from page
 )
-select exchange_id, kind, role, body as text, tool, tool_input, occurred_at, position, total
+select exchange_id, kind, role, body as text, tool, tool_input, occurred_at, position, transcript_id, total
 from summed where before < $4 order by position

@@ -1,6 +1,8 @@
--- The records of one transcript in their order: of its newest generation, and of words and tools only.
-select exchange_id, kind, role, body as text, tool, tool_input, occurred_at
-from records
-where transcript_id = $1 and generation = (select max(generation) from segments where transcript_id = $1)
-  and kind not in ('injected', 'fork', 'title', 'queued')
-order by byte_offset, block, part
+-- The records of transcripts, one file after the other, each in its order: $1 their IDs. Of the newest generations, and of
+-- words and tools only.
+select r.exchange_id, r.kind, r.role, r.body as text, r.tool, r.tool_input, r.occurred_at, r.transcript_id
+from unnest($1::text[]) with ordinality as f (transcript_id, n)
+join lateral (select max(s.generation) as generation from segments s where s.transcript_id = f.transcript_id) g on true
+join records r on r.transcript_id = f.transcript_id and r.generation = g.generation
+where r.kind not in ('injected', 'fork', 'title', 'queued')
+order by f.n, r.byte_offset, r.block, r.part

@@ -2,6 +2,7 @@
 
 from cli.find.search import search_command
 from cli.find.secrets import secrets_command
-from cli.find.sessions import resume_command, sessions_command, show_command
+from cli.find.sessions import resume_command, sessions_command
+from cli.find.show import export_command, show_command
 
-COMMANDS = (search_command, sessions_command, show_command, resume_command, secrets_command)
+COMMANDS = (search_command, sessions_command, show_command, export_command, resume_command, secrets_command)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from archive.find.answer import CannotSearch, Hit, Searched
 from archive.find.finder import opened
-from archive.find.question import BY, MODES, MOST_HITS, ROLES, BadQuestion, Question
+from archive.find.question import BY, MODES, MOST_CONTEXT, MOST_HITS, ROLES, BadQuestion, Question
+from archive.render.entries import who
 from cli.console import (
     EX_FALSE,
     EX_UNKNOWN,
@@ -32,6 +33,7 @@ from contracts import sources
 from local import endpoints
 
 MARK = "bold yellow"
+CONTEXT_CHARS = 300
 
 
 @click.command("search", short_help="Search everything that was said and done.")
@@ -46,6 +48,9 @@ MARK = "bold yellow"
 @click.option("--session", help="Only this session (its ID or the start of it).")
 @click.option("--by", type=click.Choice(BY), default="session", show_default=True, help="What a result is.")
 @click.option("--mode", type=click.Choice(MODES), default="auto", show_default=True, help="How to search.")
+@click.option(
+    "--context", "-C", default=0, type=click.IntRange(0, MOST_CONTEXT), help="Entries before and after each hit."
+)
 @click.option("--limit", "-n", default=5, show_default=True, type=click.IntRange(1, MOST_HITS), help="Maximum results.")
 @click.option("--cursor", type=click.IntRange(min=0), default=0, help="Where to go on: `next` of the page before.")
 @reveal_option
@@ -98,8 +103,12 @@ def _print_hit(hit: Hit) -> None:
     out.print(worded("  {}{}: ", where, line), end="")
     found = marked(hit)
     out.print(found, soft_wrap=True)
+    for entry in hit.context:
+        said = f"{entry.tool} {entry.tool_input} {entry.text}" if entry.tool_input else entry.text
+        out.print(worded("    [dim]{}:[/] {}", who(entry), shortened(said, CONTEXT_CHARS)), soft_wrap=True)
     go_on = hit.resume or f"mnemo show {hit.session_id}"
-    out.print(worded("  session {}  [dim]{}[/]\n", hit.session_id, go_on), soft_wrap=True)
+    out.print(worded("  session {}  [dim]{}[/]", hit.session_id, go_on), soft_wrap=True)
+    out.print(worded("  exchange {}\n", hit.exchange_id), soft_wrap=True)
 
 
 def marked(hit: Hit) -> Text:

@@ -1,4 +1,4 @@
-"""`mnemo sessions`, `mnemo show` and `mnemo resume`: from the archive back to the work."""
+"""`mnemo sessions` and `mnemo resume`: from the archive back to the work."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from archive.find.times import moment
 from archive.sessions import Wanted
 from cli.console import (
     EX_FALSE,
-    Lines,
     data_option,
     err,
     json_option,
     out,
-    plain,
     print_json,
     reveal_option,
     run,
@@ -28,13 +26,10 @@ from cli.console import (
     worded,
 )
 from contracts import sources
-from contracts.http.search import Entry, Session, Sessions
+from contracts.http.search import Session, Sessions
 from local import endpoints
 
 TITLE_CHARS = 80
-FOLDED = 6
-"""Lines of a tool's output that are shown without --full."""
-YOU = {"prompt", "command", "plan", "steer", "comment", "reply", "local_command"}
 
 
 class When(click.ParamType[datetime]):
@@ -87,56 +82,6 @@ def _print_session(session: Session) -> None:
     out.print(worded("{}  [bold]{}[/]", when, title or "(untitled)"), soft_wrap=True)
     facts = (session.session_id, session.source, session.exchanges, session.project or "?")
     out.print(worded("    {}  {}  {} exchanges  [cyan]{}[/]", *facts), soft_wrap=True)
-
-
-@click.command("show", short_help="Show a session.")
-@click.argument("session")
-@click.option("--full", is_flag=True, help="Show the whole input and output of tools.")
-@reveal_option
-@data_option
-@json_option
-def show_command(session: str, full: bool, data: str | None, as_json: bool) -> None:
-    """Show what was said in a session, and what its tools did.
-
-    SESSION is a session ID or the start of one, a transcript ID, or a path.
-    """
-    found = run(_entries(endpoints.data_folder(data), session))
-    if as_json:
-        print_json(found)
-    elif sys.stdout.isatty():
-        with out.pager(styles=True):
-            _print_entries(found, full)
-    else:
-        _print_entries(found, full)
-    sys.exit(0 if found else EX_FALSE)
-
-
-async def _entries(data: Path, session: str) -> list[Entry]:
-    async with copies.opened(endpoints.read(data).reading()) as opened:
-        [row, *_] = await restore.find(opened, session)
-        return await sessions.entries(opened.database, row)
-
-
-def _print_entries(found: list[Entry], full: bool) -> None:
-    for entry in found:
-        when = entry.occurred_at.astimezone().strftime("%Y-%m-%d %H:%M") if entry.occurred_at else ""
-        if entry.tool and entry.tool_input:
-            shown = entry.tool_input if full else _cut(entry.tool_input, 1)
-            out.print(worded("[yellow]{}[/] {}", entry.tool, Lines(shown)), soft_wrap=True)
-        elif entry.kind == "tool_result":
-            shown = entry.text if full else _cut(entry.text, FOLDED)
-            out.print(worded("[dim]{}[/]", Lines(shown)), soft_wrap=True)
-        elif entry.text:
-            who = "you" if entry.kind in YOU else entry.kind.replace("_", " ")
-            out.print(worded("\n[bold]{}[/]  {}", who, when), soft_wrap=True)
-            out.print(worded("{}", Lines(entry.text)), soft_wrap=True)
-
-
-def _cut(text: str, lines: int) -> str:
-    """The first lines, and how many more there are. Masked before it is cut."""
-    shown = plain(Lines(text)).splitlines()
-    more = [f"… {len(shown) - lines} more lines (--full)"] if len(shown) > lines else []
-    return "\n".join(line[:200] for line in shown[:lines]) + ("\n" + more[0] if more else "")
 
 
 @click.command("resume", short_help="Print the command that resumes a session.")

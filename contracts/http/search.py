@@ -7,6 +7,24 @@ from datetime import datetime
 import msgspec
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """One content block of a session."""
+
+    exchange_id: str | None
+    kind: str
+    role: str
+    text: str
+    tool: str
+    tool_input: str
+    occurred_at: datetime | None
+    position: int | None = None
+    """Among the entries of the session, from 0; None outside a page of it."""
+    transcript_id: str = ""
+    """The file that it stands in: a sub-agent has one of its own."""
+    html: str = ""
+    """The text as HTML without scripts, where it was asked for."""
+
+
 class Hit(msgspec.Struct, kw_only=True):
     """One session, or one exchange, and where in it the query was found."""
 
@@ -35,6 +53,8 @@ class Hit(msgspec.Struct, kw_only=True):
     """Number of that line, from 1; None where the transcript has no lines, or nobody asked."""
     resume: str
     """Command that goes on with the session; empty where its assistant has none."""
+    context: list[Entry] = []
+    """Entries before and after it, and itself, if they were asked for; long texts are cut."""
 
 
 class Searched(msgspec.Struct, kw_only=True):
@@ -68,20 +88,6 @@ class Sessions(msgspec.Struct, frozen=True):
     sessions: list[Session]
     total: int
     next: str | None
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One content block of a session."""
-
-    exchange_id: str | None
-    kind: str
-    role: str
-    text: str
-    tool: str
-    tool_input: str
-    occurred_at: datetime | None
-    position: int
-    """Among the entries of the session, from 0."""
 
 
 class SessionPage(msgspec.Struct, frozen=True):

@@ -63,7 +63,7 @@ async def test_a_session_is_read_with_what_its_tools_did(transcripts: Path, fill
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
     [row] = await find(kept, "s")
-    entries = await sessions.entries(kept.database, row)
+    entries = await sessions.entries(kept.database, [row])
     assert [(entry.kind, entry.text) for entry in entries if entry.kind != "tool_call"] == [
         ("prompt", "count"),
         ("tool_result", output),

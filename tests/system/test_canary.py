@@ -51,7 +51,7 @@ async def test_the_canary_arrives_is_seen_nowhere_and_is_missed(folder: Path) ->
         assert "canary" not in json.dumps(told)
         assert (await get(running, "ledger"))["total"]["files"] == 1
         async with opened(running.endpoints) as finder:
-            found = await finder.search(Question(text="canary of today"))
+            found = await finder.search(Question(text="question of a canary"))
         assert [hit.exchange_id for hit in found.hits] == ["q"]
         connection = await asyncpg.connect(running.endpoints.postgres_dsn, timeout=5)
         try:

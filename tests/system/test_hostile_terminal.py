@@ -89,7 +89,7 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
                 assert "Traceback" not in shown, (command, shown)
                 assert steers(shown) == [], (command, shown)
                 assert [secret for secret in HALVES if secret in shown] == [], (command, shown)
-        found = mnemo("search", "pay the invoice", *data).stdout
+        found = mnemo("search", "pay the invoice", "--by", "exchange", *data).stdout
         assert "/home/[/nosuchtag]" in found
         assert "/site/app/[slug]/page" in found
         for command in ("status", "verify", "doctor", "search"):
@@ -102,7 +102,7 @@ async def test_no_command_lets_a_transcript_reach_the_terminal(folder: Path) -> 
         assert "[secret: github-pat]" in masked
         assert "[secret: assigned-password]" in mnemo("search", "export a variable", *data).stdout
         for as_json in ([], ["--json"]):
-            assert SECRET in mnemo("search", "pay the invoice", "--reveal", *as_json, *data).stdout
+            assert SECRET in mnemo("search", "pay the invoice", "--by", "exchange", "--reveal", *as_json, *data).stdout
             assert SECRET in mnemo("secrets", "5e", "--reveal", *as_json, *data).stdout
             assert SECRET in mnemo("deadletters", "show", "1", "--reveal", *as_json, *data).stdout
 

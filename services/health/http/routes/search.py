@@ -13,7 +13,7 @@ from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import PathParameter, QueryParameter
 
 from archive import sessions
-from archive.find.question import MOST_HITS, BadQuestion, Question
+from archive.find.question import MOST_CONTEXT, MOST_HITS, BadQuestion, Question
 from archive.find.times import moment
 from archive.sessions import Wanted
 from contracts.http.search import Projects, Searched, SessionPage, Sessions
@@ -40,6 +40,8 @@ File = Annotated[str | None, QueryParameter(description="A path, or a part of it
 InSession = Annotated[str | None, QueryParameter(name="session", description="ID of a session, or its start.")]
 Around = Annotated[str | None, QueryParameter(description="`exchange_id` from which on to read.")]
 Lines = Annotated[bool, QueryParameter(description="Tell the number of the line of each hit.")]
+Context = Annotated[int, QueryParameter(ge=0, le=MOST_CONTEXT, description="Entries before and after each hit.")]
+AsHtml = Annotated[bool, QueryParameter(name="html", description="Each entry as HTML too, free of scripts.")]
 SessionId = Annotated[str, PathParameter(description="`session_id` of a session.")]
 
 
@@ -53,12 +55,14 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class Within(msgspec.Struct, frozen=True):
-    """Filters of what is in them."""
+    """Filters of what is in them, and what is told of it."""
 
     role: str | None
     tool: str | None
     file: str | None
     session: str | None
+    lines: bool
+    context: int
 
 
 def where(project: Project = None, assistant: Assistant = None, since: Since = None, until: Until = None) -> Where:
@@ -71,9 +75,16 @@ def where(project: Project = None, assistant: Assistant = None, since: Since = N
     return Where(project, assistant, first, last)
 
 
-def within(role: Role = None, tool: Tool = None, file: File = None, in_session: InSession = None) -> Within:
+def within(
+    role: Role = None,
+    tool: Tool = None,
+    file: File = None,
+    in_session: InSession = None,
+    lines: Lines = False,
+    context: Context = 0,
+) -> Within:
     """From the query."""
-    return Within(role, tool, file, in_session)
+    return Within(role, tool, file, in_session, lines, context)
 
 
 class SearchPage(msgspec.Struct, frozen=True):
@@ -82,12 +93,23 @@ class SearchPage(msgspec.Struct, frozen=True):
     limit: int
     offset: int
     reveal: bool
-    lines: bool
 
 
-def search_page(limit: Limit = 20, cursor: Cursor = 0, reveal: Reveal = False, lines: Lines = False) -> SearchPage:
+def search_page(limit: Limit = 20, cursor: Cursor = 0, reveal: Reveal = False) -> SearchPage:
     """From the query."""
-    return SearchPage(limit, cursor, reveal, lines)
+    return SearchPage(limit, cursor, reveal)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """How a session is read."""
+
+    around: str | None
+    as_html: bool
+
+
+def reading(around: Around = None, as_html: AsHtml = False) -> Reading:
+    """From the query."""
+    return Reading(around, as_html)
 
 
 Filters = NamedDependency[Where]
@@ -106,9 +128,7 @@ def question(
     filters = {**msgspec.structs.asdict(where), **msgspec.structs.asdict(within)}
     page = search_page
     try:
-        return Question(
-            text=sought, by=by, mode=mode, limit=page.limit, offset=page.offset, lines=page.lines, **filters
-        )
+        return Question(text=sought, by=by, mode=mode, limit=page.limit, offset=page.offset, **filters)
     except BadQuestion as error:
         raise ClientException(str(error)) from error
 
@@ -117,7 +137,7 @@ def _wanted(where: Where, page: SearchPage) -> Wanted:
     return Wanted(**msgspec.structs.asdict(where), limit=page.limit, offset=page.offset)
 
 
-PROVIDED = (search_page, where, within, question)
+PROVIDED = (search_page, where, within, reading, question)
 
 
 class SearchRoutes(Controller):
@@ -164,20 +184,21 @@ class SearchRoutes(Controller):
         find: Find,
         search_page: OnePart,
         session_id: SessionId,
-        around: Around = None,
+        reading: NamedDependency[Reading],
     ) -> Response[bytes]:
         """Read a session: what was said, and what its tools did. Secrets are masked."""
         access.to_content(request)
-        if "\0" in session_id or "\0" in (around or ""):
+        if "\0" in session_id or "\0" in (reading.around or ""):
             raise NotFoundException("no session has this ID")
         offset = search_page.offset
-        if around is not None:
-            found = await find.asked(sessions.position(find.database, session_id, around))
+        if reading.around is not None:
+            found = await find.asked(sessions.position(find.database, session_id, reading.around))
             offset = offset if found is None else found
         page = await find.asked(sessions.page(find.database, session_id, search_page.limit, offset))
         if page is None:
             raise NotFoundException(f"no session {session_id[:100]!r}; see /v1/sessions for a list")
-        return await asyncio.to_thread(access.masks.answer, page, reveal=search_page.reveal)
+        shown = access.masks.page if reading.as_html else access.masks.answer
+        return await asyncio.to_thread(shown, page, reveal=search_page.reveal)
 
     @get(
         "/projects",

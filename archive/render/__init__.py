@@ -1,0 +1,1 @@
+"""Sessions as people read them: Markdown, and HTML that is safe to show."""
