@@ -95,6 +95,9 @@ async def _the_health_api_says_so(running: system.System) -> None:
     assert (await get(running, "/livez")).status_code == 200
     assert (await get(running, "/readyz")).status_code == 200
     assert (await get(running, "/schema/openapi.json")).status_code == 200
+    described = await get(running, "/schema")
+    assert "<code>/v1/search</code>" in described.text
+    assert "<script" not in described.text
 
     async def counted() -> None:
         recent = (await get(running, "/v1/autosave/recent?limit=3")).json()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from litestar import MediaType
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
 
 from contracts.http.health import Problem
 from runtime.heartbeat import service_version
-from services.health.http.problems import PROBLEM
+from services.health.http import reference
+from services.health.http.problems import PROBLEM, AnyRequest
 
 
 def spec(kind: type[msgspec.Struct], example: msgspec.Struct, description: str) -> ResponseSpec:
@@ -39,14 +42,22 @@ BUSY = {429: problem(429, "Too Many Requests")}
 SECURED: list[dict[str, list[str]]] = [{"token": []}]
 
 
+class Reference(OpenAPIRenderPlugin):
+    """The document as a page."""
+
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        """Nothing is loaded from elsewhere."""
+        return reference.page(openapi_schema).encode()
+
+
 def config() -> OpenAPIConfig:
     """The document at /schema."""
     return OpenAPIConfig(
         title="Mnemostream",
         version=service_version(),
-        description="Health of the transcript pipeline. Errors are RFC 9457 problem documents.",
+        description="Health of the transcript pipeline, and search in what it has saved. Errors are RFC 9457 problems.",
         path="/schema",
         use_handler_docstrings=True,
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
+        render_plugins=[Reference(path="/"), JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
     )
