@@ -79,7 +79,9 @@ def _session(row: dict[str, Any]) -> Session:
     prompt = row.pop("first_prompt") or ""
     row.pop("total")
     first = without_halves(prompt, end=len(prompt) >= PROMPT_CHARS).strip().partition("\n")[0]
-    return Session(**{**row, "title": row["title"] or first})
+    argv = command(row["source"], row["session_id"])
+    resume = shell(argv, row["project"] or "") if argv else ""
+    return Session(**{**row, "title": row["title"] or first}, resume=resume)
 
 
 async def folder(database: Any, row: Transcript) -> str:

@@ -101,6 +101,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
     say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
         say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
+        say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
         async with api.asking(running.endpoints) as client:

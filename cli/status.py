@@ -111,7 +111,10 @@ def _screen(folder: Path, guard: _Guard) -> RenderableType:
 @data_option
 @json_option
 def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
-    """Print the dashboard URL. It contains the token after `#`, which browsers do not send."""
+    """Print the URL of the page to search and read; the status is one click away.
+
+    It contains the token after `#`, which browsers do not send.
+    """
     try:
         where = running_at(endpoints.data_folder(data))
     except CannotTell as error:
@@ -119,7 +122,7 @@ def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
             print_json({"error": str(error)})
         err.print(worded("cannot find the dashboard: {}", error), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
-    url = f"{where.health_url}/autosave" + (f"#token={where.health_token}" if where.health_token else "")
+    url = f"{where.health_url}/" + (f"#token={where.health_token}" if where.health_token else "")
     if as_json:
         print_json({"url": url})
     else:

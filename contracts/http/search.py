@@ -80,6 +80,8 @@ class Session(msgspec.Struct, frozen=True):
     started_at: datetime | None
     ended_at: datetime | None
     title: str
+    resume: str = ""
+    """Command that goes on with it; empty where its assistant has none."""
 
 
 class Sessions(msgspec.Struct, frozen=True):

@@ -102,7 +102,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 def addressed(url: str) -> str:
-    """As `mnemo dashboard` prints it."""
+    """With the token, as `mnemo dashboard` gives it."""
     return f"{url}/autosave#token={quote(TOKEN)}"
 
 

@@ -84,7 +84,7 @@ async def _doctor_of_a_sick_system(running: system.System, data: list[str], home
 
 async def _dashboard(running: system.System, data: list[str]) -> None:
     url = (await mnemo("dashboard", *data)).stdout.strip()
-    assert url == f"{running.endpoints.health_url}/autosave#token={running.endpoints.health_token}"
+    assert url == f"{running.endpoints.health_url}/#token={running.endpoints.health_token}"
     assert len(running.endpoints.health_token) > 20
     async with httpx.AsyncClient(trust_env=False) as client:
         page = await client.get(url)

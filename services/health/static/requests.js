@@ -14,18 +14,21 @@ class Refused extends Error {
 }
 
 /** What is only answered with the token. */
-const CONTENT = /^(recent|conversation|deadletters)\b/;
+const CONTENT = /^\/v1\/(autosave\/(recent|conversation|deadletters)|search|sessions|projects)\b/;
 
-export async function ask(path, options = {}) {
-  if (!state.token && CONTENT.test(path)) throw new Refused(401, "content needs the token");
+export const ask = (path, options = {}) => fetchJson(`${API}/${path}`, options);
+
+/** The JSON at an address of this service. */
+export async function fetchJson(address, { signal, ...options } = {}) {
+  if (!state.token && CONTENT.test(address)) throw new Refused(401, "content needs the token");
   const headers = { Accept: "application/json" };
   if (state.token) headers.Authorization = `Bearer ${state.token}`;
-  const answer = await fetch(`${API}/${path}`, {
+  const answer = await fetch(address, {
     ...options,
     headers,
     cache: "no-store",
     credentials: "omit",
-    signal: AbortSignal.timeout(ASK_MS),
+    signal: signal ? AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]) : AbortSignal.timeout(ASK_MS),
   });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, body.detail || body.title || `HTTP ${answer.status}`);

@@ -62,6 +62,11 @@ class Dashboard(Controller):
         body = await asyncio.to_thread(metrics.render, cache.current(), figures, service_version())
         return Response(body, media_type=metrics.CONTENT_TYPE, headers=NO_STORE)
 
+    @get("/", sync_to_thread=False, include_in_schema=False)
+    def search(self) -> Response[bytes]:
+        """The page to search and read."""
+        return Response(assets()["search.html"], media_type=MediaType.HTML, headers=NO_CACHE)
+
     @get("/autosave", sync_to_thread=False, include_in_schema=False)
     def page(self) -> Response[bytes]:
         """The dashboard."""
