@@ -85,6 +85,8 @@ def _print_summary(report: verify.Report) -> None:
         out.print(worded("lines of unknown types, archived unchanged: {}", counts), soft_wrap=True)
     left = report.texts_without_vector
     out.print(worded("{} texts, {}", report.texts, f"{left} not embedded yet" if left else "all embedded"))
+    left = report.exchanges_not_indexed
+    out.print(worded("{} exchanges, {}", report.exchanges, f"{left} not indexed yet" if left else "all indexed"))
 
 
 @click.command("restore", short_help="Restore a transcript to its file.")

@@ -65,6 +65,9 @@ class Report(msgspec.Struct):
     """Transcripts that hold such placeholders."""
     texts: int = 0
     texts_without_vector: int = 0
+    exchanges: int = 0
+    exchanges_not_indexed: int = 0
+    """Stored, but not found by their words yet."""
     seconds: float = 0.0
 
     @property
@@ -105,6 +108,8 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
     report.texts, report.texts_without_vector = coverage["texts"], coverage["missing"]
+    index = await archive.database.fetchrow(queries.read("unindexed"))
+    report.exchanges, report.exchanges_not_indexed = index["exchanges"], index["missing"]
     placeholders = await archive.database.fetchrow(queries.read("secrets_replaced"))
     report.replaced, report.replaced_in = placeholders["secrets"], placeholders["transcripts"]
     for row in await archive.database.fetch(queries.read("odd_lines")):

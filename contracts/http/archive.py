@@ -24,7 +24,7 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """The newest conversations; `total` are those that can be paged through, `next` the offset of the next page."""
+    """Conversations, the newest first; `total` counts all, `next` is the offset of the next page."""
 
     conversations: list[Conversation]
     count: int

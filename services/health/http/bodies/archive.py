@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,11 +29,12 @@ IMPORTED = ("conversations", "segments", "bytes")
 T = TypeVar("T")
 
 
-def recent(snapshot: Snapshot, limit: int, offset: int) -> Recent:
+def recent(rows: Sequence[Mapping[str, Any]], total: int, offset: int) -> Recent:
     """One page of the newest conversations."""
-    page, following = paged(snapshot.recent, limit, offset)
-    conversations = [_shortened(Conversation(**dated(row))) for row in page]
-    return Recent(conversations, len(conversations), offset, len(snapshot.recent), following)
+    listed = [{name: value for name, value in row.items() if name != "total"} for row in rows]
+    conversations = [_shortened(Conversation(**dated(row))) for row in listed]
+    end = offset + len(rows)
+    return Recent(conversations, len(conversations), offset, total, end if rows and end < total else None)
 
 
 def _shortened(row: Conversation) -> Conversation:

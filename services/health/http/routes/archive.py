@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get
@@ -38,21 +38,28 @@ class ConversationReader:
         self._store = store
         self._reading = asyncio.Semaphore(READS)
 
-    async def read(self, exchange: str, limit: int, offset: int) -> FullConversation:
-        """Raises NotFoundException, ServiceUnavailableException."""
-        if "\0" in exchange:
-            raise NotFoundException("no conversation has this ID")
+    async def older(self, limit: int, offset: int) -> list[dict[str, Any]]:
+        """Conversations from the database. Raises ServiceUnavailableException."""
+        return await self._asked("recent", limit, offset)
+
+    async def _asked(self, name: str, *args: Any) -> list[dict[str, Any]]:
         if self._reading.locked():
             raise ServiceUnavailableException("too many conversations are being read; retry in a second")
         async with self._reading:
             try:
-                rows = await self._store.ask("conversation", exchange, CHARACTERS // 2)
-                if not rows:
-                    raise NotFoundException(f"no conversation {exchange[:100]!r}; see `recent` for a list")
-                place = (exchange, rows[0]["transcript_id"], limit, offset, CHARACTERS)
-                records = await self._store.ask("conversation_records", *place)
+                return await self._store.ask(name, *args)
             except FAILURES as error:
                 raise ServiceUnavailableException(f"the database does not answer: {describe(error)}") from error
+
+    async def read(self, exchange: str, limit: int, offset: int) -> FullConversation:
+        """Raises NotFoundException, ServiceUnavailableException."""
+        if "\0" in exchange:
+            raise NotFoundException("no conversation has this ID")
+        rows = await self._asked("conversation", exchange, CHARACTERS // 2)
+        if not rows:
+            raise NotFoundException(f"no conversation {exchange[:100]!r}; see `recent` for a list")
+        place = (exchange, rows[0]["transcript_id"], limit, offset, CHARACTERS)
+        records = await self._asked("conversation_records", *place)
         return bodies.conversation(rows[0], records, offset)
 
 
@@ -66,15 +73,21 @@ class Conversations(Controller):
 
     @get(
         "/recent",
-        sync_to_thread=False,
         security=SECURED,
         responses={200: spec(Recent, examples.RECENT, "A page"), **BAD, **CLOSED, **STARTING},
     )
-    def recent(self, request: AnyRequest, cache: Cache, access: May, content_page: OnePage) -> Response[bytes]:
-        """List the newest conversations, with shortened texts. Secrets are masked."""
+    async def recent(
+        self, request: AnyRequest, cache: Cache, access: May, reader: Reader, content_page: OnePage
+    ) -> Response[bytes]:
+        """List conversations, the newest first, with shortened texts; all of them can be paged through. Secrets are
+        masked."""
         access.to_content(request)
-        body = bodies.recent(cache.current(), content_page.limit, content_page.offset)
-        return access.masks.answer(body, reveal=content_page.reveal)
+        known, limit, offset = cache.current().recent, content_page.limit, content_page.offset
+        total = known[0]["total"] if known else 0
+        rows = known[offset : offset + limit]
+        if len(rows) < limit and offset + len(rows) < total:  # older than those that are kept at hand
+            rows = await reader.older(limit, offset)
+        return access.masks.answer(bodies.recent(rows, total, offset), reveal=content_page.reveal)
 
     @get(
         "/conversation/{exchange:str}",
