@@ -27,6 +27,12 @@ CONNECTIONS = 4
 """All sides of a search look at once."""
 PLANS = {"plan_cache_mode": "force_custom_plan"}
 """Which index is best depends on the words: a plan made without them scans tables."""
+
+
+async def as_it_is(connection: object) -> None:
+    """What a pool does with a connection that is given back: nothing was set in it, and to reset it takes a round trip."""
+
+
 REMEMBERED = 256
 """Vectors of the latest queries: who types asks again."""
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -99,6 +105,7 @@ async def opened(addresses: Addresses) -> AsyncIterator[Finder]:
                 timeout=5,
                 command_timeout=30,
                 server_settings=PLANS,
+                reset=as_it_is,
             )
         except LOST as error:
             raise CannotSearch(f"the database does not answer ({error}); see `mnemo status`") from error

@@ -71,7 +71,7 @@ async def _words(pool: Pool, question: Question) -> tuple[Words, dict[Key, float
 
 
 async def _near(pool: Pool, embed: Embed, question: Question) -> tuple[dict[Key, Near], str]:
-    if question.mode not in ("auto", "meaning"):
+    if question.mode not in ("auto", "meaning") or question.role == "tool":
         return {}, ""
     alone = question.mode == "meaning"
     try:

@@ -37,6 +37,8 @@ KINDS: dict[str | None, list[str]] = {
 """Kinds of records, by role."""
 WHOLE = 1.2
 """What the whole query is worth, found literally, against a part of it."""
+MOST_EXACT = 500
+"""Exchanges in mode `exact`."""
 EXACT_SECONDS = 1.0
 
 Pool = Any
@@ -117,8 +119,6 @@ class Near(msgspec.Struct, frozen=True):
 
 async def by_meaning(pool: Pool, question: Question, reply: EmbedReply) -> dict[Key, Near]:
     """Nearest chunks by exchange."""
-    if question.role == "tool":
-        return {}
     vector = "[" + ",".join(repr(float(x)) for x in memoryview(reply.vector).cast("f")) + "]"
     args = (vector, reply.model, NEAREST, KINDS.get(question.role))
     async with pool.acquire() as connection:
@@ -155,10 +155,7 @@ async def by_literals(pool: Pool, question: Question) -> dict[Key, Literal]:
     score: defaultdict[Key, float] = defaultdict(float)
     first: dict[Key, Literal] = {}
     for literal in filter(None, wanted):
-        rows = await _holding(pool, question, literal, alone)
-        if not alone and len(rows) > EVERYWHERE:
-            continue
-        for row in rows:
+        for row in await _holding(pool, question, literal, alone):
             key = row["exchange_id"], row["session_id"]
             score[key] += (WHOLE if literal == question.query else 1.0) * _worth(row)
             place = Place(*(row[name] for name in Place.__struct_fields__))
@@ -174,21 +171,25 @@ def _worth(row: asyncpg.Record) -> float:
 
 
 async def _holding(pool: Pool, question: Question, literal: str, alone: bool) -> list[asyncpg.Record]:
-    """Exchanges that hold a literal by itself, or else as a part of a longer name."""
+    """Exchanges that hold a literal by itself, or else as a part of a longer name; none where too many do."""
     escaped = msgspec.json.encode(literal).decode()[1:-1]
     pattern = re.sub(r"([^\w\s])", r"\\\1", literal)
-    most = 500 if alone else EVERYWHERE + 1
-    rows: list[asyncpg.Record] = []
+    most = MOST_EXACT if alone else EVERYWHERE + 1
+    kinds = KINDS.get(question.role)
     inside = [] if " " in literal else terms.within(literal)  # words of prose would make candidates of everything
-    for hashes in (terms.wanted(literal), inside):
-        if hashes and not rows:
-            args = (hashes, literal, escaped, KINDS.get(question.role), most, pattern)
-            async with pool.acquire() as connection:
-                try:
-                    rows = await connection.fetch(*filtered("find_exact", question, args), timeout=EXACT_SECONDS)
-                except (TimeoutError, asyncpg.QueryCanceledError):
-                    return []
-    return rows
+    async with pool.acquire() as connection:
+        for hashes in filter(None, (terms.wanted(literal), inside)):
+            few = filtered("find_exact_few", question, (hashes, literal, escaped, kinds, most))
+            try:
+                names = [row[0] for row in await connection.fetch(*few, timeout=EXACT_SECONDS)]
+                if names and (alone or len(names) <= EVERYWHERE):
+                    args = (hashes, literal, escaped, kinds, names, pattern)
+                    return list(await connection.fetch(queries.read("find_exact"), *args, timeout=EXACT_SECONDS))
+            except (TimeoutError, asyncpg.QueryCanceledError):
+                return []
+            if names:
+                return []
+    return []
 
 
 async def by_title(pool: Pool, question: Question) -> dict[Key, float]:

@@ -16,8 +16,11 @@ BEFORE = 60
 """Characters of a snippet, and of them before the first match."""
 LOOKED_AT = 50_000
 """Characters that are looked at for a secret around a snippet."""
+LOOKED_FOR = 6000
+"""Characters in which words are looked for first."""
 SHORTEST = 3
 MOST_MARKS = 50
+MOST_MATCHES = 2000
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -57,13 +60,21 @@ def _pattern(why: Why) -> re.Pattern[str] | None:
     return re.compile("|".join(parts), re.IGNORECASE) if parts else None
 
 
+def _matches(pattern: re.Pattern[str], text: str, begin: int) -> list[int]:
+    """Where it matches from `begin` on: in the first part of a long text, or else in all of it."""
+    found = [match.start() for match in pattern.finditer(text, begin, begin + LOOKED_FOR)]
+    if not found and len(text) > begin + LOOKED_FOR:
+        found = [match.start() for match in pattern.finditer(text, begin + LOOKED_FOR)]
+    return found[:MOST_MATCHES]
+
+
 def _start(text: str, pattern: re.Pattern[str] | None, literal: str, begin: int | None) -> int:
     """Where the best part begins."""
     if literal and (at := text.find(literal)) >= 0:
         return at
-    matches = [match.start() for match in pattern.finditer(text)][:2000] if pattern else []
+    matches = _matches(pattern, text, begin or 0) if pattern else []
     if begin is not None:
-        matches = [at for at in matches if at >= begin] or [begin + BEFORE]
+        matches = matches or [begin + BEFORE]
     if not matches:
         return 0
     best, most, stop = matches[0], 0, 0

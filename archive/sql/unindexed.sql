@@ -7,5 +7,6 @@ with kept as (
 select count(*) as exchanges,
        count(*) filter (where exists (select from unindexed u where u.exchange_id = k.exchange_id)
                            or not (exists (select from words w where w.exchange_id = k.exchange_id)
-                                   or exists (select from literals l where l.exchange_id = k.exchange_id))) as missing
+                                   or exists (select from literals l where l.exchange_id = k.exchange_id)
+                                   or not exists (select from exchanges e where e.exchange_id = k.exchange_id))) as missing
 from kept k

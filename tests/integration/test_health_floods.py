@@ -144,3 +144,23 @@ def test_a_log_is_cut_while_it_is_written_to(tmp_path: Path) -> None:
     assert kept[-1] == b"last"
     numbers = list(map(int, kept[:-1]))
     assert numbers == list(range(numbers[0], 5000))
+
+
+async def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(service: Any) -> None:
+    """The head and the body are two packets: with Nagle's algorithm the second waits 40 ms for the client (RFC 1122,
+    4.2.3.2), each time."""
+    one = await service()
+    await healthy(one)
+    loop, waits = asyncio.get_running_loop(), []
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(one))
+    for _ in range(20):
+        began = loop.time()
+        writer.write(b"GET /v1/autosave/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        [length] = [
+            int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length")
+        ]
+        await reader.readexactly(length)
+        waits.append(loop.time() - began)
+    writer.close()
+    assert min(waits[5:]) < 0.03

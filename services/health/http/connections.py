@@ -86,6 +86,8 @@ class Guarded(H11Protocol):
         connection = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        with contextlib.suppress(OSError):  # asyncio leaves it for sockets that name no protocol, as uvicorn's
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._all.enter(self, peer[0] if isinstance(peer, tuple) else "private"):
             transport.abort()
             return

@@ -11,7 +11,7 @@ import asyncpg
 from litestar.exceptions import ServiceUnavailableException
 
 from archive.find.answer import CannotSearch
-from archive.find.finder import CONNECTIONS, LOST, PLANS, Embedders, Finder
+from archive.find.finder import CONNECTIONS, LOST, PLANS, Embedders, Finder, as_it_is
 from archive.find.question import Question
 from contracts.http.search import Searched
 from services.health.observe.store import describe
@@ -71,6 +71,7 @@ async def opened(settings: Settings) -> AsyncIterator[Finding]:
             max_size=CONNECTIONS * AT_ONCE,
             timeout=5,
             command_timeout=SECONDS,
+            reset=as_it_is,
             server_settings={
                 "application_name": "mnemo-health-search",
                 "statement_timeout": str(int(SECONDS * 1000)),
