@@ -30,7 +30,7 @@ PLANS = {"plan_cache_mode": "force_custom_plan"}
 
 
 async def as_it_is(connection: object) -> None:
-    """What a pool does with a connection that is given back: nothing was set in it, and to reset it takes a round trip."""
+    """A connection that is given back to a pool: nothing was set in it, and to reset it takes a round trip."""
 
 
 REMEMBERED = 256

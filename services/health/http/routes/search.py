@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -12,7 +11,6 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import PathParameter, QueryParameter
 
-from archive import sessions
 from archive.find.question import MOST_CONTEXT, MOST_HITS, BadQuestion, Question
 from archive.find.times import moment
 from archive.sessions import Wanted
@@ -20,8 +18,9 @@ from contracts.http.search import Projects, Searched, SessionPage, Sessions
 from services.health.http.bodies import examples_search as examples
 from services.health.http.finding import Finding
 from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
-from services.health.http.problems import AnyRequest
+from services.health.http.problems import AnyRequest, json_answer
 from services.health.http.routes.provided import May, Reveal
+from services.health.search import messages
 
 Find = NamedDependency[Finding]
 Query = Annotated[str, QueryParameter(name="q", description="What to look for; an empty text finds nothing.")]
@@ -133,10 +132,6 @@ def question(
         raise ClientException(str(error)) from error
 
 
-def _wanted(where: Where, page: SearchPage) -> Wanted:
-    return Wanted(**msgspec.structs.asdict(where), limit=page.limit, offset=page.offset)
-
-
 PROVIDED = (search_page, where, within, reading, question)
 
 
@@ -156,8 +151,7 @@ class SearchRoutes(Controller):
         """Search by words, by meaning and for exact text, all at once; words answer without an embedder. Secrets are
         masked."""
         access.to_content(request)
-        found = await find.search(question)
-        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
+        return json_answer(await find.ask(messages.Search(question), reveal=search_page.reveal))
 
     @get(
         "/sessions",
@@ -169,8 +163,8 @@ class SearchRoutes(Controller):
     ) -> Response[bytes]:
         """List sessions, the latest first; all of them can be paged through. Secrets are masked."""
         access.to_content(request)
-        found = await find.asked(sessions.sessions(find.database, _wanted(where, search_page)))
-        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
+        wanted = Wanted(**msgspec.structs.asdict(where), limit=search_page.limit, offset=search_page.offset)
+        return json_answer(await find.ask(messages.Sessions(wanted), reveal=search_page.reveal))
 
     @get(
         "/sessions/{session_id:str}",
@@ -190,15 +184,9 @@ class SearchRoutes(Controller):
         access.to_content(request)
         if "\0" in session_id or "\0" in (reading.around or ""):
             raise NotFoundException("no session has this ID")
-        offset = search_page.offset
-        if reading.around is not None:
-            found = await find.asked(sessions.position(find.database, session_id, reading.around))
-            offset = offset if found is None else found
-        page = await find.asked(sessions.page(find.database, session_id, search_page.limit, offset))
-        if page is None:
-            raise NotFoundException(f"no session {session_id[:100]!r}; see /v1/sessions for a list")
-        shown = access.masks.page if reading.as_html else access.masks.answer
-        return await asyncio.to_thread(shown, page, reveal=search_page.reveal)
+        page = search_page.limit, search_page.offset
+        wanted = messages.Read(session_id, *page, reading.around, reading.as_html)
+        return json_answer(await find.ask(wanted, reveal=search_page.reveal))
 
     @get(
         "/projects",
@@ -208,5 +196,4 @@ class SearchRoutes(Controller):
     async def projects(self, request: AnyRequest, access: May, find: Find, search_page: OnePart) -> Response[bytes]:
         """List the folders in which assistants worked, the latest used first."""
         access.to_content(request)
-        found = await find.asked(sessions.projects(find.database, search_page.limit))
-        return await asyncio.to_thread(access.masks.answer, found, reveal=search_page.reveal)
+        return json_answer(await find.ask(messages.Projects(search_page.limit), reveal=search_page.reveal))

@@ -1,0 +1,69 @@
+"""What the API asks its search process, and what that answers: msgpack, each with its length before it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from archive.find.question import Question
+from archive.sessions import Wanted
+
+LENGTH_BYTES = 4
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The first message: where to look, and how secrets are recognised. Passwords are on no command line."""
+
+    postgres_dsn: str
+    nats_url: str
+    secret_rules: str
+
+
+class Search(msgspec.Struct, frozen=True, tag=True):
+    """Hits of a question."""
+
+    question: Question
+
+
+class Sessions(msgspec.Struct, frozen=True, tag=True):
+    """A list of sessions."""
+
+    wanted: Wanted
+
+
+class Read(msgspec.Struct, frozen=True, tag=True):
+    """A page of a session, from an offset or an exchange on; with `html`, each entry as HTML too."""
+
+    session: str
+    limit: int
+    offset: int
+    around: str | None
+    html: bool
+
+
+class Projects(msgspec.Struct, frozen=True, tag=True):
+    """Folders in which assistants worked."""
+
+    limit: int
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A question with its number; `reveal`: secrets are shown."""
+
+    number: int
+    reveal: bool
+    question: Search | Sessions | Read | Projects
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The answer to the question of this number: JSON, or a status of HTTP with what to say."""
+
+    number: int
+    body: bytes = b""
+    status: int = 200
+    detail: str = ""
+
+
+def framed(message: msgspec.Struct) -> bytes:
+    """As it is sent."""
+    data = msgspec.msgpack.encode(message)
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
