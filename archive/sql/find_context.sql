@@ -9,16 +9,14 @@ with wanted as (
 select w.n, c.exchange_id, c.kind, c.role, left(c.body, $7) as text, c.tool, left(c.tool_input, $7) as tool_input,
        c.occurred_at, c.transcript_id
 from wanted w cross join lateral (
-    (select * from records r
+    (select * from entries r
      where r.transcript_id = w.transcript_id and r.generation = w.generation
        and (r.byte_offset, r.block, r.part) < (w.byte_offset, w.block, w.part)
-       and r.kind not in ('injected', 'fork', 'title', 'queued')
      order by r.byte_offset desc, r.block desc, r.part desc limit $6)
     union all
-    (select * from records r
+    (select * from entries r
      where r.transcript_id = w.transcript_id and r.generation = w.generation
        and (r.byte_offset, r.block, r.part) >= (w.byte_offset, w.block, w.part)
-       and r.kind not in ('injected', 'fork', 'title', 'queued')
      order by r.byte_offset, r.block, r.part limit $6 + 1)
 ) c
 order by w.n, c.byte_offset, c.block, c.part

@@ -13,6 +13,5 @@ with files as (
     select o.exchange_id from numbered o join numbered m on m.exchange_id = $2 where abs(o.n - m.n) <= $3
 )
 select r.exchange_id, r.kind, r.role, r.body as text, r.tool, r.tool_input, r.occurred_at, r.transcript_id
-from files f join records r using (transcript_id, generation) join wanted w on w.exchange_id = r.exchange_id
-where r.kind not in ('injected', 'fork', 'title', 'queued')
+from files f join entries r using (transcript_id, generation) join wanted w on w.exchange_id = r.exchange_id
 order by f.subagent, r.transcript_id, r.byte_offset, r.block, r.part

@@ -13,8 +13,7 @@ with files as (
     select r.transcript_id, r.generation, r.record_id, r.block, r.part,
            row_number() over (order by n.subagent, r.transcript_id, r.byte_offset, r.block, r.part) - 1 as position,
            count(*) over () as total
-    from newest n join records r using (transcript_id, generation)
-    where r.kind not in ('injected', 'fork', 'title', 'queued')
+    from newest n join entries r using (transcript_id, generation)
 ), page as (
     select r.*, l.position, l.total
     from listed l join records r using (transcript_id, generation, record_id, block, part)

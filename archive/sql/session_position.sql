@@ -11,7 +11,6 @@ with files as (
 ), listed as (
     select r.exchange_id,
            row_number() over (order by n.subagent, r.transcript_id, r.byte_offset, r.block, r.part) - 1 as position
-    from newest n join records r using (transcript_id, generation)
-    where r.kind not in ('injected', 'fork', 'title', 'queued')
+    from newest n join entries r using (transcript_id, generation)
 )
 select min(position) from listed where exchange_id = $2

@@ -72,3 +72,48 @@ async def test_a_session_is_read_with_what_its_tools_did(transcripts: Path, fill
     [tool] = [entry for entry in entries if entry.kind == "tool_call"]
     assert "x" * 1000 in tool.tool_input
     assert await sessions.folder(kept.database, row) == "/home/dana/tidepool"
+
+
+async def test_queued_words_are_read_where_they_became_no_prompt(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    queued = [
+        {"type": "queue-operation", "operation": "enqueue", "content": text} for text in ("then stop", "and more")
+    ]
+    lines = [
+        prompt("first", "p1"),
+        answer("working", name="a1"),
+        *queued,
+        answer("done", name="a2"),
+        prompt("and more", "p2"),
+    ]
+    (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
+    await fill()
+    said = [entry.text for entry in await sessions.entries(kept.database, [(await find(kept, "s"))[0]])]
+    assert said == ["first", "working", "then stop", "done", "and more"]
+    page = await sessions.page(kept.database, "s", 10, 0)
+    assert page is not None
+    assert [entry.text for entry in page.entries] == said
+    assert await sessions.position(kept.database, "s", "p2") == 4
+
+
+async def test_a_session_is_read_with_its_sub_agents(transcripts: Path, fill: Fill, kept: Archive) -> None:
+    (transcripts / "s.jsonl").write_bytes(jsonl(prompt("ask", "p1"), answer("delegated", name="a1")))
+    agents = transcripts / "s" / "subagents"
+    agents.mkdir(parents=True)
+    inner = {"isSidechain": True, "sessionId": "s", "agentId": "one"}
+    (agents / "agent-one.jsonl").write_bytes(
+        jsonl({**prompt("look", "x1"), **inner}, {**answer("seen", name="x2"), **inner})
+    )
+    await fill()
+    page = await sessions.page(kept.database, "s", 10, 0)
+    assert page is not None
+    assert [entry.text for entry in page.entries] == ["ask", "delegated", "look", "seen"]
+    assert len({entry.transcript_id for entry in page.entries}) == 2
+    around = await sessions.around_exchange(kept.database, "s", "p1", 1)
+    assert [entry.text for entry in around][:2] == ["ask", "delegated"]
+    rows = await find(kept, "s")
+    assert [entry.text for entry in await sessions.entries(kept.database, sessions.files(rows))] == [
+        "ask",
+        "delegated",
+        "look",
+        "seen",
+    ]

@@ -64,4 +64,14 @@ select exchange_id, transcript_id, generation, 0, false from records where excha
 -- Half the bytes of a vector, and the same neighbours (docs/adr/0005-exact-search.md).
 alter table chunks alter column embedding type halfvec using embedding::halfvec;
 
+-- What a person reads of a session: all but what programs put in and what is shown elsewhere. Queued words are read where
+-- they never became a prompt.
+create view entries as
+select r.* from records r
+where r.kind not in ('injected', 'fork', 'title', 'queued')
+   or (r.kind = 'queued' and not exists (
+       select from records s
+       where s.transcript_id = r.transcript_id and s.generation = r.generation
+         and s.kind in ('prompt', 'command', 'plan', 'steer') and s.body = r.body));
+
 grant select on all tables in schema public to mnemo_writer, mnemo_reader;
