@@ -1,5 +1,7 @@
 """The page to search and read, in a real browser, on transcripts of somebody who wants to break it."""
 
+# long file: one page, looked at part by part
+
 from __future__ import annotations
 
 from pathlib import Path
