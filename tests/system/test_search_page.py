@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -173,7 +174,7 @@ async def _filters_are_in_the_address(page: Page) -> None:
     await page.fill("#q", "tide table")
     await page.select_option("#role", "tool")
     await expect(page.locator("#hits .hit-place").first).to_contain_text("tool")
-    assert "role=tool" in page.url
+    await expect(page).to_have_url(re.compile("role=tool"))
     await page.fill("#project", "nowhere")
     await expect(page.locator("#found-count")).to_contain_text("Nothing found")
     await page.locator("#reset").click()
@@ -263,8 +264,6 @@ async def _without_the_token_nothing_is_shown(browser: Browser, url: str) -> Non
 
 @pytest.mark.parametrize("name", ["search.html", "index.html"])
 def test_pages_load_only_files_that_are_there(name: str) -> None:
-    import re
-
     from services.health.http.assets import assets
 
     text = assets()[name].decode()
