@@ -215,7 +215,7 @@ async def _the_embedding_is_told(page: Page) -> None:
     await page.route("**/v1/autosave/ledger", behind)
     await expect(page.locator("#embedding-words")).to_contain_text("of 1,000 texts embedded, about", timeout=WITHIN)
     await expect(page.locator("#embedding-words")).to_contain_text("Words are found already")
-    await page.unroute("**/v1/autosave/ledger")
+    await page.unroute_all(behavior="ignoreErrors")
     await expect(page.locator("#embedding")).to_be_hidden(timeout=WITHIN)
 
 
