@@ -88,7 +88,8 @@ class Watched:
 
     def clean(self) -> None:
         """Nothing of that has happened; forgets what a test has looked at."""
-        assert (self.errors, self.strangers, self.dialogs) == ([], [], [])
+        seen = (self.errors, self.strangers, self.dialogs)
+        assert seen == ([], [], []), seen
 
 
 @asynccontextmanager

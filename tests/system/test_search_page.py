@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -204,18 +205,19 @@ async def _the_embedding_is_told(page: Page) -> None:
     """The service's own answer, with fewer texts embedded each time less."""
     left = [900, 800, 700, 600]
 
-    async def behind(route: object) -> None:
-        answer = await route.fetch()  # type: ignore[attr-defined]
-        body = await answer.json()
-        body["total"].update(texts=1000, embedded=1000 - left[0])
+    async def behind(route: Any) -> None:
+        reply = await route.fetch()
+        body = await reply.json()
+        if left:
+            body["total"].update(texts=1000, embedded=1000 - left[0])
         if len(left) > 1:
             left.pop(0)
-        await route.fulfill(json=body)  # type: ignore[attr-defined]
+        await route.fulfill(json=body)
 
     await page.route("**/v1/autosave/ledger", behind)
     await expect(page.locator("#embedding-words")).to_contain_text("of 1,000 texts embedded, about", timeout=WITHIN)
     await expect(page.locator("#embedding-words")).to_contain_text("Words are found already")
-    await page.unroute_all(behavior="ignoreErrors")
+    left.clear()
     await expect(page.locator("#embedding")).to_be_hidden(timeout=WITHIN)
 
 
