@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
 from archive.find import fresh, fuse, hits, sides
 from archive.find.answer import CannotSearch, Embed, Searched
 from archive.find.fuse import Key, Scored
 from archive.find.hits import Found
 from archive.find.question import DEEPEST, Question
-from archive.find.sides import Near, Pool, Words
+from archive.find.sides import Near, Pool
 from runtime.lexical import literals
 from runtime.secrets.scan import Scanner
 
@@ -45,29 +47,30 @@ def _mode(mode: str) -> str:
 
 async def sought(pool: Pool, embed: Embed, question: Question) -> tuple[Found, str]:
     """What each side finds, and why the vectors do not answer. Raises CannotSearch where nothing else can."""
+    found, (near, note) = await asyncio.gather(_stored(pool, question), _near(pool, embed, question))
+    return msgspec.structs.replace(found, near=near), note
+
+
+async def _stored(pool: Pool, question: Question) -> Found:
+    """What words and literals find. Rows without an index are read first: one that is indexed meanwhile is found twice,
+    and never not at all."""
+    words = await sides.lexemes(pool, question)
+    unindexed = await fresh.unindexed(pool, question, words)
     literal = question.mode in ("auto", "exact")
-    (words, lexical), (near, note), exact, titles = await asyncio.gather(
-        _words(pool, question),
-        _near(pool, embed, question),
+    lexical, exact, titles = await asyncio.gather(
+        sides.by_words(pool, question, words) if question.mode in ("auto", "words") else _nothing(),
         sides.by_literals(pool, question) if literal else _nothing(),
         sides.by_title(pool, question) if literal else _nothing(),
     )
-    found = Found(words, lexical, near, exact, titles, await fresh.unindexed(pool, question, words))
-    for key, score in found.unindexed.words.items():
-        found.lexical[key] = max(found.lexical.get(key, 0.0), score)
-    for key, held in found.unindexed.exact.items():
-        found.exact.setdefault(key, held)
-    return found, note
+    for key, score in unindexed.words.items():
+        lexical[key] = max(lexical.get(key, 0.0), score)
+    for key, held in unindexed.exact.items():
+        exact.setdefault(key, held)
+    return Found(words, lexical, {}, exact, titles, unindexed)
 
 
 async def _nothing() -> dict[Key, Any]:
     return {}
-
-
-async def _words(pool: Pool, question: Question) -> tuple[Words, dict[Key, float]]:
-    words = await sides.lexemes(pool, question)
-    asked = question.mode in ("auto", "words")
-    return words, await sides.by_words(pool, question, words) if asked else {}
 
 
 async def _near(pool: Pool, embed: Embed, question: Question) -> tuple[dict[Key, Near], str]:

@@ -1,5 +1,7 @@
 """Search over a real log and a real database; no embedder runs, so that words and literals answer."""
 
+# long file: one archive, asked in many ways
+
 from __future__ import annotations
 
 import asyncio
@@ -12,6 +14,7 @@ import asyncpg
 import pytest
 
 from archive.copies import Archive
+from archive.find import sides
 from archive.find.answer import CannotSearch
 from archive.find.finder import Finder, opened
 from archive.find.question import Question
@@ -165,12 +168,8 @@ async def test_secrets_in_snippets_are_masked(finder: Finder) -> None:
     assert "hunter2" not in masked.snippet
 
 
-async def test_a_row_is_found_before_it_is_indexed(
-    transcripts: Path, fill: Fill, finder: Finder, kept: Archive
-) -> None:
-    for name, content in sessions().items():
-        (transcripts / f"{name}.jsonl").write_bytes(content)
-    await fill()
+async def _unindexed(kept: Archive) -> list[str]:
+    """Takes the index away; what there was in it."""
     names = [row[0] for row in await kept.database.fetch("select distinct exchange_id from words")]
     for table in ("words", "literals", "word_counts", "word_totals"):
         await kept.database.execute(f"delete from {table}")
@@ -178,6 +177,16 @@ async def test_a_row_is_found_before_it_is_indexed(
         "insert into unindexed select distinct exchange_id, transcript_id, generation, 0, false from records"
         " where exchange_id is not null"
     )
+    return names
+
+
+async def test_a_row_is_found_before_it_is_indexed(
+    transcripts: Path, fill: Fill, finder: Finder, kept: Archive
+) -> None:
+    for name, content in sessions().items():
+        (transcripts / f"{name}.jsonl").write_bytes(content)
+    await fill()
+    names = await _unindexed(kept)
     [best, *_] = (await finder.search(Question(text="nightly builds"))).hits
     assert (best.exchange_id, best.project, best.assistant) == ("p1", TIDE, "claude-code")
     assert (await ids(finder, "mismatched types", mode="exact")) == ["p1"]
@@ -186,6 +195,22 @@ async def test_a_row_is_found_before_it_is_indexed(
     assert await kept.database.fetchval("select count(*) from unindexed") == 0
     [best, *_] = (await finder.search(Question(text="nightly builds"))).hits
     assert (best.exchange_id, best.title) == ("p1", "Mend the nightly build")
+
+
+@pytest.mark.parametrize(("side", "text"), [("by_words", "nightly builds"), ("by_literals", "tokenKinds.rs:42")])
+async def test_a_row_that_is_indexed_during_a_search_is_found(
+    archive: None, finder: Finder, kept: Archive, monkeypatch: pytest.MonkeyPatch, side: str, text: str
+) -> None:
+    names = await _unindexed(kept)
+    look = getattr(sides, side)
+
+    async def and_then_indexed(*args: Any) -> Any:
+        found = await look(*args)
+        await index(kept.database, names)
+        return found
+
+    monkeypatch.setattr(sides, side, and_then_indexed)
+    assert (await ids(finder, text))[:1] == ["p1"]
 
 
 async def test_a_mark_that_is_set_again_meanwhile_stays(transcripts: Path, fill: Fill, database: str) -> None:

@@ -174,7 +174,9 @@ async def test_over_http_with_the_token_only(folder: Path) -> None:
 async def test_a_hit_is_shown_and_exported(folder: Path) -> None:
     data = ["--data", str(folder / "d")]
     async with archive(folder):
-        [hit] = json.loads(mnemo("search", "ferry lock", "-n", "1", "-C", "1", "--json", *data).stdout)["hits"]
+        [hit] = json.loads(
+            mnemo("search", "ferry lock", "--session", OLD, "-n", "1", "-C", "1", "--json", *data).stdout
+        )["hits"]
         assert len(hit["context"]) >= 2
         shown = mnemo("show", hit["exchange_id"], *data).stdout
         assert "**ferry**" in shown  # not a terminal: as it is written
