@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from contracts.transcripts import TranscriptForgotten
 from local.endpoints import Endpoints
 from local.nats_server import Nats
 from runtime.secrets.scan import scanner
+from services.health.search.messages import Asked, Search
+from services.health.search.worker import Answers
 from services.writer import queries
 from services.writer.database import connect
 from services.writer.indexing import Indexer, index
@@ -166,6 +169,18 @@ async def test_secrets_in_snippets_are_masked(finder: Finder) -> None:
     assert "hunter2hunter2" in plain.snippet
     assert "[secret: " in masked.snippet
     assert "hunter2" not in masked.snippet
+
+
+async def test_the_api_shows_no_half_of_a_secret(transcripts: Path, fill: Fill, finder: Finder) -> None:
+    value = "".join(random.Random(5).choices("abcdefghijkmnpqrstuvwxyz23456789", k=64))
+    (transcripts / "s.jsonl").write_bytes(jsonl(prompt(f"it has api_key={value} needlework in it", "p1")))
+    await fill()
+    answers = Answers(finder, scanner(""))
+    asked = Search(Question(text="needlework"))
+    hidden = (await answers.answer(Asked(1, False, asked))).body
+    assert b"needlework" in hidden
+    assert [n for n in range(len(value) - 8) if value[n : n + 8].encode() in hidden] == []
+    assert value[-20:].encode() in (await answers.answer(Asked(2, True, asked))).body
 
 
 async def _unindexed(kept: Archive) -> list[str]:

@@ -63,7 +63,7 @@ class Answers:
         """Never raises, but for a cancellation."""
         try:
             async with self._turn, asyncio.timeout(SECONDS):
-                found = await self._look(asked.question)
+                found = await self._look(asked.question, None if asked.reveal else self._masks)
             html = isinstance(asked.question, Read) and asked.question.html
             return Answered(asked.number, await asyncio.to_thread(self._encoded, found, asked.reveal, html))
         except Missing as error:
@@ -76,11 +76,11 @@ class Answers:
             log.exception("a search has failed", error)
             return Answered(asked.number, status=500, detail="the search has failed; the log of the service says why")
 
-    async def _look(self, question: Search | Sessions | Read | Projects) -> msgspec.Struct:
+    async def _look(self, question: Search | Sessions | Read | Projects, masks: Scanner | None) -> msgspec.Struct:
         pool = self._finder.pool
         match question:
             case Search():
-                return await self._finder.search(question.question)
+                return await self._finder.search(question.question, masks)  # a snippet is cut after it is masked
             case Sessions():
                 return await sessions.sessions(pool, question.wanted)
             case Projects():
