@@ -26,7 +26,7 @@ async def test_what_a_consumer_skipped_is_read_again_and_proved_and_vectors_are_
 
         async def balanced() -> None:
             assert not any((await ledger()).values())
-            assert (await get(running, "/v1/autosave/stats")).json()["texts"] >= 2
+            assert ((await get(running, "/v1/autosave/stats")).json()["texts"] or 0) >= 2  # null until it was counted
 
         await eventually(balanced, 120)
         async with bus.connect(running.endpoints.nats_url, "a person") as operator:
