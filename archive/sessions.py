@@ -51,21 +51,18 @@ async def sessions(database: Any, wanted: Wanted) -> Sessions:
     return Sessions([_session(row) for row in rows], total, str(end) if end < total else None)
 
 
-async def page(database: Any, session: str, limit: int, offset: int) -> SessionPage | None:
-    """One page of what a session says; None if there is no such session."""
+async def page(database: Any, session: str, limit: int, offset: int, around: str | None = None) -> SessionPage | None:
+    """One page of what a session says, from an offset or, if it is there, from an exchange on; None if there is no such
+    session."""
     found = (await sessions(database, Wanted(session=session))).sessions
     if not found:
         return None
-    rows = await database.fetch(queries.read("session_page"), session, offset, limit, PAGE_CHARS)
+    rows = await database.fetch(queries.read("session_page"), session, offset, limit, PAGE_CHARS, around)
     listed = [Entry(**{name: value for name, value in row.items() if name != "total"}) for row in rows]
-    total, end = (rows[0]["total"] if rows else 0), offset + len(rows)
+    total, first = (rows[0]["total"], rows[0]["position"]) if rows else (0, offset)
+    end = first + len(rows)
     following = str(end) if rows and end < total else None
-    return SessionPage(found[0], listed, total, str(max(0, offset - limit)) if offset else None, following)
-
-
-async def position(database: Any, session: str, exchange: str) -> int | None:
-    """Where in a session an exchange begins; None if it is not there."""
-    return await database.fetchval(queries.read("session_position"), session, exchange)  # type: ignore[no-any-return]
+    return SessionPage(found[0], listed, total, str(max(0, first - limit)) if first else None, following)
 
 
 async def projects(database: Any, limit: int) -> Projects:

@@ -65,20 +65,27 @@ def whole(entries: Iterable[Entry]) -> str:
     return "\n\n".join(filter(None, map(entry, entries)))
 
 
+def _fitting(texts: Iterable[str], most: int) -> list[str]:
+    """The first texts that fit beside the last line; one at least."""
+    shown: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text.encode()) + 2
+        if shown and size + ROOM_FOR_END > most:
+            break
+        shown.append(text)
+    return shown
+
+
 def hits(found: Searched, cursor: int, most: int) -> str:
     """Hits with their IDs; those that do not fit are left for the next page."""
     if not found.hits:
         return f"Nothing matches.{' ' + found.note if found.note else ''}"
     head = f"Mode: {found.mode}.{' ' + found.note if found.note else ''} Snippets are {QUOTED}."
-    shown, size = [head], len(head.encode())
-    for number, one in enumerate(found.hits):
-        text = _hit(one)
-        if number and size + len(text.encode()) + ROOM_FOR_END > most:
-            return "\n\n".join([*shown, f"More: search with cursor={cursor + number}."])
-        shown.append(text)
-        size += len(text.encode()) + 2
-    more = f"More: search with cursor={found.next}." if found.next else ""
-    return "\n\n".join(filter(None, [*shown, more]))
+    shown = _fitting(map(_hit, found.hits), most - len(head.encode()) - 2)
+    following = found.next if len(shown) == len(found.hits) else cursor + len(shown)
+    more = f"More: search with cursor={following}." if following is not None else ""
+    return "\n\n".join(filter(None, [head, *shown, more]))
 
 
 def _hit(one: Hit) -> str:
@@ -95,15 +102,9 @@ def sessions(found: Sessions, cursor: int, most: int) -> str:
     """Sessions, the latest first."""
     if not found.sessions:
         return "No session matches."
-    shown: list[str] = []
-    size = 0
-    for number, one in enumerate(found.sessions):
-        text = _session(one)
-        if number and size + len(text.encode()) + ROOM_FOR_END > most:
-            return "\n\n".join([*shown, f"{found.total} in all. More: recent with cursor={cursor + number}."])
-        shown.append(text)
-        size += len(text.encode()) + 2
-    more = f" More: recent with cursor={found.next}." if found.next else ""
+    shown = _fitting(map(_session, found.sessions), most)
+    following = found.next if len(shown) == len(found.sessions) else cursor + len(shown)
+    more = f" More: recent with cursor={following}." if following is not None else ""
     return "\n\n".join([*shown, f"{found.total} in all.{more}"])
 
 

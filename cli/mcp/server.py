@@ -110,10 +110,7 @@ class Archive:
     ) -> str:
         """Read a session in its order, from its beginning, a cursor, or an exchange on."""
         async with self._finder() as finder:
-            start = cursor
-            if around is not None and not cursor:
-                start = await sessions.position(finder.pool, session_id, around) or 0
-            page = await sessions.page(finder.pool, session_id, PAGE, start)
+            page = await sessions.page(finder.pool, session_id, PAGE, cursor, None if cursor else around)
         if page is None:
             raise ToolError(f"no session {session_id[:100]!r}; search and recent give IDs")
         shown = self._shown(page)

@@ -92,7 +92,9 @@ async def test_queued_words_are_read_where_they_became_no_prompt(transcripts: Pa
     page = await sessions.page(kept.database, "s", 10, 0)
     assert page is not None
     assert [entry.text for entry in page.entries] == said
-    assert await sessions.position(kept.database, "s", "p2") == 4
+    last = await sessions.page(kept.database, "s", 3, 0, "p2")
+    assert last is not None
+    assert ([entry.position for entry in last.entries], last.before, last.next) == ([4], "1", None)
 
 
 async def test_a_session_is_read_with_its_sub_agents(transcripts: Path, fill: Fill, kept: Archive) -> None:

@@ -12,7 +12,9 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from archive.render.entries import OUTPUTS, YOU
 from local import system
+from services.health.http.assets import assets
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.dashboard_page import BROWSER, TOKEN, WITHIN, Watched, _judged, chromium
 
@@ -264,10 +266,14 @@ async def _without_the_token_nothing_is_shown(browser: Browser, url: str) -> Non
     await page.context.close()
 
 
+@pytest.mark.parametrize(("name", "kinds"), [("YOU", YOU), ("OUTPUTS", OUTPUTS)])
+def test_the_page_tells_who_wrote_as_the_other_readers_do(name: str, kinds: frozenset[str]) -> None:
+    [listed] = re.findall(rf"const {name} = new Set\(\[(.*?)\]\)", assets()["search/entries.js"].decode())
+    assert set(re.findall(r'"(\w+)"', listed)) == kinds
+
+
 @pytest.mark.parametrize("name", ["search.html", "index.html"])
 def test_pages_load_only_files_that_are_there(name: str) -> None:
-    from services.health.http.assets import assets
-
     text = assets()[name].decode()
     named = re.findall(r'(?:src|href)="/autosave/([^"]+)"', text)
     modules = [

@@ -102,11 +102,7 @@ class Answers:
 
 
 async def _page(pool: Any, question: Read) -> SessionPage:
-    offset = question.offset
-    if question.around is not None:
-        found = await sessions.position(pool, question.session, question.around)
-        offset = offset if found is None else found
-    page = await sessions.page(pool, question.session, question.limit, offset)
+    page = await sessions.page(pool, question.session, question.limit, question.offset, question.around)
     if page is None:
         raise Missing(f"no session {question.session[:100]!r}; see /v1/sessions for a list")
     return page
