@@ -30,6 +30,7 @@ from archive.find.finder import Finder, opened
 from archive.find.question import Question
 from local import system
 from local.child import Child
+from runtime import bus
 
 ANY_PORT = {"nats_port": 0, "health_port": 0, "postgres_port": 0}
 
@@ -96,11 +97,16 @@ def subset(corpus: Path, target: Path, megabytes: float) -> None:
 async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None:
     folder = data / "source"
     subset(corpus, folder, megabytes)
+    total = sum(file.stat().st_size for file in folder.rglob("*.jsonl"))
+    async with system.running(system.Plan(data=data, roots=[folder], embedders=0, **ANY_PORT), print) as running:
+        connection = await asyncpg.connect(running.endpoints.postgres_dsn)
+        await until(connection, STORED, lambda stored: stored >= total, 0.1)
+        await until(connection, "select count(*) from unindexed", lambda left: left == 0, 0.1)
+        await connection.close()
     plan = system.Plan(data=data, roots=[folder], embedders=1, **ANY_PORT)
     async with system.running(plan, print) as running:
         connection = await asyncpg.connect(running.endpoints.postgres_dsn)
-        await until(connection, "select count(*) from chunks", lambda count: count > 0)  # the model is loaded
-        first = await connection.fetchval("select count(*) from chunks")
+        await first_fetch(running.endpoints.nats_url)  # the model is loaded, and everything waits
         began = time.perf_counter()
         rest = (
             "select (select count(distinct text_sha) from records where text_sha is not null) "
@@ -108,7 +114,7 @@ async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None
         )
         await until(connection, rest, lambda left: left == 0, 0.2)
         seconds = time.perf_counter() - began
-        count = await connection.fetchval("select count(*) from chunks") - first
+        count = await connection.fetchval("select count(*) from chunks")
         rows = await connection.fetch(
             "select substr(r.body, c.begin_char + 1, c.stop_char - c.begin_char) as text from chunks c "
             "join lateral (select body from records where text_sha = c.text_sha limit 1) r on true"
@@ -121,6 +127,12 @@ async def embedding_and_live(corpus: Path, data: Path, megabytes: float) -> None
         await connection.close()
     plain = encode([row["text"] for row in rows])
     print(f"embedding    plain encode of the same {len(rows)} chunks {plain:.1f}/s; ratio {pipeline / plain:.2f}")
+
+
+async def first_fetch(url: str) -> None:
+    async with bus.connect(url, "bench", within=5) as nats:
+        while not (await nats.stream.consumer_info("TRANSCRIPTS", "embedder")).num_ack_pending:
+            await asyncio.sleep(0.01)
 
 
 def encode(texts: list[str]) -> float:

@@ -181,7 +181,12 @@ def services(health: Health) -> list[Check]:
     if len(models) > 1:
         text = f"the embedders use different models: {', '.join(sorted(models))}"
         checks.append(Check("model", "wrong", text, "set the same MNEMO_EMBEDDER_MODEL for all"))
-    return checks or [Check("services", "ok", f"{len(instances)} instances of version {service_version()}")]
+    for refused in sorted({vitals.refused for vitals in embedders if vitals.refused}):
+        remedy = "reinstall the project, or set MNEMO_EMBEDDER_ENGINE to the engine that you want"
+        checks.append(Check("engine", "wrong", f"an embedder does not use its fastest engine: {refused}", remedy))
+    engines = ", ".join(sorted({vitals.engine for vitals in embedders if vitals.engine}))
+    text = f"{len(instances)} instances of version {service_version()}{f'; vectors by {engines}' if engines else ''}"
+    return checks or [Check("services", "ok", text)]
 
 
 async def bus(url: str) -> list[Check]:

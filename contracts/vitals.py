@@ -98,6 +98,10 @@ class EmbedderVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     model: str | None = None
     """Fingerprint of the model that is loaded."""
+    engine: str | None = None
+    """What computes its vectors: "openvino bf16"."""
+    refused: str | None = None
+    """Why a faster engine is not used."""
     chunks: int | None = None
     """Chunks embedded (counter)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -17,7 +18,6 @@ from contracts.transcripts import (
     TranscriptForgotten,
     embeddable,
 )
-from contracts.vitals import EmbedderVitals
 from runtime import streams
 from runtime.bus import Bus, Message
 from runtime.heartbeat import Beat
@@ -75,7 +75,7 @@ class Embedder:
         messages = [message for change in self._kept(changes) for message in self._messages(change, vectors, revision)]
         await self.bus.publish_all(messages)
         self.embedded += sum(map(len, vectors.values()))
-        self.beat.vitals = EmbedderVitals(model=self.model.fingerprint, chunks=self.embedded)
+        self.beat.vitals = self.model.vitals(self.embedded)
 
     async def _hear_again(self, changes: Sequence[Change]) -> None:
         """After a lost connection: a tombstone may have been laid while nothing could be heard. Raises Transient."""
@@ -100,18 +100,26 @@ class Embedder:
             if sha not in known
         ]
         flat = [(item, span) for item in todo for span in item.spans]
-        vectors: dict[int, bytes] = {}
-        for group in chunks.batches([span.tokens + 2 for _, span in flat], self.settings.batch_tokens):
-            pieces = [flat[i][0].text[flat[i][1].begin : flat[i][1].stop] for i in group]
-            for i, vector in zip(group, await self.model.encode(pieces), strict=True):
-                vectors[i] = vector.tobytes()
-            self.beat.record_progress(self.loop_name)
+        pieces = [item.text[span.begin : span.stop] for item, span in flat]
+        vectors = await self._encoded(pieces, [span.tokens + self.model.special for _, span in flat])
         at = 0
         for item in todo:
             known[item.sha] = [(span, vectors[at + i]) for i, span in enumerate(item.spans)]
             at += len(item.spans)
             self._remember(item.sha, known[item.sha])
         return known
+
+    async def _encoded(self, pieces: Sequence[str], lengths: Sequence[int]) -> list[bytes]:
+        """Vectors of all pieces, in batches of similar length, as many at a time as the engine has workers."""
+        vectors = [b""] * len(pieces)
+
+        async def encode(group: Sequence[int]) -> None:
+            for i, vector in zip(group, await self.model.in_turn([pieces[i] for i in group]), strict=True):
+                vectors[i] = vector.tobytes()
+            self.beat.record_progress(self.loop_name)
+
+        await asyncio.gather(*map(encode, chunks.batches(lengths, self.model.batch_tokens)))
+        return vectors
 
     def _remember(self, sha: str, vectors: Vectors) -> None:
         self._remembered[sha] = vectors

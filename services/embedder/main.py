@@ -19,7 +19,6 @@ from nats.aio.msg import Msg
 from contracts import codec, subjects, topology
 from contracts.events import Phase, Stage
 from contracts.requests import EmbedQuery, EmbedReply
-from contracts.vitals import EmbedderVitals
 from runtime import bus, heartbeat
 from runtime.bus import Bus
 from runtime.clock import SystemClock
@@ -43,7 +42,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         models.opened(settings) as model,  # before the first fetch: a missing model must use up no delivery
         asyncio.TaskGroup() as tasks,
     ):
-        beat.vitals = EmbedderVitals(model=model.fingerprint, chunks=0)
+        beat.vitals = model.vitals(0)
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         await _answer_queries(nats, model)

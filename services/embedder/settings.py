@@ -10,15 +10,18 @@ class Settings(Common, frozen=True, kw_only=True):
 
     model: str = ""
     """Name or folder of a sentence-transformers model; empty = the bundled all-MiniLM-L6-v2."""
-    backend: str = "torch"
-    """torch, onnx or openvino, as sentence-transformers names them."""
+    engine: str = "auto"
+    """What computes the vectors of the bundled model: openvino, onnxruntime, torch; auto = the fastest that proves its
+    vectors. Other models are computed by torch."""
+    fast: bool = False
+    """8-bit weights and activations (openvino): faster, vectors that differ a little (cosine 0.999)."""
     device: str = ""
-    """cpu, cuda, mps; empty = the best available."""
+    """cpu, cuda, mps, for torch; empty = the best available."""
     threads: int = 0
     """Threads of the model; 0 = one per core."""
     window_tokens: int = 0
     """Maximum tokens in one chunk; 0 = the model's own window."""
-    batch_tokens: int = 2048
-    """Maximum tokens, including padding, in one call of the model."""
+    batch_tokens: int = 0
+    """Maximum tokens, including padding, in one call of the model; 0 = what suits the engine."""
     cache_texts: int = 4096
     """Number of texts whose vectors are cached, so that an equal text is not embedded again."""
