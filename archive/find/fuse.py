@@ -14,10 +14,11 @@ BEST = 200
 """Exchanges of each side whose scores are made comparable, by the least and the most of them."""
 BOOST = 3.0
 """Of a literal that is found, against 1.0 for the best of the other two sides."""
-SESSION = (1.0, 0.25, 0.1)
+SESSION = (1.0, 0.3, 0.15)
 """What the best exchanges of a session count."""
-PROSE, CODE = 0.4, 0.2
-"""Weight of the vectors: for queries in prose, and for those that name something literally."""
+PROSE, WITHIN, CODE = 0.4, 0.3, 0.2
+"""Weight of the vectors: for queries in prose, for those whose words were counted among the rows that pass the filters,
+and for those that name something literally."""
 COVERED = 0.3
 """Part of the weight of a query's words from which on they count fully: where the best exchange has only the commonest
 of them, the order by words tells little."""
@@ -49,13 +50,13 @@ def normalised(scores: Mapping[Key, float]) -> dict[Key, float]:
     return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in top}
 
 
-def weight(*, code: bool, covered: float) -> float:
+def weight(*, code: bool, within: bool, covered: float) -> float:
     """Share of the vectors in the sum; `covered` is the best score by words against the weight of all words.
 
-    >>> [round(weight(code=False, covered=covered), 2) for covered in (1.0, 0.15, 0.0)]
+    >>> [round(weight(code=False, within=False, covered=covered), 2) for covered in (1.0, 0.15, 0.0)]
     [0.4, 0.7, 1.0]
     """
-    return 1 - (1 - (CODE if code else PROSE)) * min(1.0, covered / COVERED)
+    return 1 - (1 - (CODE if code else WITHIN if within else PROSE)) * min(1.0, covered / COVERED)
 
 
 def fused(

@@ -98,7 +98,7 @@ def ranked(question: Question, found: Found) -> list[Scored]:
     code = any(literal != question.query or literals.code(literal) for literal in literals.literals(question.query))
     whole = sum(found.words.idf)
     covered = max(found.lexical.values(), default=0.0) / whole if whole else 0.0
-    share = fuse.weight(code=code, covered=covered) if meaning else 0.0
+    share = fuse.weight(code=code, within=found.words.within, covered=covered) if meaning else 0.0
     exchanges = fuse.fused(found.lexical, meaning, exact, share)
     exchanges = [one for one in exchanges if one.session_id not in question.without]
     return (fuse.by_session if question.by == "session" else fuse.by_exchange)(exchanges)

@@ -21,8 +21,12 @@ from runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
 
 FIELDS = (1.0, 0.6, 0.1, 1.0)
 """Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""
-CANDIDATES = 5000
+CANDIDATES = 3000
 """Rows that are scored: those of the rarest words first."""
+WIDER = 4
+"""So many times more rows with filters, which leave only some of them."""
+FEW = 5000
+"""Rows that pass the filters among which words are counted: rare is what is rare there."""
 NEAREST = 400
 """Chunks of which the exchanges are taken."""
 EVERYWHERE = 50
@@ -54,20 +58,29 @@ class Words(msgspec.Struct, frozen=True):
     """How many have each; 0 for one that was not counted."""
     average: Sequence[float]
     """Positions of a row on average, by field."""
+    within: bool
+    """True if they were counted among the rows that pass the filters, False in the whole archive."""
 
 
 async def lexemes(pool: Pool, question: Question) -> Words:
     """Looks up the words of a query."""
+    text = terms.extended(question.query)
     async with pool.acquire() as connection:
-        found = await connection.fetch(queries.read("find_lexemes"), terms.extended(question.query))
+        if question.filtered and (
+            few := await connection.fetch(*filtered("find_lexemes_within", question, (text, FEW)))
+        ):
+            return _words(few, sum(few[0]["totals"]), few[0]["average"], within=True)
+        found = await connection.fetch(queries.read("find_lexemes"), text)
         totals = await connection.fetch("select field, rows, len from word_totals")
-    total = sum(row["rows"] for row in totals)
     length = {row["field"]: row["len"] for row in totals}
+    average = [length.get(n, 1.0) for n in range(len(FIELDS))]
+    return _words(found, sum(row["rows"] for row in totals), average, within=False)
+
+
+def _words(found: Sequence[asyncpg.Record], total: int, average: Sequence[float], *, within: bool) -> Words:
     rows = [row["rows"] for row in found]
     idf = [math.log(1 + (max(total, n) - n + 0.5) / (n + 0.5)) for n in (max(1, n) for n in rows)]
-    return Words(
-        [row["lexeme"] for row in found], idf, rows, [max(1.0, length.get(n, 1.0)) for n in range(len(FIELDS))]
-    )
+    return Words([row["lexeme"] for row in found], idf, rows, [max(1.0, length) for length in average], within)
 
 
 def quoted(lexeme: str) -> str:
@@ -75,10 +88,9 @@ def quoted(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def rarest(words: Words) -> list[str]:
-    """Lexemes whose rows are scored."""
+def rarest(words: Words, budget: int) -> list[str]:
+    """Lexemes whose rows are scored: those of the rarest words, about as many as the budget."""
     chosen: list[str] = []
-    budget = CANDIDATES
     for rows, lexeme in sorted(zip(words.rows, words.lexemes, strict=True)):
         if chosen and rows > budget:
             break
@@ -91,7 +103,7 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, fl
     """Scores by words."""
     if not words.lexemes:
         return {}
-    chosen = words.lexemes if question.filtered else rarest(words)
+    chosen = words.lexemes if words.within else rarest(words, CANDIDATES * (WIDER if question.filtered else 1))
     fields = [0.0, FIELDS[1], 0.0, 0.0] if question.role == "tool" else list(FIELDS)
     if question.role in ("you", "assistant"):
         fields = [FIELDS[0], 0.0, FIELDS[2] if question.role == "assistant" else 0.0, 0.0]

@@ -154,6 +154,33 @@ async def test_filters_hold_on_all_sides(finder: Finder) -> None:
     assert await ids(finder, "mismatched types", role="tool", mode="exact") == ["p1"]
 
 
+async def test_with_a_filter_words_are_counted_among_what_passes(
+    transcripts: Path, fill: Fill, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tidepool` is rare in the archive, and in every row of its project; there `quiet` tells more."""
+    for number in range(8):
+        lines = [prompt(f"the quiet hall {number}", f"q{number}", cwd=OTHER), answer("It is quiet.", name=f"b{number}")]
+        (transcripts / f"other{number}.jsonl").write_bytes(jsonl(*lines))
+    said = ["tidepool tidepool tidepool", "the tidepool is quiet", "a third tidepool", "a fourth tidepool"]
+    mine = [record for n, text in enumerate(said) for record in (prompt(text, f"t{n}", cwd=TIDE), answer("Yes."))]
+    (transcripts / "mine.jsonl").write_bytes(jsonl(*mine))
+    await fill()
+    asked = Question(text="tidepool quiet", project=TIDE)
+    within = await sides.lexemes(finder.pool, asked)
+    rare = dict(zip(within.lexemes, within.idf, strict=True))
+    assert within.within
+    assert rare["quiet"] > 3 * rare["tidepool"]
+    order = await ids(finder, "tidepool quiet", project=TIDE)
+    assert order.index("t1") < order.index("t0")
+
+    monkeypatch.setattr(sides, "FEW", 3)  # more rows pass than are counted for one question
+    archive = await sides.lexemes(finder.pool, asked)
+    everywhere = dict(zip(archive.lexemes, archive.idf, strict=True))
+    assert not archive.within
+    assert everywhere["tidepool"] > everywhere["quiet"]
+    assert set(await ids(finder, "tidepool quiet", project=TIDE)) == {"t0", "t1", "t2", "t3"}
+
+
 @pytest.mark.usefixtures("archive")
 async def test_pages_follow_one_another(finder: Finder) -> None:
     first = await finder.search(Question(text="build", by="exchange", limit=2))
