@@ -1,6 +1,6 @@
 /* The token of the health service, and the dialog that asks for it. */
 
-import { attribute, byId, text } from "./page/dom.js";
+import { attribute, byId, make, text } from "./page/dom.js";
 import { state } from "./state.js";
 import { session } from "./page/storage.js";
 
@@ -55,9 +55,35 @@ function cancelled() {
   afterToken = null;
 }
 
+function dialog() {
+  const button = (words, attributes) => make("button", { type: "button", class: "quiet", ...attributes }, words);
+  return make(
+    "dialog",
+    { id: "asker", class: "asker", "aria-labelledby": "asker-title", oncancel: cancelled },
+    make(
+      "form",
+      { id: "asker-form" },
+      make("h2", { id: "asker-title" }, "Token"),
+      make("p", { id: "asker-words" }),
+      make("label", { for: "asker-input" }, "Value of ", make("code", {}, "MNEMO_HEALTH_TOKEN")),
+      make("input", { type: "password", id: "asker-input", autocomplete: "off", spellcheck: "false" }),
+      make("p", { class: "hint" }, "Stored in this tab only, until you close it."),
+      make(
+        "div",
+        { class: "buttons" },
+        button("Forget", { id: "asker-forget" }),
+        make("span", { class: "grow" }),
+        button("Cancel", { id: "asker-cancel" }),
+        button("Use token", { type: "submit", class: "primary" }),
+      ),
+    ),
+  );
+}
+
 /** `refresh` is called whenever there is another token. */
 export function startToken(refresh) {
   changed = refresh;
+  document.body.append(dialog());
   tokenFromAddress();
   state.token = session("mnemo-token");
   showTokenButton();
@@ -72,7 +98,6 @@ export function startToken(refresh) {
     cancelled();
     byId("asker").close();
   });
-  byId("asker").addEventListener("cancel", cancelled);
   byId("asker-forget").addEventListener("click", () => useToken(""));
   byId("asker").addEventListener("close", () => {
     byId("asker-input").value = "";
