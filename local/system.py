@@ -22,6 +22,7 @@ from local.nats_server import Nats
 from local.ports import free_port
 from local.postgres_server import Postgres
 from local.secrets import Secrets
+from runtime.process.cores import cores
 from runtime.tasks import cancel_and_wait
 
 NATS_PORT = 4222
@@ -186,7 +187,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
     """`api` is the port and the socket of the health service."""
     nats = Nats(plan.data, plan.nats_via or nats.port, secrets.nats)
     postgres = Postgres(plan.data, postgres.port, secrets, plan.postgres_via)
-    threads = str(max(1, (os.cpu_count() or 1) // max(1, plan.embedders)))
+    threads = str(max(1, cores() // max(1, plan.embedders)))
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
         ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),

@@ -25,7 +25,7 @@ from runtime.secrets.scan import Scanner
 
 CONNECTIONS = 4
 """All sides of a search look at once."""
-PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off", "max_parallel_workers_per_gather": "0"}
+PLANS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 """Which index is best depends on the words: a plan made without them scans tables."""
 
 

