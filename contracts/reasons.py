@@ -33,6 +33,7 @@ class Reason(StrEnum):
     SATURATED = "Saturated"
     STORAGE_FILLING = "StorageFilling"
     FILES_UNREADABLE = "FilesUnreadable"
+    INDEXING_FAILS = "IndexingFails"
     PULLS_REFUSED = "PullsRefused"
     REDELIVERED = "Redelivered"
     FAILING = "Failing"

@@ -106,7 +106,16 @@ class EmbedderVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Chunks embedded (counter)."""
 
 
-Vitals = WatcherVitals | EmbedderVitals
+class WriterVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="stage", tag="writer"):
+    """Of one writer."""
+
+    unindexed: int | None = None
+    """Exchanges that wait to be indexed. Theirs are the rows that a search reads one by one, the newest only."""
+    indexing_failed: str | None = None
+    """Why the index does not follow, after several attempts."""
+
+
+Vitals = WatcherVitals | EmbedderVitals | WriterVitals
 
 
 def numbers(vitals: Vitals) -> Iterator[float]:

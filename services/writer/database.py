@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from pgvector.asyncpg import register_vector
 
 from contracts.events import Event
 from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
+from contracts.vitals import WriterVitals
 from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
@@ -58,9 +59,9 @@ class Database:
         self._pool = pool
         self._indexer = Indexer()
 
-    async def index(self) -> None:
-        """Makes the lexical index of what is stored, until it is cancelled."""
-        await self._indexer.run(self._pool)
+    async def index(self, tell: Callable[[WriterVitals], None]) -> None:
+        """Makes the lexical index of what is stored, until it is cancelled; `tell` is called with how far it is."""
+        await self._indexer.run(self._pool, tell)
 
     async def store_transcripts(self, events: Sequence[Event]) -> None:
         """Archives segments and records, applies tombstones; returns after the commit. Repeating it changes nothing.

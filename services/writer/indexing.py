@@ -11,12 +11,13 @@ any line, it costs a repetition.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
 import msgspec
 
+from contracts.vitals import WriterVitals
 from runtime.lexical import terms, texts
 from runtime.lexical.texts import Around, Spoken, Texts
 from runtime.logs import Log
@@ -32,6 +33,10 @@ QUIET_SECONDS = 0.3
 """For so long nothing was stored: old exchanges have their turn. While an import runs, one batch a second."""
 STALE_SHARE, STALE_ROWS = 0.2, 200
 """By how much the table may have grown since words were counted."""
+MOST_FAILURES = 3
+"""In a row, until people are told."""
+LOOK_SECONDS = 5.0
+"""Between two counts of what waits."""
 SMALLEST_CHARS = 1000
 """A text that is refused even so is left out."""
 
@@ -40,6 +45,10 @@ class Indexer:
     """Indexes marked exchanges on one connection at a time. `stored` tells it that there is something to do."""
 
     def __init__(self) -> None:
+        self._told = WriterVitals()
+        self._failed = 0
+        """Failures since the last success."""
+        self._looked_at = float("-inf")
         self._news = asyncio.Event()
         self._rests: dict[str, float] = {}
         self._stored_at = 0.0
@@ -55,18 +64,35 @@ class Indexer:
         self._stored_at = asyncio.get_running_loop().time()
         self._news.set()
 
-    async def run(self, pool: asyncpg.Pool[Any]) -> None:
-        """Until it is cancelled. A failure of the database is tried again: the marks are still there."""
+    async def run(self, pool: asyncpg.Pool[Any], tell: Callable[[WriterVitals], None]) -> None:
+        """Until it is cancelled. A failure of the database is tried again: the marks are still there. `tell` is called
+        with how far the index is."""
         while True:
             try:
                 async with pool.acquire() as connection:
-                    if await self.step(connection):
+                    done = await self.step(connection)
+                    tell(await self._look(connection))
+                    if done:
                         continue
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                self._failed += 1
                 log.warning("indexing failed; it is tried again", error=type(error).__name__)
+                if self._failed >= MOST_FAILURES:
+                    why = f"{type(error).__name__}: {str(error)[:200]}"
+                    self._told = msgspec.structs.replace(self._told, indexing_failed=why)
+                    tell(self._told)
                 await asyncio.sleep(1)
             self._news.clear()
             await _within(self._news.wait(), 0.5)
+
+    async def _look(self, connection: asyncpg.Connection) -> WriterVitals:
+        """Counts what waits, now and then, after a step that did not fail."""
+        self._failed = 0
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at >= LOOK_SECONDS or self._told.indexing_failed:
+            self._looked_at = now
+            self._told = WriterVitals(unindexed=await connection.fetchval("select count(*) from unindexed"))
+        return self._told
 
     async def step(self, connection: asyncpg.Connection, *, yields: bool = True) -> int:
         """One batch; how many exchanges it had. Raises asyncpg errors."""

@@ -14,7 +14,7 @@ from prometheus_client.samples import Sample
 
 from contracts import topology
 from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import SourceVitals, WatcherVitals
+from contracts.vitals import SourceVitals, WatcherVitals, WriterVitals
 from services.health.http.metrics import WebhookFigures
 from services.health.http.metrics.families import PREFIX
 from services.health.judge.evaluation import Judge
@@ -107,6 +107,8 @@ def full() -> Snapshot:
         )
         heard(beat(stage, f"{stage}-1", phase=Phase.STOPPED), NOW - 5)
     heard(beat(Stage.WATCHER, "watcher-0", boot_id="b2", sequence=2, processed=4, vitals=vitals), NOW - 8, live=False)
+    index = WriterVitals(unindexed=7)
+    heard(beat(Stage.WRITER, "writer-0", boot_id="b2", sequence=2, processed=4, vitals=index), NOW - 8, live=False)
     for ago, lag in ((10, 50), (5, 40), (0, 30)):
         observer.probed(bus(lag), NOW - ago)
     observer.database("", NOW)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import WatcherVitals
+from contracts.vitals import WatcherVitals, WriterVitals
 from services.health.judge.beats import Instance
 from services.health.judge.window import Lag, Sample, StageWindow, StorageState
 
@@ -249,6 +249,13 @@ PROOF = [
         window(one(vitals=WatcherVitals(unlistable_folders=1))),
         "degraded",
     ),
+    (
+        "IndexingFails",
+        "what is stored is not found when it is no longer the newest",
+        window(one(vitals=WriterVitals(unindexed=70, indexing_failed="DiskFullError"))),
+        "degraded",
+    ),
+    ("Healthy", "an index that is behind follows", window(one(vitals=WriterVitals(unindexed=9000))), "healthy"),
     ("PullsRefused", "a refused pull looks like idleness from inside", again("refused_at", 10), "degraded"),
     ("Healthy", "and is history a minute later", again("refused_at", 61), "healthy"),
     ("Redelivered", "a message came twice and nothing failed", again("redelivered_at", 10), "degraded"),

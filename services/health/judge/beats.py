@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from contracts.events import Heartbeat, Phase
-from contracts.vitals import WatcherVitals
+from contracts.vitals import WatcherVitals, WriterVitals
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is in no restart loop."""
@@ -46,6 +46,11 @@ class Instance(msgspec.Struct, frozen=True):
     def watcher(self) -> WatcherVitals:
         """What a watcher tells of its files; nothing is known of other stages, or before the first report."""
         return self.beat.vitals if isinstance(self.beat.vitals, WatcherVitals) else WatcherVitals()
+
+    @property
+    def writer(self) -> WriterVitals:
+        """The same of a writer's index."""
+        return self.beat.vitals if isinstance(self.beat.vitals, WriterVitals) else WriterVitals()
 
     @property
     def idle(self) -> float | None:

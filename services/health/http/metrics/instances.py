@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import Metric
 
@@ -54,7 +54,17 @@ def instances(snapshot: Snapshot) -> Iterator[Metric]:
     yield each("clock_offset_seconds", help_, (instance.clock_off for instance in alive))
     help_ = "Unix time at which it last finished work; 0 = never."
     yield each("last_progress_timestamp_seconds", help_, (beat.last_progress_at for beat in beats))
+    yield from _indexes(known, labels)
     done = [(key, float(instance.beat.processed)) for key, instance in known]
     yield counters("instance_processed", "Work items that it finished since it started.", labels, done)
     failed = [(key, float(instance.beat.failed)) for key, instance in known]
     yield counters("instance_failed", "Failed attempts since it started.", labels, failed)
+
+
+def _indexes(known: Sequence[tuple[tuple[str, str], Instance]], labels: tuple[str, str]) -> Iterator[Metric]:
+    writers = [(key, instance.writer) for key, instance in known if instance.writer.unindexed is not None]
+    help_ = "Exchanges that are stored and not indexed yet; of writers only."
+    yield gauges("instance_unindexed", help_, labels, ((key, float(writer.unindexed or 0)) for key, writer in writers))
+    help_ = "1 while attempts to index what is stored fail; of writers only."
+    failing = ((key, float(bool(writer.indexing_failed))) for key, writer in writers)
+    yield gauges("instance_indexing_failed", help_, labels, failing)

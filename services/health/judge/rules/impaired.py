@@ -125,6 +125,16 @@ def files_unreadable(w: StageWindow, now: float) -> Verdict | None:
     return None
 
 
+def indexing_fails(w: StageWindow, now: float) -> Verdict | None:
+    """Rows are stored and the index does not follow: a search finds only the newest of them."""
+    for name, instance in sorted(w.alive.items()):
+        if error := instance.writer.indexing_failed:
+            waiting = instance.writer.unindexed
+            cause = f"{name} cannot index what it stores: {error}" + (f"; {waiting} exchanges wait" if waiting else "")
+            return degraded(Reason.INDEXING_FAILS, cause)
+    return None
+
+
 def pulls_refused(w: StageWindow, now: float) -> Verdict | None:
     """The server refuses what an instance asks for: it never gets work, and looks idle."""
     for name, instance in sorted(w.alive.items()):

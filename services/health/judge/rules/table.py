@@ -47,6 +47,7 @@ RULES: tuple[tuple[Reason, Rule], ...] = (
     (Reason.SATURATED, impaired.saturated),
     (Reason.STORAGE_FILLING, impaired.storage_filling),
     (Reason.FILES_UNREADABLE, impaired.files_unreadable),
+    (Reason.INDEXING_FAILS, impaired.indexing_fails),
     (Reason.PULLS_REFUSED, impaired.pulls_refused),
     (Reason.REDELIVERED, impaired.redelivered),
     (Reason.FAILING, impaired.failing),
