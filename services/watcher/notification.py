@@ -18,7 +18,7 @@ from services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 
-TIMING: dict[str, Any] = {"debounce": 100, "step": 50}
+TIMING: dict[str, Any] = {"debounce": 60, "step": 15}
 """Milliseconds: changes are handed on when none came for `step`, at the latest after `debounce`."""
 
 
