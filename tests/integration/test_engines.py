@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,7 +25,7 @@ from services.embedder.engines.engine import Engine
 from services.embedder.engines.transformer import TransformerEngine
 from services.embedder.model import Model
 from services.embedder.settings import Settings
-from tests.conftest import eventually
+from tests.conftest import ROOT, eventually
 
 FOLDER = choice.bundled_folder()
 KNOWN = reference.bundled()
@@ -181,3 +183,29 @@ async def test_a_search_waits_for_no_more_than_one_batch() -> None:
     engine.go.release(10)
     await asyncio.gather(query, *batches)
     model.close()
+
+
+LOOKS = """
+import sys
+events = []
+LOUD = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "os.mkdir", "subprocess.Popen")
+sys.addaudithook(lambda name, args: events.append((name, args)) if name in LOUD else None)
+from services.embedder.engines import choice
+from services.embedder.settings import Settings
+engine, refused = choice.chosen(Settings(nats_url="nats://unused", engine="openvino"))
+engine.encode(["one text"])
+import threading
+for thread in threading.enumerate():
+    if thread is not threading.main_thread(): thread.join(5)
+print(engine.label, refused, [event for event in events], "openvino_telemetry.main" in sys.modules)
+"""
+
+
+def test_openvino_reports_nothing_to_anybody(tmp_path: Path) -> None:
+    """Its package `openvino_telemetry` tells Google of every import, and makes a folder in the home."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", LOOKS], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("openvino ")
+    assert done.stdout.endswith(" [] False\n"), done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,8 +65,7 @@ class GraphEngine:
 
 def openvino(folder: Path, reference: Any, threads: int, precision: str) -> GraphEngine:
     """`precision`: f32, bf16 or int8. Raises ImportError, RuntimeError where it cannot be had."""
-    import openvino as ov
-
+    ov = _openvino()
     core = ov.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise RuntimeError("this processor does not compute in bf16")
@@ -86,6 +86,14 @@ def openvino(folder: Path, reference: Any, threads: int, precision: str) -> Grap
         return lambda numbers, mask: request.infer({"input_ids": numbers, "attention_mask": mask})["embedding"]
 
     return GraphEngine(f"openvino {precision}", reference, folder, infer, threads)
+
+
+def _openvino() -> Any:
+    """The library, without what reports each import to its makers: it does without the package if it cannot be had."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def _weights_as_int8(model: Any) -> None:
