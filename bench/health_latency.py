@@ -24,10 +24,10 @@ import sys
 import tempfile
 import time
 import uuid
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
+from asking import ask
 from rich.console import Console
 from rich.table import Table
 
@@ -44,24 +44,12 @@ PAUSE = 0.005
 """Between two requests: 200 a second at most."""
 
 
-def ask(port: int, path: str, seconds: float, answer: Connection) -> None:
-    """Sends the milliseconds of each request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    took = []
-    stop = time.perf_counter() + seconds
-    while time.perf_counter() < stop:
-        began = time.perf_counter()
-        connection.request("GET", path)
-        connection.getresponse().read()
-        took.append(1000 * (time.perf_counter() - began))
-        time.sleep(PAUSE)
-    answer.send(took)
-
-
 async def asked(port: int, path: str, seconds: float) -> list[float]:
     """The same, from here."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=ask, args=(port, path, seconds, there))
+    process = multiprocessing.get_context("spawn").Process(
+        target=ask, args=(f"127.0.0.1:{port}", path, seconds, PAUSE, there)
+    )
     process.start()
     took = await asyncio.to_thread(here.recv)
     await asyncio.to_thread(process.join)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
 import json
 import lzma
 import multiprocessing
@@ -27,6 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httpx
+from asking import ask
 
 from local import endpoints
 from local.endpoints import Endpoints
@@ -52,20 +52,6 @@ def one_by_one(where: Endpoints, queries: Sequence[str]) -> None:
                 client.get("/v1/search", params={"q": query, "mode": mode}).raise_for_status()
                 took.append(1000 * (time.perf_counter() - began))
             line(f"search, mode {mode}", took)
-
-
-def ask(host: str, path: str, seconds: float, answer: Connection) -> None:
-    """Sends the milliseconds of each request over one connection."""
-    connection = http.client.HTTPConnection(host, timeout=30)
-    took = []
-    stop = time.perf_counter() + seconds
-    while time.perf_counter() < stop:
-        began = time.perf_counter()
-        connection.request("GET", path)
-        connection.getresponse().read()
-        took.append(1000 * (time.perf_counter() - began))
-        time.sleep(PAUSE)
-    answer.send(took)
 
 
 class Ok(BaseHTTPRequestHandler):
@@ -123,7 +109,7 @@ def beside(where: Endpoints, name: str, seconds: float) -> None:
     for label, host in hosts.items():
         mine, its = multiprocessing.Pipe()
         path = label if label.startswith("/") else "/"
-        asker = multiprocessing.Process(target=ask, args=(host, path, seconds, its), daemon=True)
+        asker = multiprocessing.Process(target=ask, args=(host, path, seconds, PAUSE, its), daemon=True)
         asker.start()
         askers.append((label, mine))
     for label, mine in askers:

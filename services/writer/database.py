@@ -13,7 +13,6 @@ from pgvector.asyncpg import register_vector
 
 from contracts.events import Event
 from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
-from contracts.vitals import WriterVitals
 from runtime.clock import SystemClock
 from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
 from runtime.logs import without_password
@@ -59,8 +58,9 @@ class Database:
         self._pool = pool
         self._indexer = Indexer()
 
-    async def index(self, tell: Callable[[WriterVitals], None]) -> None:
-        """Makes the lexical index of what is stored, until it is cancelled; `tell` is called with how far it is."""
+    async def index(self, tell: Callable[..., None]) -> None:
+        """Makes the lexical index of what is stored, until it is cancelled; `tell` is called with what
+        changes in the vitals."""
         await self._indexer.run(self._pool, tell)
 
     async def store_transcripts(self, events: Sequence[Event]) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from contracts.vitals import WriterVitals
 from runtime.lexical import terms, texts
 from runtime.lexical.texts import Around, Spoken, Texts
 from runtime.logs import Log
@@ -45,7 +44,6 @@ class Indexer:
     """Indexes marked exchanges on one connection at a time. `stored` tells it that there is something to do."""
 
     def __init__(self) -> None:
-        self._told = WriterVitals()
         self._failed = 0
         """Failures since the last success."""
         self._looked_at = float("-inf")
@@ -64,14 +62,14 @@ class Indexer:
         self._stored_at = asyncio.get_running_loop().time()
         self._news.set()
 
-    async def run(self, pool: asyncpg.Pool[Any], tell: Callable[[WriterVitals], None]) -> None:
+    async def run(self, pool: asyncpg.Pool[Any], tell: Callable[..., None]) -> None:
         """Until it is cancelled. A failure of the database is tried again: the marks are still there. `tell` is called
-        with how far the index is."""
+        with what changes in the writer's vitals."""
         while True:
             try:
                 async with pool.acquire() as connection:
                     done = await self.step(connection)
-                    tell(await self._look(connection))
+                    await self._look(connection, tell)
                     if done:
                         continue
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
@@ -79,20 +77,18 @@ class Indexer:
                 log.warning("indexing failed; it is tried again", error=type(error).__name__)
                 if self._failed >= MOST_FAILURES:
                     why = f"{type(error).__name__}: {str(error)[:200]}"
-                    self._told = msgspec.structs.replace(self._told, indexing_failed=why)
-                    tell(self._told)
+                    tell(indexing_failed=why)
                 await asyncio.sleep(1)
             self._news.clear()
             await _within(self._news.wait(), 0.5)
 
-    async def _look(self, connection: asyncpg.Connection) -> WriterVitals:
+    async def _look(self, connection: asyncpg.Connection, tell: Callable[..., None]) -> None:
         """Counts what waits, now and then, after a step that did not fail."""
-        self._failed = 0
         now = asyncio.get_running_loop().time()
-        if now - self._looked_at >= LOOK_SECONDS or self._told.indexing_failed:
-            self._looked_at = now
-            self._told = WriterVitals(unindexed=await connection.fetchval("select count(*) from unindexed"))
-        return self._told
+        if now - self._looked_at >= LOOK_SECONDS or self._failed:
+            waiting = await connection.fetchval("select count(*) from unindexed")
+            tell(unindexed=waiting, indexing_failed=None)
+            self._looked_at, self._failed = now, 0
 
     async def step(self, connection: asyncpg.Connection, *, yields: bool = True) -> int:
         """One batch; how many exchanges it had. Raises asyncpg errors."""

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from contracts import topology
 from contracts.events import Event, Phase, Stage
 from contracts.transcripts import RecordsEmbedded
+from contracts.vitals import WriterVitals
 from runtime import bus, heartbeat
 from runtime.clock import SystemClock
 from runtime.delivery import consume, retry
@@ -39,9 +39,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         database.connect(settings.postgres_dsn) as store,
         asyncio.TaskGroup() as tasks,
     ):
+        beat.vitals = WriterVitals()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
-        indexing = tasks.create_task(store.index(partial(setattr, beat, "vitals")), name="indexing")
+        indexing = tasks.create_task(store.index(beat.tell), name="indexing")
         works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
         gate = Gate()  # a message that may crash this process is in work alone, in both loops
         await retry.serve(nats, Stage.WRITER, works, beat, gate)

@@ -88,15 +88,15 @@ def _transformer(name: str, device: str, threads: int) -> Engine:
 
 
 def _openvino(threads: int, precision: str) -> Engine:
-    from services.embedder.engines import graphs
+    from services.embedder.engines import runtimes
 
-    return graphs.openvino(bundled_folder(), reference.bundled(), threads, precision)
+    return runtimes.openvino(bundled_folder(), reference.bundled(), threads, precision)
 
 
 def _onnxruntime(threads: int) -> Engine:
-    from services.embedder.engines import graphs
+    from services.embedder.engines import runtimes
 
-    return graphs.onnxruntime(bundled_folder(), reference.bundled(), threads)
+    return runtimes.onnxruntime(bundled_folder(), reference.bundled(), threads)
 
 
 def bundled_folder() -> Path:

@@ -20,21 +20,6 @@ MASKED = 1e4
 """Subtracted from the score of padding: its exponential is 0 in every precision."""
 
 
-def supported(folder: Path) -> bool:
-    """True for a model that `built` makes a graph of."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    modules = [module["type"].rsplit(".", 1)[-1] for module in json.loads((folder / "modules.json").read_text("utf-8"))]
-    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text("utf-8"))
-    ways = [name for name, on in pooling.items() if name.startswith("pooling_mode") and on is True]
-    return (
-        config["model_type"] == "bert"
-        and config["hidden_act"] == "gelu"
-        and config.get("position_embedding_type", "absolute") == "absolute"
-        and modules == ["Transformer", "Pooling", "Normalize"]
-        and ways == ["pooling_mode_mean_tokens"]
-    )
-
-
 def built(folder: Path) -> bytes:
     """The graph, serialized: int64 `input_ids` and `attention_mask` of shape (texts, tokens) to float32 `embedding` of
     shape (texts, dimensions) and length 1."""
