@@ -101,6 +101,7 @@ async def test_search_and_read(folder: Path) -> None:
         await expect(page.locator("#status-words")).to_have_text("Healthy", timeout=WITHIN)
         await _found_as_one_types(page)
         await _read_by_keyboard(page, url)
+        await _what_was_typed_before_a_click_is_kept(page, url)
         await _hostile_markdown_is_harmless(page)
         await _filters_are_in_the_address(page)
         await _a_long_session_is_read_from_the_hit_on(page)
@@ -146,6 +147,24 @@ async def _read_by_keyboard(page: Page, url: str) -> None:
     await page.keyboard.press("Escape")
     await expect(page.locator("#hits a")).to_have_count(2)
     assert page.url == f"{url}/"
+
+
+TYPES_AND_CLICKS_AT_ONCE = """() => {
+  const box = document.getElementById("q");
+  box.value = "harbour";
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  document.querySelector("#hits a").click();
+}"""
+
+
+async def _what_was_typed_before_a_click_is_kept(page: Page, url: str) -> None:
+    await page.evaluate(TYPES_AND_CLICKS_AT_ONCE)
+    await expect(page.locator("#session-title")).not_to_have_text("Loading …")
+    assert "q=harbour" in page.url and "session=" in page.url
+    assert await page.title() == "harbour – Mnemostream"
+    await expect(page.locator("#hits mark").first).to_have_text("harbour")
+    await expect(page.locator("#session")).to_be_visible()
+    await page.goto(url)
 
 
 async def _hostile_markdown_is_harmless(page: Page) -> None:

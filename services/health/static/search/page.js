@@ -38,6 +38,7 @@ function showView({ focus = false } = {}) {
 
 function asked() {
   clearTimeout(typed);
+  typed = 0;
   const before = view;
   view = { ...view, q: byId("q").value.trim(), session: "", at: "" };
   for (const name of FILTERS) view[name] = byId(name).value.trim();
@@ -48,7 +49,7 @@ function asked() {
 }
 
 function open(session, at) {
-  clearTimeout(typed); // a click counts more than what was typed a moment before
+  if (typed) asked(); // what was typed a moment before is kept: it stands in the address, and the list follows
   opener = document.activeElement;
   view = { ...view, session, at };
   writeAddress(view);
