@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,11 @@ class Found(msgspec.Struct):
     unindexed: Unindexed
 
 
+Placed = tuple[
+    dict[str, Place], dict[Place, asyncpg.Record], Mapping[surroundings.Offset, int], Mapping[Place, list[Entry]]
+]
+
+
 class Shown(msgspec.Struct, frozen=True):
     """What one hit shows."""
 
@@ -62,14 +68,9 @@ async def shown(
     """Hits of one page."""
     if not page:
         return []
-    async with pool.acquire() as connection:
-        places = await _places(connection, question, page, found)
-        records = await _records(connection, places.values())
-        facts = await _facts(connection, page)
-        rows = records.values() if question.lines else ()
-        offsets = [(row["transcript_id"], row["generation"], row["byte_offset"]) for row in rows]
-        numbers = await surroundings.numbers(connection, offsets)
-        around = await surroundings.entries(connection, records, question.context)
+    facts, (places, records, numbers, around) = await asyncio.gather(
+        _facts(pool, page), _placed(pool, question, page, found)
+    )
     hits = []
     for one in page:
         fact = facts.get((one.exchange_id, one.session_id)) or found.unindexed.facts.get(one.exchange_id)
@@ -79,6 +80,21 @@ async def shown(
             shows = Shown(question.query, fact, record, number, around.get(places[one.exchange_id], []))
             hits.append(_hit(one, found, shows, scanner))
     return hits
+
+
+async def _placed(
+    pool: Pool, question: Question, page: Sequence[Scored], found: Found
+) -> tuple[
+    dict[str, Place], dict[Place, asyncpg.Record], Mapping[surroundings.Offset, int], Mapping[Place, list[Entry]]
+]:
+    """The record of each hit, with the numbers of their lines and what is around them where that is asked for."""
+    async with pool.acquire() as connection:
+        places = await _places(connection, question, page, found)
+        records = await _records(connection, places.values())
+        rows = records.values() if question.lines else ()
+        offsets = [(row["transcript_id"], row["generation"], row["byte_offset"]) for row in rows]
+        numbers = await surroundings.numbers(connection, offsets)
+        return places, records, numbers, await surroundings.entries(connection, records, question.context)
 
 
 async def _places(
@@ -129,9 +145,10 @@ async def _records(connection: asyncpg.Connection, places: Iterable[Place]) -> d
     return {Place(*(row[name] for name in Place.__struct_fields__)): row for row in rows}
 
 
-async def _facts(connection: asyncpg.Connection, page: Sequence[Scored]) -> dict[Key, dict[str, Any]]:
+async def _facts(pool: Pool, page: Sequence[Scored]) -> dict[Key, dict[str, Any]]:
     keys = [one.exchange_id for one in page], [one.session_id for one in page]
-    rows = await connection.fetch(queries.read("find_facts"), *keys)
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(queries.read("find_facts"), *keys)
     return {(row["exchange_id"], row["session_id"]): dict(row) for row in rows}
 
 

@@ -36,7 +36,7 @@ def of(text: str, why: Why, scanner: Scanner | None) -> tuple[str, list[tuple[in
     """A snippet of a text around the literal, or else around the densest words of the query, or else from `begin`;
     and characters [begin, stop) of it that match. Secrets are masked before anything is marked."""
     pattern = _pattern(why)
-    start = _start(text, pattern, why.literal, why.begin)
+    start = _start(text, why)
     start = max(0, start - BEFORE)
     if start and (blank := text.find(" ", start, start + BEFORE // 2)) > 0:
         start = blank + 1
@@ -51,36 +51,63 @@ def of(text: str, why: Why, scanner: Scanner | None) -> tuple[str, list[tuple[in
     return snippet, marks
 
 
-def _pattern(why: Why) -> re.Pattern[str] | None:
-    """What is marked: the literal, and words that begin as those of the query do."""
+def _stems(why: Why) -> list[str]:
+    """Beginnings of the words that are marked, the longest first: those of the query and their stems."""
     stems = {stem for stem in why.lexemes if len(stem) >= SHORTEST and stem.isalnum()}
     stems |= {word for word in terms.TOKEN.findall(why.query.lower()) if any(word[:4] == stem[:4] for stem in stems)}
-    ends = [rf"(?<![^\W_]){re.escape(stem)}[^\W_]*" for stem in sorted(stems, key=len, reverse=True)]
+    return sorted(stems, key=len, reverse=True)
+
+
+def _pattern(why: Why) -> re.Pattern[str] | None:
+    """What is marked: the literal, and words that begin as those of the query do."""
+    ends = [rf"(?<![^\W_]){re.escape(stem)}[^\W_]*" for stem in _stems(why)]
     parts = ([re.escape(why.literal)] if why.literal else []) + ends
     return re.compile("|".join(parts), re.IGNORECASE) if parts else None
 
 
-def _matches(pattern: re.Pattern[str], text: str, begin: int) -> list[int]:
+def matches(text: str, why: Why, begin: int) -> list[int]:
     """Where it matches from `begin` on: in the first part of a long text, or else in all of it."""
-    found = [match.start() for match in pattern.finditer(text, begin, begin + LOOKED_FOR)]
+    stems = _stems(why)
+    wanted = [re.escape(part.lower()) for part in ([why.literal] if why.literal else []) + stems]
+    if not wanted:
+        return []
+    # Without a flag and without looking behind, what cannot begin a match is passed over at once: 4 times as fast.
+    pattern = re.compile("|".join(wanted))
+    found = _begun(pattern, text, begin, begin + LOOKED_FOR, why.literal)
     if not found and len(text) > begin + LOOKED_FOR:
-        found = [match.start() for match in pattern.finditer(text, begin + LOOKED_FOR)]
+        found = _begun(pattern, text, begin + LOOKED_FOR, len(text), why.literal)
     return found[:MOST_MATCHES]
 
 
-def _start(text: str, pattern: re.Pattern[str] | None, literal: str, begin: int | None) -> int:
+def _begun(pattern: re.Pattern[str], text: str, first: int, stop: int, literal: str) -> list[int]:
+    """Where words begin that match, and where the literal is."""
+    part = text[first:stop]
+    lowered = part.lower()
+    if len(lowered) != len(part):  # one capital letter becomes two characters
+        lowered = "".join(char.lower()[0] for char in part)
+    found = []
+    for match in pattern.finditer(lowered):
+        at = match.start()
+        before = text[first + at - 1 : first + at]
+        if not before.isalnum() or (literal and match.group() == literal.lower()):
+            found.append(first + at)
+    return found
+
+
+def _start(text: str, why: Why) -> int:
     """Where the best part begins."""
-    if literal and (at := text.find(literal)) >= 0:
+    if why.literal and (at := text.find(why.literal)) >= 0:
         return at
-    matches = _matches(pattern, text, begin or 0) if pattern else []
+    begin = why.begin
+    found = matches(text, why, begin or 0)
     if begin is not None:
-        matches = matches or [begin + BEFORE]
-    if not matches:
+        found = found or [begin + BEFORE]
+    if not found:
         return 0
-    best, most, stop = matches[0], 0, 0
-    for first, at in enumerate(matches):
+    best, most, stop = found[0], 0, 0
+    for first, at in enumerate(found):
         stop = max(stop, first)
-        while stop < len(matches) and matches[stop] < at + CHARS - BEFORE:
+        while stop < len(found) and found[stop] < at + CHARS - BEFORE:
             stop += 1
         if stop - first > most:
             best, most = at, stop - first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -99,6 +100,22 @@ def test_a_snippet_shows_and_marks_what_was_found_and_masks_secrets() -> None:
     assert "hunter2" not in snippet
     assert len(snippet) < 320
     assert snippets.of("", why, None) == ("", [])
+
+
+PARTS = ["open", "Opened", "reopen", "x_open", "OPEN.md", "née", "İ", "a.b", " ", "\n", "-"]
+
+
+@given(st.lists(st.sampled_from(PARTS)), st.sampled_from(["open", "opened née", "a.b open", "zz", ""]))
+def test_matches_are_where_words_begin_as_those_of_the_query_do(parts: list[str], query: str) -> None:
+    text = "".join(parts)
+    stems = [word[:4] for word in query.split() if word.isalpha()]
+    begins = re.compile("|".join(rf"(?<![^\W_]){stem}[^\W_]*" for stem in stems) or "(?!)", re.IGNORECASE)
+    found = snippets.matches(text, Why(query, "", stems, None), 0)
+    assert found == [match.start() for match in begins.finditer(text)]
+
+
+def test_a_literal_matches_inside_a_word_and_in_another_case() -> None:
+    assert snippets.matches("see xA.B and a.b", Why("a.b", "a.b", [], None), 0) == [5, 13]
 
 
 @given(st.text(max_size=400), st.text(max_size=30))
