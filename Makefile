@@ -25,9 +25,12 @@ install_torch = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip in
 install_dev = $(install_torch) && $(BIN)/pip install -q -e '.[local,dev]'
 else
 locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt
-torch = $(BIN)/pip download -q --no-deps -d $(VENV)/torch $(TORCH) \
-  && $(BIN)/pip install -q --no-deps --no-index --find-links $(VENV)/torch --require-hashes -r locks/torch.txt \
-  && $(BIN)/pip install -q $(TORCH) && rm -rf $(VENV)/torch
+# Without an NVIDIA card, the CUDA build that PyPI has for Linux would be 5 GB of no use.
+CPU_INDEX := $(if $(and $(filter Linux,$(shell uname)),$(if $(wildcard /dev/nvidiactl),,yes)),https://download.pytorch.org/whl/cpu)
+torch_from = rm -rf $(VENV)/torch && $(BIN)/pip download -q --no-deps -d $(VENV)/torch $(1) $(TORCH) \
+  && $(BIN)/pip install -q --no-deps --no-index --find-links $(VENV)/torch --require-hashes -r locks/torch.txt
+torch = { { test -n "$(CPU_INDEX)" && $(call torch_from,--retries 0 --timeout 10 --index-url $(CPU_INDEX)); } 2> /dev/null \
+  || { $(call torch_from,); }; } && $(BIN)/pip install -q $(TORCH) && rm -rf $(VENV)/torch
 or_say = || { echo "no locked package fits here; \`make $(MAKECMDGOALS) UNLOCKED=1\` takes what pyproject.toml admits"; exit 1; }
 install_run = { $(call locked,run) && $(BIN)/pip install -q --no-deps --no-build-isolation -e .; } $(or_say)
 install_torch = { $(call locked,transformers) && $(torch); } $(or_say)
