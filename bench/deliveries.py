@@ -63,7 +63,7 @@ async def server() -> AsyncIterator[Nats]:
         child = Child(nats.spec(), lambda text: None)
         await child.start()
         try:
-            await nats.ready()
+            await nats.ready(child)
             await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
             yield nats
         finally:

@@ -28,8 +28,10 @@ from cli.console import (
 )
 from contracts import sources
 from local import endpoints, folder, system
+from local.logs import Unbreakable
 from runtime.disk.files import walk
 from runtime.heartbeat import service_version
+from runtime.tasks import cancel_and_wait
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
 
@@ -73,6 +75,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
         health_port=ports["health_port"],
         postgres_port=ports["postgres_port"],
     )
+    sys.stderr = Unbreakable(sys.stderr)
     try:
         sys.exit(asyncio.run(_up(plan, once)))
     except (folder.Busy, RuntimeError, OSError) as error:
@@ -89,17 +92,32 @@ def _default_roots() -> list[sources.Root]:
 
 
 async def _up(plan: system.Plan, once: bool) -> int:
+    """The exit code. Raises folder.Busy, RuntimeError, OSError where it cannot start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # under nohup it goes on
+            loop.add_signal_handler(number, stop.set)
+    work = asyncio.create_task(_run(plan, once, stop, started := asyncio.Event()))
+    stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(started.wait())
+    await asyncio.wait({work, stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if not started.is_set() and not work.done():
+        err.print("stopped while starting")
+        await cancel_and_wait(work)
+    await cancel_and_wait(stopping, starting)
+    return EX_FALSE if work.cancelled() else await work
 
+
+async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyncio.Event) -> int:
     def say(text: str) -> None:
         err.print(worded("{}", text), soft_wrap=True)
 
+    roots = [root for root in plan.roots if isinstance(root, sources.Root)]
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
+        started.set()
         say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
@@ -107,6 +125,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
         async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
+        reason = reason or (await progress.overlooked(roots, running.endpoints) if once else "")
         say("stopping …")
     if reason:
         err.print(worded("[red]incomplete:[/] {}", reason), soft_wrap=True)

@@ -31,6 +31,7 @@ from runtime import provision
 from runtime.bus import connect
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import service_version
+from runtime.process.child import python
 from runtime.process.lifecycle import CHECK
 
 LOW_DISK_BYTES = 2 << 30
@@ -87,15 +88,14 @@ def settings(environ: Mapping[str, str]) -> list[Check]:
     problems: list[str] = []
     filled = {"MNEMO_HEALTH_CANARY_FOLDER": "canary"} if environ.get("MNEMO_HEALTH_CANARY_SECONDS", "0") != "0" else {}
     for stage in Stage:
-        argv = [*system.python(f"services.{stage}.main"), CHECK]
+        argv = [*python(f"services.{stage}.main"), CHECK]
         done = subprocess.run(argv, env={**filled, **environ}, capture_output=True, text=True, timeout=60)
         if done.returncode:
             problems += done.stderr.strip().removeprefix("misconfigured: ").removeprefix("settings:").splitlines()
     causes = list(dict.fromkeys(problem.strip() for problem in problems if problem.strip()))
     if causes:
         return [Check("settings", "wrong", "; ".join(causes), "see docs/settings.md for all variables")]
-    count = sum(name.startswith("MNEMO_") for name in environ)
-    return [Check("settings", "ok", f"{count} variables set, all valid")]
+    return [Check("settings", "ok", f"{sum(name.startswith('MNEMO_') for name in environ)} variables set, all valid")]
 
 
 def model(environ: Mapping[str, str]) -> list[Check]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import asyncpg
 import httpx
@@ -15,9 +15,11 @@ from archive import queries
 from cli.api import CannotTell, asking, decoded, headers
 from contracts import topology
 from contracts.http.health import Health, Stats, StreamFigures
+from contracts.sources import Root, distinct
 from contracts.vitals import EmbedderVitals
 from local.endpoints import Endpoints
 from local.system import System
+from runtime.disk.files import walk
 
 POLL_SECONDS = 0.5
 
@@ -165,3 +167,16 @@ async def _verdict(system: System, figures: Figures) -> str | None:
     ):
         return None
     return ""
+
+
+async def overlooked(roots: Sequence[Root], where: Endpoints) -> str:
+    """Which folder gave nothing although it holds files that look like transcripts: "done" would be wrong. Raises
+    asyncpg errors."""
+    seen = {root: sum(bool(stat.size) for _, stat in walk(root.folder, root.leaves, [])) for root in distinct(roots)}
+    connection = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
+    try:
+        known = {row["root"] for row in await connection.fetch("select distinct root from transcripts")}
+    finally:
+        connection.terminate()
+    missing = [f"{root} ({count} files)" for root, count in seen.items() if count and root.folder not in known]
+    return f"nothing was captured from {', '.join(missing)}; `mnemo doctor` lists what is left out" if missing else ""

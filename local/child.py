@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,9 @@ import psutil
 BACKOFF = (0.2, 0.2, 0.5, 1.0, 2.0)
 STABLE_SECONDS = 10.0
 EX_CONFIG = 78
+MOST_STARTS = 5
+SILENT_SECONDS, WORK_SECONDS, PATIENT_SECONDS = 60.0, 0.05, 10.0
+"""A server that starts may compute nothing for so long; so much is work; after so long a person is told."""
 CONFIG_SECONDS = 30.0
 """Time between two tries of a process that says it is misconfigured."""
 
@@ -42,6 +45,8 @@ class Child:
         self.process: asyncio.subprocess.Process | None = None
         self.restarts = 0
         self.fatal = ""
+        self.unkept = ""
+        """Why nobody starts it again if it ends; "" while somebody does."""
         self._stopping = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -99,6 +104,29 @@ class Child:
         except OSError:
             return ""
 
+    async def answering(self, answers: Callable[[], Awaitable[bool]], working: str) -> None:
+        """Returns when `answers` is true; `working` is said where it takes long. Raises RuntimeError when it has ended
+        MOST_STARTS times, or has done nothing for SILENT_SECONDS: a recovery takes the time that it takes."""
+        clock = asyncio.get_running_loop().time
+        began = moved = clock()
+        spent, told = 0.0, False
+        while not await answers():
+            if (now := self._cpu_seconds()) > spent + WORK_SECONDS:
+                spent, moved = now, clock()
+            if self.restarts >= MOST_STARTS or clock() - moved > SILENT_SECONDS:
+                raise RuntimeError(f"{self.spec.name} does not answer: {self.tail() or self.spec.log}")
+            if not told and clock() - began > PATIENT_SECONDS:
+                told = True
+                self.say(f"{working}; this may take a while")
+            await asyncio.sleep(0.1)
+
+    def _cpu_seconds(self) -> float:
+        """What it and its children have computed."""
+        with suppress(psutil.Error):
+            family = psutil.Process(self.pid)
+            return sum(sum(each.cpu_times()[:2]) for each in (family, *family.children(recursive=True)))
+        return 0.0
+
     async def _spawn(self) -> None:
         with open(self.spec.log, "ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -113,6 +141,13 @@ class Child:
             )
 
     async def _keep(self) -> None:
+        try:
+            await self._kept_running()
+        except Exception as error:  # nobody would start it again: that is said, and ends the whole
+            self.unkept = f"{self.spec.name} is no longer supervised: {type(error).__name__}: {error}"
+            raise
+
+    async def _kept_running(self) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         while self.process:
@@ -130,9 +165,15 @@ class Child:
                 self.say(f"{self.spec.name} exited with code {code}; restarting in {pause:.1f} s")
             self.restarts += 1
             await asyncio.sleep(pause)
+            while not self._stopping:
+                try:
+                    await self._spawn()
+                    break
+                except OSError as error:  # no memory, no file handle: for a moment
+                    self.say(f"{self.spec.name} cannot be started: {error}; retrying in {CONFIG_SECONDS:.0f} s")
+                    await asyncio.sleep(CONFIG_SECONDS)
             if self._stopping:
                 return
-            await self._spawn()
 
     async def _ended(self) -> int:
         """The exit code of the running process. One that lives for a while is not misconfigured (any more)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import platformdirs
 from local import folder
 from local.secrets import write_private
 from runtime import peer
+from runtime.settings import listed
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
@@ -56,7 +58,8 @@ def data_folder(folder: str | None) -> Path:
 
 def write(data: Path, endpoints: Endpoints) -> None:
     """Writes endpoints.json."""
-    write_private(data / "endpoints.json", msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n")
+    text = json.dumps(msgspec.to_builtins(endpoints), indent=2)  # names of folders may be no UTF-8
+    write_private(data / "endpoints.json", text.encode() + b"\n")
 
 
 def remove(data: Path) -> None:
@@ -72,14 +75,14 @@ def read(data: Path) -> Endpoints:
     names = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
     if all(name in os.environ for name in names):
         nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
-        roots, include, exclude = (tuple(filter(None, os.environ.get(name, "").split(os.pathsep))) for name in LISTS)
+        roots, include, exclude = (tuple(listed(os.environ.get(name, ""))) for name in LISTS)
         here = Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), roots, include, exclude)
         return msgspec.structs.replace(here, redact=os.environ.get("MNEMO_REDACT", ""))
     if not folder.in_use(data):  # whoever listens at the addresses of an instance that has ended is not ours
         raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data")
     try:
-        found = msgspec.json.decode((data / "endpoints.json").read_bytes(), type=Endpoints)
-    except (OSError, msgspec.DecodeError) as error:
+        found = msgspec.convert(json.loads((data / "endpoints.json").read_bytes()), Endpoints)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise NotRunning(f"the start on {data} is not finished yet") from error
     owner = f"?{peer.OWNER}={os.geteuid()}"
     nats_urls = (url and url + owner for url in (found.nats_url, found.reader_nats_url))

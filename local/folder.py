@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,22 @@ MOST_SOCKET_BYTES = 90
 
 class Busy(Exception):
     """Another process runs on the same data folder."""
+
+
+def owned(data: Path) -> None:
+    """Raises RuntimeError for a folder that another user has worked in: nothing of it is changed."""
+    for file in (data / "secrets.json", data / "lock"):
+        with suppress(FileNotFoundError):
+            uid = file.stat().st_uid
+            if uid != os.geteuid():
+                raise RuntimeError(f"{data} belongs to {_name(uid)}; run it as {_name(uid)}, or specify another --data")
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with ID {uid}"
 
 
 def prepare(data: Path, *, passed_through: bool) -> None:
@@ -49,8 +67,9 @@ def reachable(path: Path) -> bool:
 
 
 def socket_folder(wanted: Path, owner: int = -1) -> Path:
-    """`wanted`, private, made; a new folder among the temporary ones where its path is too long for a socket."""
-    if len(os.fsencode(wanted)) > MOST_SOCKET_BYTES:
+    """`wanted`, private, made; a new folder among the temporary ones where its path is too long for a socket, or cannot
+    stand in an address."""
+    if len(os.fsencode(wanted)) > MOST_SOCKET_BYTES or not str(wanted).isprintable():
         wanted = Path(tempfile.mkdtemp(prefix="mnemo-"))
     wanted.mkdir(exist_ok=True)
     wanted.chmod(0o700)

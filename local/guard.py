@@ -20,7 +20,7 @@ from typing import Protocol
 from contracts import topology
 from local.child import Child
 from local.nats_server import Nats
-from local.postgres_server import Postgres
+from local.postgres.server import Postgres
 
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 4.0

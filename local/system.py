@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,9 +19,11 @@ from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
 from local.nats_server import Nats
 from local.ports import free_port
-from local.postgres_server import Postgres
+from local.postgres.server import Postgres
 from local.secrets import Secrets
+from runtime.process.child import python
 from runtime.process.cores import cores
+from runtime.settings import joined, listed
 from runtime.tasks import cancel_and_wait
 
 NATS_PORT = 4222
@@ -58,7 +59,8 @@ class System:
     @property
     def fatal(self) -> str:
         """Why a child that saving needs stays down; "" while all is well."""
-        return next((why for name, why in self._down() if not name.startswith(Stage.EMBEDDER)), "")
+        unkept = (child.unkept for child in self.children.values() if child.unkept)
+        return next(unkept, next((why for name, why in self._down() if not name.startswith(Stage.EMBEDDER)), ""))
 
     @property
     def not_embedding(self) -> str:
@@ -82,6 +84,9 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
     children: dict[str, Child] = {}
     async with AsyncExitStack() as stack:
         secrets = _claimed(plan.data, stack)
+        say = logs.kept(say, plan.data / "logs" / "mnemo.log")
+        if secrets.lost:
+            say("secrets.json was damaged: new passwords are made")
 
         def port(name: str, wanted: int) -> int:
             claim = free_port(wanted)
@@ -103,8 +108,9 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         stack.push_async_callback(cancel_and_wait, asyncio.create_task(logs.bounded(plan.data / "logs"), name="logs"))
         stack.push_async_callback((await start(nats.spec())).stop)
         stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
-        await nats.ready()
-        await postgres.ready()
+        await nats.ready(children["nats"])
+        await postgres.ready(children["postgres"])
+        secrets.taken(plan.data)
         one_shots = _one_shots(plan, nats, postgres, secrets)
         for spec in one_shots:
             await once(spec)
@@ -123,8 +129,9 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
 
 def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
     """The folder is ours until the end, and private; nothing of an earlier start holds. Raises Busy."""
+    folder.owned(data)
     stack.callback(os.umask, os.umask(folder.PRIVATE))  # of all that is made from here on, by the children too
-    data.mkdir(parents=True, exist_ok=True)
+    (data / "logs").mkdir(parents=True, exist_ok=True)
     stack.callback(folder.lock(data).close)
     endpoints.remove(data)
     stack.callback(endpoints.remove, data)
@@ -153,16 +160,12 @@ async def _stop_all(children: Sequence[Child]) -> None:
 
 
 def _listed(plan: Plan, name: str) -> tuple[str, ...]:
-    return tuple(filter(None, env_of(plan, name).split(os.pathsep)))
+    return tuple(listed(env_of(plan, name)))
 
 
 def env_of(plan: Plan, name: str) -> str:
     """A variable as the services will see it."""
     return plan.settings.get(name) or os.environ.get(name, "")
-
-
-def python(module: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", module]
 
 
 def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
@@ -191,7 +194,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
         ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
-        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": os.pathsep.join(map(str, plan.roots))}),
+        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": joined(map(str, plan.roots))}),
     ]
     own[0][2].update(
         {
@@ -199,7 +202,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
             "MNEMO_HEALTH_SOCKET": str(api[1]),
             "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
             "MNEMO_HEALTH_SYSTEM_URL": nats.own_url("system"),
-            "MNEMO_HEALTH_DISKS": os.pathsep.join(f"{name}={plan.data / name}" for name in ("nats", "postgres")),
+            "MNEMO_HEALTH_DISKS": joined(f"{name}={plan.data / name}" for name in ("nats", "postgres")),
         }
     )
     if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):

@@ -8,9 +8,10 @@ An unknown or misspelt variable with our prefix is an error; all problems are re
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -104,7 +105,7 @@ def load(kind: type[S], owner: Stage | None, environ: Mapping[str, str]) -> S:
             continue
         try:
             text = value if plain == name else Path(value).read_text().strip()
-            values[field.name] = msgspec.convert(_listed(text, field.type), field.type, strict=False)
+            values[field.name] = msgspec.convert(_value(text, field.type), field.type, strict=False)
         except OSError as error:
             problems.append(f"{name}: cannot read {value}: {error.strerror}")
         except msgspec.ValidationError as error:
@@ -135,8 +136,25 @@ def _unknown(name: str, names: Mapping[str, object]) -> str:
     return f"{name}: unknown variable" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _listed(text: str, kind: Any) -> object:
-    """Lists are separated by the platform's path separator (':' or ';')."""
-    if getattr(kind, "__origin__", None) is tuple:
+def joined(items: Iterable[str]) -> str:
+    """A list as the value of a variable: any name that a file system allows comes back from `listed`."""
+    return json.dumps(list(items))
+
+
+def listed(text: str) -> list[str]:
+    """A list in a variable: JSON, or texts separated by the platform's path separator (':' or ';').
+
+    Raises msgspec.ValidationError.
+    """
+    if not text.lstrip().startswith(("[]", '["')):
         return [item for item in text.split(os.pathsep) if item]
+    try:
+        return msgspec.convert(json.loads(text), list[str])  # msgspec's reader refuses bytes that are no UTF-8
+    except json.JSONDecodeError as error:
+        raise msgspec.ValidationError(f"a list in JSON is expected: {error}") from error
+
+
+def _value(text: str, kind: Any) -> object:
+    if getattr(kind, "__origin__", None) is tuple:
+        return listed(text)
     return {"true": True, "false": False}.get(text.lower(), text) if kind is bool else text

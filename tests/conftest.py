@@ -20,7 +20,7 @@ from local import system
 from local.child import Child
 from local.nats_server import Nats
 from local.ports import free_port
-from local.postgres_server import Postgres
+from local.postgres.server import Postgres
 from local.secrets import Secrets
 from runtime import bus, provision
 from runtime.bus import Bus
@@ -67,7 +67,7 @@ async def nats(folder: Path) -> AsyncIterator[Nats]:
     child = server.child = Child(server.spec(), print)  # type: ignore[attr-defined]
     await child.start()
     try:
-        await server.ready()
+        await server.ready(child)
         await provision.main(provision.Settings(nats_url=server.url("operator")), asyncio.Event())
         yield server
     finally:
@@ -91,7 +91,7 @@ async def database(folder: Path) -> AsyncIterator[str]:
     child = Child(await asyncio.to_thread(server.prepare), print)
     await child.start()
     try:
-        await server.ready()
+        await server.ready(child)
         passwords = {"writer_password": secrets.writer, "reader_password": secrets.reader}
         await migrate.main(
             migrate.Settings(postgres_dsn=server.dsn(), embedder_model="m", **passwords), asyncio.Event()

@@ -21,6 +21,9 @@ log = Log("mnemo.watcher")
 TIMING: dict[str, Any] = {"debounce": 60, "step": 15}
 """Milliseconds: changes are handed on when none came for `step`, at the latest after `debounce`."""
 
+PATIENCE, MOST_PATIENCE = 2, 64
+"""After so many sweeps, doubled each time up to so many, notifications that failed are tried again."""
+
 
 class Notification:
     """File notification: wakes the capture early. Whatever it misses the next sweep finds.
@@ -37,7 +40,11 @@ class Notification:
         self.again = asyncio.Event()
         self.silent = 0
         """Sweeps in a row that found changes while no notification came at all."""
-        self.refused = ""
+        self.refused: dict[str, str] = {}
+        """Why folders have no notifications."""
+        self.rested = 0
+        """Sweeps since they were asked for."""
+        self.patience = PATIENCE
 
     def is_set(self) -> bool:
         """True when watching must end: the process stops, or other folders are there than before."""
@@ -54,7 +61,8 @@ class Notification:
             self.silent += 1
         elif capture.hints.heard:
             self.silent = 0
-        if self._present() != self.folders:
+        self.rested += 1
+        if self._present() != self.folders or (self.refused and self.rested >= self.patience):
             self.again.set()
         self._tell()
 
@@ -64,27 +72,45 @@ class Notification:
     def _tell(self) -> None:
         working = self.settings.notify and self.folders and not self.refused and self.silent < 2
         silent = "files change but no notifications arrive" if self.silent >= 2 else ""
-        self.capture.beat.tell(mode="notify" if working else "poll", mode_reason=self.refused or silent)
+        reasons = dict.fromkeys(self.refused.values())
+        self.capture.beat.tell(mode="notify" if working else "poll", mode_reason="; ".join(reasons) or silent)
 
     async def run(self) -> None:
-        """Turns notifications into hints until the stop."""
+        """Turns notifications into hints until the stop. A folder whose notifications fail is left to the sweeps, the
+        others keep theirs; it is tried again, each time later."""
         while self.settings.notify and not self.stop.is_set():
             self.again.clear()
-            self.folders = self._present()
-            try:
-                if self.folders:
-                    self.refused = ""
-                    self._tell()
-                    async for changes in awatch(*self.folders, stop_event=self, watch_filter=_transcripts, **TIMING):
-                        self.capture.hints.add(file for _, path in changes for file in _files(path))
-            except (OSError, RuntimeError) as error:
-                self.refused = str(error)
+            self.folders, self.rested = self._present(), 0
+            self.refused.clear()
+            while not self.is_set() and (watched := [each for each in self.folders if each not in self.refused]):
                 self._tell()
-                log.warning("file notifications unavailable; sweeps continue", error=self.refused)
-                self.again.clear()
-            if not self.again.is_set():
-                await either(self.again, self.stop, within=4 * self.settings.sweep_seconds)
+                try:
+                    async for changes in awatch(*watched, stop_event=self, watch_filter=_transcripts, **TIMING):
+                        self.capture.hints.add(file for _, path in changes for file in _files(path))
+                except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:  # groups, and panics of the library's Rust, which are no Exception
+                    self._refuse(watched, error)
+            self._tell()
+            if not self.is_set():
+                await either(self.again, self.stop, within=MOST_PATIENCE * self.settings.sweep_seconds)
         self._tell()
+
+    def _refuse(self, watched: list[str], error: BaseException) -> None:
+        """Notes the folder that an error names, or else all."""
+        why = _reason(error)
+        named = [folder for folder in watched if f'"{folder}{os.sep}' in why]
+        self.refused |= dict.fromkeys(named or watched, why)
+        self.patience = min(2 * self.patience, MOST_PATIENCE)
+        log.warning("file notifications unavailable; sweeps continue", error=why, folders=len(named or watched))
+        self.again.clear()
+
+
+def _reason(error: BaseException) -> str:
+    """What a person can use of it: the first error in a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def _transcripts(change: Change, path: str) -> bool:

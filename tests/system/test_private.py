@@ -15,9 +15,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from local import endpoints, postgres_server, system
+from local import endpoints, system
 from local import folder as data_folder
 from local.nats_server import Nats
+from local.postgres import server as postgres_server
 from local.secrets import Secrets
 from runtime import bus
 from runtime.errors import Transient

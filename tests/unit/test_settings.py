@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.events import Stage
-from runtime import provision
+from runtime import provision, settings
 from runtime.errors import Misconfigured
 from runtime.logs import without_password
+from runtime.process.cgroups import quotas
 from runtime.settings import ONE_SHOTS, Common, load
 from services.embedder.settings import Settings as Embedder
 from services.health.settings import Settings as Health
@@ -59,3 +63,34 @@ def test_variables_of_the_one_shots_are_no_mistake_in_the_environment_of_a_servi
     environ = {f"MNEMO_{name}": "1" for name in ONE_SHOTS}
     for kind, owner in [*shots, (Watcher, Stage.WATCHER), (Health, Stage.HEALTH)]:
         load(kind, owner, environ)
+
+
+def test_cores_are_bounded_by_the_quota_of_any_cgroup_above(tmp_path: Path) -> None:
+    groups, mounts = tmp_path / "groups", tmp_path / "mounts"
+    inner = mounts / "user.slice" / "app"
+    inner.mkdir(parents=True)
+    (mounts / "cpu.max").write_text("max 100000\n")
+    (inner.parent / "cpu.max").write_text("150000 100000\n")
+    (inner / "cpu.max").write_text("400000 100000\n")
+    groups.write_text("0::/user.slice/app\n")
+    assert sorted(set(quotas(groups, mounts))) == [1.5, 4.0]
+    old = mounts / "cpu,cpuacct" / "docker" / "abc"
+    old.mkdir(parents=True)
+    (old / "cpu.cfs_quota_us").write_text("50000\n")
+    (old / "cpu.cfs_period_us").write_text("100000\n")
+    groups.write_text("4:cpu,cpuacct:/docker/abc\n3:memory:/elsewhere\n")
+    assert list(quotas(groups, mounts)) == [1.0]
+    assert list(quotas(tmp_path / "none", mounts)) == []
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)))
+def test_a_list_of_any_names_comes_back(names: list[str]) -> None:
+    assert settings.listed(settings.joined(names)) == names
+
+
+def test_a_list_is_of_paths_or_of_json() -> None:
+    assert settings.listed("/a:/b") == ["/a", "/b"]
+    assert settings.listed("") == settings.listed("[]") == []
+    assert settings.listed(settings.joined(["/a:b", os.fsdecode(b"/\xe9")])) == ["/a:b", os.fsdecode(b"/\xe9")]
+    with pytest.raises(msgspec.ValidationError, match="a list in JSON"):
+        settings.listed('["/a')

