@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from cli import api, archive, deadletters, doctor, find, mcp, progress, proof, status
+from cli import api, archive, doctor, find, mcp, progress, proof, status
+from cli.bus import deadletters, nats_context
 from cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
@@ -139,7 +140,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return 0
 
 
-for commands in (proof, archive, status, deadletters, doctor, find, mcp):
+for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp):
     for command in commands.COMMANDS:
         cli.add_command(command)
 

@@ -5,6 +5,7 @@ python -m contracts.asyncapi > contracts/asyncapi.json
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
@@ -110,7 +111,20 @@ def document() -> dict[str, Any]:
 
 def text() -> str:
     """The document as it is committed."""
-    return msgspec.json.format(msgspec.json.encode(document(), order="deterministic"), indent=2).decode() + "\n"
+    made = msgspec.json.encode(_cleaned(document()), order="deterministic")
+    return msgspec.json.format(made, indent=2).decode() + "\n"
+
+
+def _cleaned(value: Any) -> Any:
+    """With the descriptions, which are docstrings, as every Python has them: since 3.13 they are dedented."""
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: inspect.cleandoc(item) if key == "description" and isinstance(item, str) else _cleaned(item)
+        for key, item in value.items()
+    }
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from contracts.topology import (
     CONSUMERS,
     DEADLETTERS,
     EMBEDDER,
-    EMBEDDINGS,
     HEALTH,
     HEALTH_STATE,
     HEARTBEATS,
     IN_FLIGHT,
+    STREAMS,
     SUSPECTS,
     TRANSCRIPTS,
     VOLATILE,
@@ -136,11 +136,13 @@ GRANTS = {
 
 READER = Grant(
     (
-        "$JS.API.STREAM.INFO.*",
-        "$JS.API.CONSUMER.INFO.*.*",
-        *(subject for stream in (TRANSCRIPTS, EMBEDDINGS, DEADLETTERS) for subject in _history(stream)),
-        *(f"$JS.API.DIRECT.GET.{stream.name}" for stream in (TRANSCRIPTS, EMBEDDINGS, DEADLETTERS)),
+        "$JS.API.INFO",
+        *(f"$JS.API.STREAM.{verb}" for verb in ("NAMES", "LIST", "INFO.*", "MSG.GET.*")),
+        *(f"$JS.API.CONSUMER.{verb}" for verb in ("NAMES.*", "LIST.*", "INFO.*.*")),
+        *(subject for stream in STREAMS for subject in _history(stream)),
+        *(f"$JS.API.DIRECT.GET.{stream.name}{rest}" for stream in STREAMS for rest in ("", ".>")),
         subjects.EMBED_QUERY,
     ),
+    (subjects.TRANSCRIPTS, subjects.HEARTBEATS, subjects.DEADLETTERS, "health.>", "$JS.EVENT.ADVISORY.>"),
 )
-"""Of a person who only looks: search, verify, restore, doctor."""
+"""Of a person who only looks: search, verify, restore, doctor, and `nats --context mnemo`."""

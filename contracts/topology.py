@@ -47,6 +47,7 @@ class Stream(msgspec.Struct, frozen=True):
     max_msgs_per_subject: int = -1
     duplicate_window: float = 2 * MINUTE
     allow_atomic: bool = False
+    description: str = ""
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ class Consumer(msgspec.Struct, frozen=True):
     """Messages asked for in one fetch."""
     ack_wait: float = 30.0
     max_ack_pending: int = 1000
+    description: str = ""
 
 
 TRANSCRIPTS = Stream(
@@ -68,6 +70,7 @@ TRANSCRIPTS = Stream(
     max_bytes=64 * GIB,
     duplicate_window=15 * MINUTE,
     allow_atomic=True,
+    description="The log: every byte of every transcript, in order.",
 )
 EMBEDDINGS = Stream(
     "EMBEDDINGS",
@@ -75,6 +78,7 @@ EMBEDDINGS = Stream(
     max_bytes=64 * GIB,
     duplicate_window=15 * MINUTE,
     allow_atomic=True,
+    description="Vectors of the texts in TRANSCRIPTS.",
 )
 HEARTBEATS = Stream(
     "HEARTBEATS",
@@ -84,8 +88,14 @@ HEARTBEATS = Stream(
     max_bytes=64 * MIB,
     max_age=15 * MINUTE,
     max_msgs_per_subject=24,
+    description="Signs of life of all services, the newest 15 minutes.",
 )
-DEADLETTERS = Stream("DEADLETTERS", (subjects.DEADLETTERS,), max_bytes=4 * GIB)
+DEADLETTERS = Stream(
+    "DEADLETTERS",
+    (subjects.DEADLETTERS,),
+    max_bytes=4 * GIB,
+    description="Messages that a stage has given up; `mnemo deadletters` lists them.",
+)
 IN_FLIGHT = Stream(
     "INFLIGHT",
     (subjects.IN_FLIGHT,),
@@ -94,6 +104,7 @@ IN_FLIGHT = Stream(
     max_bytes=64 * MIB,
     max_age=15 * MINUTE,
     max_msgs_per_subject=1,
+    description="What workers have in hand, to find what crashes them.",
 )
 SUSPECTS = Stream(
     "SUSPECTS",
@@ -102,6 +113,7 @@ SUSPECTS = Stream(
     max_bytes=64 * MIB,
     max_age=30 * DAY,
     max_msgs_per_subject=1,
+    description="Messages that were in hand when a worker crashed.",
 )
 HEALTH = Stream(
     "HEALTH",
@@ -109,20 +121,49 @@ HEALTH = Stream(
     discard="old",
     max_bytes=256 * MIB,
     max_age=90 * DAY,
+    description="Changes of status, and alerts that were delivered.",
 )
-HEALTH_STATE = Stream("KV_HEALTH", ("$KV.HEALTH.>",), max_bytes=16 * MIB, max_msgs_per_subject=1)
+HEALTH_STATE = Stream(
+    "KV_HEALTH",
+    ("$KV.HEALTH.>",),
+    max_bytes=16 * MIB,
+    max_msgs_per_subject=1,
+    description="What the health service remembers over its restarts.",
+)
 """The key-value bucket HEALTH (https://docs.nats.io/nats-concepts/jetstream/key-value-store): what the health service
 must know over its restarts."""
-ADVISORIES = Stream("ADVISORIES", subjects.ADVISORIES, discard="old", max_bytes=64 * MIB)
+ADVISORIES = Stream(
+    "ADVISORIES",
+    subjects.ADVISORIES,
+    discard="old",
+    max_bytes=64 * MIB,
+    description="What the server says of deliveries that failed.",
+)
 
 STREAMS = (TRANSCRIPTS, EMBEDDINGS, HEARTBEATS, DEADLETTERS, IN_FLIGHT, SUSPECTS, HEALTH, HEALTH_STATE, ADVISORIES)
 
 VOLATILE = (HEARTBEATS, IN_FLIGHT)
 """Streams in memory: a lone server forgets them at its restart, and they are made anew."""
 
-EMBEDDER = Consumer("TRANSCRIPTS", "embedder", Stage.EMBEDDER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
-WRITER_TRANSCRIPTS = Consumer("TRANSCRIPTS", "writer", Stage.WRITER, subjects.TRANSCRIPTS, batch=FETCH_MESSAGES)
-WRITER_EMBEDDINGS = Consumer("EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=FETCH_MESSAGES)
+EMBEDDER = Consumer(
+    "TRANSCRIPTS",
+    "embedder",
+    Stage.EMBEDDER,
+    subjects.TRANSCRIPTS,
+    batch=FETCH_MESSAGES,
+    description="Texts to be embedded.",
+)
+WRITER_TRANSCRIPTS = Consumer(
+    "TRANSCRIPTS",
+    "writer",
+    Stage.WRITER,
+    subjects.TRANSCRIPTS,
+    batch=FETCH_MESSAGES,
+    description="Segments to be stored.",
+)
+WRITER_EMBEDDINGS = Consumer(
+    "EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=FETCH_MESSAGES, description="Vectors to be stored."
+)
 
 FORMER_FILTERS = (subjects.CHANGED,)
 """Filters of earlier versions; provisioning replaces them."""
@@ -138,4 +179,10 @@ lost pulls, restarts and stops use them up for messages that nobody has tried (d
 
 HEALTHZ = "$SYS.REQ.SERVER.PING.HEALTHZ"
 """Request of the system account: each server answers whether all of it works, its store among it."""
-SYSTEM_REQUESTS = (HEALTHZ, "$SYS.REQ.SERVER.PING.STATSZ")
+SYSTEM_REQUESTS = (
+    "$SYS.REQ.SERVER.PING",
+    *(
+        f"$SYS.REQ.SERVER.PING.{each}"
+        for each in ("HEALTHZ", "STATSZ", "IDZ", "VARZ", "JSZ", "CONNZ", "ROUTEZ", "ACCOUNTZ")
+    ),
+)

@@ -91,7 +91,7 @@ def embeddable(record: Record) -> bool:
     return record.kind in CHUNKABLE and bool(record.text.strip())
 
 
-class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptChanged"):
+class TranscriptChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="TranscriptChanged"):
     """A segment: the bytes [start, end) of one generation of one transcript.
 
     Segments of a generation are contiguous from 0; their concatenation is the file, byte for byte.
@@ -108,8 +108,6 @@ class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="Tran
     generation: int
     start: int
     end: int
-    data: bytes
-    """The bytes [start, end), zstd-compressed (base64 on the wire)."""
     sha256: str
     """Hex SHA-256 of the whole file from 0 up to `end`."""
     captured_at: str
@@ -130,6 +128,9 @@ class TranscriptChanged(msgspec.Struct, frozen=True, tag_field="type", tag="Tran
     """Hex SHA-256 of the content of `data`, set once something was replaced in the generation: `sha256` is of the
     file as the assistant wrote it."""
     version: Literal[1] = 1
+    data: bytes
+    """The bytes [start, end), zstd-compressed (base64 on the wire); last, so that a person who looks at a message sees
+    the rest."""
 
 
 class RecordsReparsed(msgspec.Struct, frozen=True, tag_field="type", tag="RecordsReparsed"):

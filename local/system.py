@@ -14,7 +14,7 @@ import msgspec
 from contracts.events import Stage
 from contracts.sources import Root
 from contracts.topology import DEFAULT_MODEL
-from local import endpoints, folder, guard, logs, nats_conf
+from local import contexts, endpoints, folder, guard, logs, nats_conf
 from local.child import Child, Spec, once, service_env
 from local.endpoints import Endpoints
 from local.nats_server import Nats
@@ -124,6 +124,8 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             stack.push_async_callback(cancel_and_wait, *looks)
         where = _endpoints(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets)
         endpoints.write(plan.data, where)
+        contexts.write(plan.data, nats)
+        stack.callback(contexts.remove, plan.data)
         yield System(where, children)
 
 
@@ -213,7 +215,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
     for name, stage, extra in own:
         common = {
             "MNEMO_NATS_URL": nats.own_url(stage),
-            "MNEMO_INSTANCE": name,
+            "MNEMO_INSTANCE": name if stage is Stage.EMBEDDER else f"{name}-0",
             "MNEMO_PARENT_PID": str(os.getpid()),
             "MNEMO_ALIVE_FILE": str(plan.data / folder.RUN / f"{name}.alive"),
             "MALLOC_ARENA_MAX": "2",

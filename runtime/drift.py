@@ -106,6 +106,7 @@ def stream_config(stream: Stream) -> dict[str, Any]:
     window = min(stream.duplicate_window, stream.max_age or stream.duplicate_window)
     return {
         "name": stream.name,
+        "description": stream.description,
         "num_replicas": 1,
         "max_bytes": stream.max_bytes,
         **DEFAULTS_STREAM,
@@ -125,6 +126,7 @@ def consumer_config(consumer: Consumer, metadata: Mapping[str, str] | None = Non
     return {
         "durable_name": consumer.name,
         "name": consumer.name,
+        "description": consumer.description,
         **DEFAULTS_CONSUMER,
         "filter_subject": consumer.filter,
         "ack_wait": int(consumer.ack_wait * NANOSECONDS),

@@ -115,7 +115,8 @@ async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool
     wanted |= kept
     fault = drift.of_stream(stream, info.config)
     changed = drift.differences(info.config, wanted, drift.DEFAULTS_STREAM).keys()
-    resized = any(info.config.get(name) != wanted[name] for name in drift.SET_BY_PEOPLE)
+    wanted["description"] = info.config.get("description") or stream.description
+    resized = any(info.config.get(name) != wanted[name] for name in (*drift.SET_BY_PEOPLE, "description"))
     lost = set(info.config.get("subjects") or []) - set(stream.subjects)
     harmless = changed <= drift.UPDATED_ALWAYS and not lost
     if fault and fault.repair is Repair.RECREATE and (not repair or (info.state.messages and not _can_go(stream))):
@@ -128,7 +129,7 @@ async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool
         log.warning("stream recreated", stream=stream.name, because=fault.cause)
     elif fault or resized:
         await _ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
-        log.info("stream updated", stream=stream.name, because=fault.cause if fault else "sizes changed by settings")
+        log.info("stream updated", stream=stream.name, because=fault.cause if fault else "by its settings")
     return []
 
 
@@ -154,7 +155,7 @@ def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
     name = stream.name
     return (
         f"{fault.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
-        f"To recreate it with its messages: `nats stream backup {name} ./{name}`, `nats stream rm {name}`, "
+        f"To recreate it with its messages: `nats backup stream {name} ./{name}`, `nats stream rm {name}`, "
         f"`python -m runtime.provision`, then publish the messages of the backup again, "
         f"or start from the files on disk: the watcher publishes what the log lacks"
     )
@@ -169,7 +170,7 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
     create = partial(_create, nats, consumer, drift.consumer_config(consumer, metadata))
     if info is None:
         await create()
-        log.info("consumer created", stream=consumer.stream, consumer=consumer.name)
+        log.info("consumer created", consumer=place)
         return []
     fault = drift.of_consumer(consumer, info.config, info.pause_remaining / drift.NANOSECONDS)
     former = info.config.get("filter_subject") in topology.FORMER_FILTERS
@@ -178,12 +179,12 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
         return [f"{fault.cause}; {_would(fault)}"]
     if fault and fault.repair is Repair.RESUME:
         await _ask(nats, f"CONSUMER.PAUSE.{place}", {})
-        log.info("consumer resumed", stream=consumer.stream, consumer=consumer.name)
+        log.info("consumer resumed", consumer=place)
     elif (fault and fault.repair is Repair.RECREATE and not former) or model_changed:
         await recreate(nats, consumer, metadata)
-    elif fault:
+    elif fault or not info.config.get("description"):
         await create()
-        log.info("consumer updated", stream=consumer.stream, consumer=consumer.name, because=fault.cause)
+        log.info("consumer updated", consumer=place, because=fault.cause if fault else "it had no description")
     return []
 
 
@@ -239,8 +240,7 @@ async def _request(nats: Bus, api: str, payload: bytes) -> Info:
 
 def _arguments(argv: Sequence[str]) -> bool:
     """True for `--repair`. Raises SystemExit for what is not understood."""
-    unknown = [argument for argument in argv if argument not in (REPAIR, lifecycle.CHECK)]
-    if unknown:
+    if unknown := [argument for argument in argv if argument not in (REPAIR, lifecycle.CHECK)]:
         sys.exit(f"unknown argument {unknown[0]}: the only option is {REPAIR}")
     return REPAIR in argv
 

@@ -61,6 +61,7 @@ async def read(
             stream,
             api.ConsumerConfig(
                 name=name,
+                description=f"Temporary: {bus.client.options['name']} reads what the stream holds.",
                 filter_subjects=list(which.filters) or None,
                 ack_policy=api.AckPolicy.NONE,
                 headers_only=which.headers or None,

@@ -53,7 +53,20 @@ def log(request: pytest.FixtureRequest, operator: Bus) -> Any:
 
 
 def message(name: str, start: int, end: int, generation: int = 0) -> Message:
-    event = TranscriptChanged(name, "codex", "h", "/r", "p", "s", generation, start, end, b"", "0" * 64, "2026-08-01")
+    event = TranscriptChanged(
+        transcript=name,
+        source="codex",
+        host="h",
+        root="/r",
+        path="p",
+        session_id="s",
+        generation=generation,
+        start=start,
+        end=end,
+        sha256="0" * 64,
+        captured_at="2026-08-01",
+        data=b"",
+    )
     checkpoint = Checkpoint(name, generation, end, end, "0" * 64, "", "", 5, 6)
     headers = {codec.CHECKPOINT_HEADER: codec.encode(checkpoint).decode()}
     return Message(subjects.changed("codex", name), codec.encode(event), codec.segment_message_id(event), headers)

@@ -117,7 +117,7 @@ async def test_a_stream_that_cannot_be_changed_back_is_recreated_if_nothing_is_l
         await healed(nats, operator, stream.name, next(iter(changes)))
     await recreated(operator, topology.HEALTH, {"sealed": False, "deny_delete": True})
     await operator.publish(Message(subjects.health_changed("bus"), b"kept", "1"))
-    with pytest.raises(Misconfigured, match=r"holds 1 messages .* `nats stream backup HEALTH"):
+    with pytest.raises(Misconfigured, match=r"holds 1 messages .* `nats backup stream HEALTH"):
         await repair(nats)
     assert (await operator.stream.get_msg("HEALTH", 1)).data == b"kept"
 
@@ -177,3 +177,26 @@ async def test_the_command_repairs(nats: Nats, operator: Bus) -> None:
         )
         _, said = await process.communicate()
         assert process.returncode == code, (arguments, said)
+
+
+async def test_what_an_earlier_version_made_gets_its_description_and_what_people_wrote_stays(
+    nats: Nats, operator: Bus
+) -> None:
+    stream = drift.stream_config(topology.HEALTH)
+    consumer = drift.consumer_config(WRITER)
+    await provision._ask(operator, "STREAM.UPDATE.HEALTH", {**stream, "description": ""})
+    await provision._ask(
+        operator, "STREAM.UPDATE.ADVISORIES", {**drift.stream_config(ADVISORIES), "description": "ours"}
+    )
+    await provision._create(operator, WRITER, {**consumer, "description": ""})
+    await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
+    infos = [
+        await provision._info(operator, api)
+        for api in ("STREAM.INFO.HEALTH", "STREAM.INFO.ADVISORIES", f"CONSUMER.INFO.{WRITER.stream}.{WRITER.name}")
+    ]
+    assert [info and info.config["description"] for info in infos] == [
+        topology.HEALTH.description,
+        "ours",
+        WRITER.description,
+    ]
+    assert await provision.drifts(operator) == []

@@ -37,7 +37,7 @@ async def test_the_commands_tell_the_truth_and_what_to_do(folder: Path) -> None:
         async def well() -> None:
             found = await mnemo("status", *data)
             assert found.returncode == 0, found.stdout + found.stderr
-            words = ("watcher", "embedder", "writer", "overall ● healthy", "ledger", "watch   watcher: notify")
+            words = ("watcher", "embedder", "writer", "overall ● healthy", "ledger", "watch   watcher-0: notify")
             for word in (*words, "instances 1", "rate ", "failures 0"):
                 assert word in found.stdout, found.stdout
 

@@ -203,6 +203,19 @@ DAMAGED = [
 ]
 
 
+def nested(levels: int) -> bytes:
+    return b'{"a":[' * (levels // 2) + b"1" + b"]}" * (levels // 2)
+
+
+@pytest.mark.parametrize("levels", [2, lines.DEEPEST, lines.DEEPEST + 2, 1500, 5000])
+@pytest.mark.parametrize("damaged", [b"", b'{"type":"user","mess'])
+def test_the_bound_on_depth_is_our_own(levels: int, damaged: bytes) -> None:
+    found = lines.read(damaged + nested(levels) + b"\n")
+    sound = levels <= lines.DEEPEST
+    assert damaged or (len(found.objects), found.damage) == ((1, "") if sound else (0, "too_deep"))
+    assert sound or not found.objects
+
+
 @pytest.mark.parametrize(("how", "line", "ids"), DAMAGED, ids=[row[0] for row in DAMAGED])
 def test_a_damaged_line_gives_up_its_complete_objects(how: str, line: bytes, ids: list[str]) -> None:
     found = lines.read(line + b"\n")

@@ -11,7 +11,20 @@ from services.writer import rows
 
 
 def change(**more: object) -> TranscriptChanged:
-    golden = TranscriptChanged("t", "claude-code", "h", "/r", "p", "s", 0, 0, 3, b"z", "00" * 32, "now")
+    golden = TranscriptChanged(
+        transcript="t",
+        source="claude-code",
+        host="h",
+        root="/r",
+        path="p",
+        session_id="s",
+        generation=0,
+        start=0,
+        end=3,
+        sha256="00" * 32,
+        captured_at="now",
+        data=b"z",
+    )
     return msgspec.structs.replace(golden, **more)
 
 

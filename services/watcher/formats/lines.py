@@ -25,6 +25,9 @@ class Line(msgspec.Struct, frozen=True):
     damage: str = ""
 
 
+DEEPEST = 200
+"""Objects and lists within each other; what is deeper is too deep. Interpreters differ in what they can read (Python
+3.11 stops near 1,000, later ones at their C stack), and what the archive says of a line must not depend on them."""
 MOST_PREAMBLE = 4096
 """Bytes before the JSON of an export that are passed over: what the program has said of itself."""
 
@@ -59,6 +62,8 @@ def read(line: bytes, *, document: bool = False) -> Line:
         return Line([], "too_deep")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Line([], "invalid_json") if document else _recover(line)
+    if _too_deep(value, text.count(b"{") + text.count(b"[")):
+        return Line([], "too_deep")
     if isinstance(value, dict):
         return Line([(0, value)], "crlf" if line.endswith(b"\r\n") and not document else "")
     return Line([], "not_an_object")
@@ -101,6 +106,8 @@ def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:
     while at >= 0:
         try:
             value, end = _lenient.raw_decode(text, at)
+            if _too_deep(value, text.count("{", at, end) + text.count("[", at, end)):
+                raise RecursionError
         except (ValueError, RecursionError):
             # A broken head is left behind at the next place where a record can start; the bound keeps
             # a hostile line (a million braces) from costing quadratic time.
@@ -115,6 +122,19 @@ def _objects(text: str, *, torn: bool) -> Iterator[tuple[int, int, Object]]:
         if known:
             yield at, end, value
         at = text.find("{", end)
+
+
+def _too_deep(value: Any, brackets: int) -> bool:
+    """True for more than DEEPEST levels; there are no more than there are `brackets`."""
+    if brackets <= DEEPEST:
+        return False
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _is_record(value: Object, following: str) -> bool:

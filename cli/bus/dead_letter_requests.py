@@ -81,8 +81,8 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
     return answer.status_code == 202
 
 
-def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
-    """The list, as soon as each request has an outcome."""
+def settled(look: Callable[[], Listed], what: str, asked: list[int]) -> Listed:
+    """The list, as soon as each request has an outcome: a dropped letter is gone, whatever it says of a retry."""
 
     async def waited() -> Listed:
         loop = asyncio.get_running_loop()
@@ -90,7 +90,8 @@ def settled(look: Callable[[], Listed], asked: list[int]) -> Listed:
         while True:
             await asyncio.sleep(1.0)  # the next judgement at the earliest
             listing = await asyncio.to_thread(look)
-            open_ = [x for x in listing.deadletters if x.sequence in asked and x.retry in ("", "pending")]
+            of_asked = [x for x in listing.deadletters if x.sequence in asked]
+            open_ = [x for x in of_asked if what == "drop" or x.retry in ("", "pending")]
             if len(open_) < before:
                 deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
             # Their count is of the last look at the stream, the list may lag behind it.

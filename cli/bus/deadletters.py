@@ -12,6 +12,7 @@ import nats.errors
 from nats.js.errors import APIError
 
 from cli.api import CannotTell, running_at
+from cli.bus.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
 from cli.console import (
     EX_FALSE,
     EX_UNKNOWN,
@@ -24,7 +25,6 @@ from cli.console import (
     reveal_option,
     worded,
 )
-from cli.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
 from contracts.http.archive import DeadLetterItem
 from local import endpoints
 from local.endpoints import Endpoints
@@ -139,7 +139,7 @@ def _request(
         taken = asyncio.run(ask_all(where, what, asked))
         if numbers and not taken:
             sys.exit(EX_UNKNOWN)
-        listing = settled(lambda: listed(where, None, ""), taken) if taken else listed(where, None, "")
+        listing = settled(lambda: listed(where, None, ""), what, taken) if taken else listed(where, None, "")
     except CannotTell as error:
         _cannot_tell(error, as_json)
     _show(listing, PAGE, as_json)

@@ -1,0 +1,1 @@
+"""Commands of the bus: dead letters, and a context for the nats CLI."""

@@ -1,0 +1,64 @@
+"""`mnemo nats-context`: so that `nats --context mnemo stream ls` works at once.
+
+Contexts are JSON files of the nats CLI (https://docs.nats.io/using-nats/nats-tools/nats_cli#nats-contexts). Those of an
+instance on this machine are links to files that each start writes anew, with the passwords of that start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from cli.console import EX_FALSE, data_option, err, out, run, worded
+from local import contexts, endpoints
+from local.secrets import write_private
+
+
+@click.command("nats-context", short_help="Let the nats CLI look at the streams.")
+@data_option
+@click.option("--system", is_flag=True, help="The system account instead: `nats server info`, `nats server report`.")
+@click.option("--name", default="mnemo", show_default=True, help="Name of the context; mnemo-system with --system.")
+@click.pass_context
+def nats_context(context: click.Context, data: str | None, system: bool, name: str) -> None:
+    """Make a context for the nats CLI, with a user that reads and changes nothing.
+
+    \b
+    Examples:
+      mnemo nats-context && nats --context mnemo stream ls
+      mnemo nats-context --system && nats --context mnemo-system server report jetstream
+    """
+    chosen = context.get_parameter_source("name") is not ParameterSource.DEFAULT
+    name = name if chosen or not system else "mnemo-system"
+    run(_made(endpoints.data_folder(data), system, name))
+
+
+async def _made(data: Path, system: bool, name: str) -> None:
+    """Raises endpoints.NotRunning."""
+    place = folder() / f"{name}.json"
+    if place.exists() and not place.is_symlink() and contexts.MARK not in place.read_text("utf-8", "replace"):
+        err.print(worded("{} is a context of somebody else; choose another name with --name", place), soft_wrap=True)
+        sys.exit(EX_FALSE)
+    found = endpoints.read(data)
+    source = data / (contexts.SYSTEM if system else contexts.READER)
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.unlink(missing_ok=True)
+    if source.exists():
+        place.symlink_to(source)
+    elif system:
+        err.print("the address of the system account is known where `mnemo up` runs; see docs/operations.md")
+        sys.exit(EX_FALSE)
+    else:
+        write_private(place, contexts.content(found.reading().nats_url, "this machine"))
+    out.print(worded("nats --context {} {}", name, "server report jetstream" if system else "stream ls"))
+
+
+def folder() -> Path:
+    """Where the nats CLI looks for contexts."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nats" / "context"
+
+
+COMMANDS = (nats_context,)
