@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install torch test test-all lint types imports generate lock sbom audit bench env clean
+.PHONY: help run install torch test-pythons test test-all lint types imports generate lock sbom audit bench env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,18 @@ test: $(TOOLS) ## all tests but the minutes-long ones
 
 test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
 	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+OTHERS = 3.12 3.13 3.14
+test-pythons: ## unit, contract and conformance tests on each other Python that is here
+	@for version in $(OTHERS); do \
+	  found=$$(command -v python$$version || ls -d $$HOME/.pyenv/versions/$$version*/bin/python 2> /dev/null | tail -1); \
+	  if [ -z "$$found" ]; then echo "no Python $$version here"; continue; fi; \
+	  test -x .venv-$$version/bin/pytest || { $$found -m venv .venv-$$version \
+	    && .venv-$$version/bin/pip install -q --no-deps --require-hashes -r locks/dev.txt; } || exit 1; \
+	  echo "Python $$version"; \
+	  PYTHONPATH=. .venv-$$version/bin/python -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) \
+	    tests/unit tests/contract tests/conformance || exit 1; \
+	done
 
 lint: $(TOOLS) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import msgspec
 
 from archive import queries, restore
 from archive.copies import Archive, Segment, Transcript
+from contracts.codec import iso
 from runtime.disk import packed
 from runtime.secrets.scan import Scanner
 
@@ -49,7 +50,7 @@ async def listing(archive: Archive, kind: str = "") -> Listing:
     found: dict[tuple[str, str], SessionSecrets] = {}
     for row in await archive.database.fetch(queries.read("secret_sessions")):
         key = row["session_id"], row["source"]
-        session = found.setdefault(key, SessionSecrets(*key, row["project"], row["captured_at"].isoformat()))
+        session = found.setdefault(key, SessionSecrets(*key, row["project"], iso(row["captured_at"].timestamp())))
         session.kinds[row["kind"]] = row["secrets"]
         session.secrets += row["secrets"]
     sessions = [session for session in found.values() if not kind or kind in session.kinds]

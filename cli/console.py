@@ -13,6 +13,7 @@ import string
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import asyncpg
@@ -80,6 +81,11 @@ def shortened(text: str, most: int = 160) -> str:
     """One line of a text of others, masked before it is cut: half of a secret looks like none."""
     line = " ".join(plain(Lines(text)).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def local_time(at: datetime | None, unknown: str = "?") -> str:
+    """A moment for people: the time of this machine, with its offset from UTC."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M %z") if at else unknown
 
 
 PLACE = "\ue000"

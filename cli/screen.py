@@ -56,6 +56,8 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
         ledger = get(where, "ledger", Ledger)
     except CannotTell:
         return [worded("[yellow]ledger  not known yet[/]")]
+    if ledger.balanced is None:
+        return [worded("[yellow]ledger  counting …[/]")]
     total = ledger.total
     equalities = [
         (f"on disk {total.disk_bytes:,} bytes in {total.files:,} files", "captured", "uncaptured_bytes"),

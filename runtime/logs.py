@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -69,11 +70,11 @@ def loggable(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one JSON object."""
+    """A log record as one JSON object, its time in UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": loggable(record.getMessage()),

@@ -20,6 +20,7 @@ from cli.console import (
     data_option,
     err,
     json_option,
+    local_time,
     out,
     own_scanner,
     print_json,
@@ -94,7 +95,7 @@ def _print(found: Searched) -> None:
 
 
 def _print_hit(hit: Hit) -> None:
-    when = hit.started_at.astimezone().strftime("%Y-%m-%d %H:%M") if hit.started_at else "?"
+    when = local_time(hit.started_at)
     out.print(worded("[bold]{}[/]", shortened(hit.title, TITLE_CHARS) or "(untitled)"), soft_wrap=True)
     facts = (when, hit.assistant, hit.project or "?", ", ".join(hit.why))
     out.print(worded("  {}  {}  [cyan]{}[/]  [dim]{}[/]", *facts), soft_wrap=True)

@@ -18,6 +18,7 @@ from cli.console import (
     data_option,
     err,
     json_option,
+    local_time,
     out,
     print_json,
     reveal_option,
@@ -77,7 +78,7 @@ async def _sessions(data: Path, wanted: Wanted) -> Sessions:
 
 
 def _print_session(session: Session) -> None:
-    when = session.ended_at.astimezone().strftime("%Y-%m-%d %H:%M") if session.ended_at else "?"
+    when = local_time(session.ended_at)
     title = shortened(session.title, TITLE_CHARS)
     out.print(worded("{}  [bold]{}[/]", when, title or "(untitled)"), soft_wrap=True)
     facts = (session.session_id, session.source, session.exchanges, session.project or "?")

@@ -23,6 +23,7 @@ from cli.console import (
     err,
     json_option,
     json_text,
+    local_time,
     out,
     own_scanner,
     plain,
@@ -87,7 +88,7 @@ async def _entries(data: Path, name: str, context: int) -> list[Entry]:
 
 def _print_entries(found: list[Entry], full: bool, *, rendered: bool) -> None:
     for entry in found:
-        when = entry.occurred_at.astimezone().strftime("%Y-%m-%d %H:%M") if entry.occurred_at else ""
+        when = local_time(entry.occurred_at, "")
         if entry.tool and entry.tool_input:
             shown = entry.tool_input if full else _cut(entry.tool_input, 1)
             out.print(worded("[yellow]{}[/] {}", entry.tool, Lines(shown)), soft_wrap=True)

@@ -37,7 +37,8 @@ class Settings(Common, frozen=True, kw_only=True):
     probe_seconds: float = 2.0
     """Time between two probes of NATS and of the database, seconds."""
     figures_seconds: float = 10.0
-    """Minimum time between two counts over the database, seconds; skipped while nothing was written."""
+    """Longest time between two counts over the database, seconds; less after a quick one, and none while nothing is
+    written."""
     grace_seconds: float = 45.0
     """How long after its own start a stage never heard from is reported as `unknown`, then as `unhealthy`; seconds."""
     desired: tuple[str, ...] = ()

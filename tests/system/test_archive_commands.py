@@ -88,7 +88,7 @@ async def _guard(claude: Path, data: list[str], env: dict[str, str]) -> None:
     words = "Claude Code deletes after 20 days: 2 transcripts will be deleted within 7 days; all 2 are archived"
     status = " ".join(mnemo("status", *data, **env).stdout.split())
     assert words in status
-    assert "watch watcher: notify, a sweep every" in status
+    assert "watch watcher-0: notify, a sweep every" in status
     assert "ledger on disk" in status
 
 

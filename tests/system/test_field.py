@@ -175,3 +175,19 @@ def test_a_folder_of_another_user_is_left_as_it_is(folder: Path, monkeypatch: py
     monkeypatch.setattr(os, "geteuid", lambda: os.stat(folder / "secrets.json").st_uid + 1)
     with pytest.raises(RuntimeError, match=r"belongs to \w+; run it as \w+"):
         data_folder.owned(folder)
+
+
+async def test_the_first_seconds_tell_nothing_that_is_not_counted(folder: Path) -> None:
+    """Neither "0 bytes = captured" nor bytes that are missing where all is in its place."""
+    data, source = folder / "d", copied(folder / "live")
+    assert (await asyncio.to_thread(once, data, source)).returncode == 0
+    seen: list[str] = []
+    async with system.running(quick([source.resolve()], data), print):
+
+        async def counted() -> None:
+            said = (await asyncio.to_thread(mnemo, "status", "--data", str(data))).stdout
+            seen.append(said)
+            assert "texts 15 = embedded" in said
+
+        await eventually(counted, 60)
+    assert not [said for said in seen if "on disk 0 bytes" in said or "in the log 0 bytes" in said], seen

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
+import time
 import unicodedata
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from cli.console import Lines, Terminal, json_text, plain, worded
+from cli.console import Lines, Terminal, json_text, local_time, plain, worded
+from runtime.logs import JsonFormatter
 
 HOSTILE = (
     "x\x1b]52;c;cm0gLXJm\x1b\\",  # writes the clipboard
@@ -75,3 +79,25 @@ def test_json_is_the_same_value_and_steers_nothing(value: object) -> None:
     text = json_text({"found": value})
     assert json.loads(text) == {"found": value}
     assert steers(text) == []
+
+
+def test_times_for_people_say_their_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert local_time(datetime(2026, 8, 1, 12, tzinfo=UTC)) == "2026-08-01 08:00 -0400"
+        assert local_time(None) == "?"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_times_in_logs_are_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.makeLogRecord({"created": 0.25, "msecs": 250.0, "msg": "x", "levelname": "INFO", "name": "n"})
+        assert json.loads(JsonFormatter().format(record))["time"] == "1970-01-01T00:00:00.250Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

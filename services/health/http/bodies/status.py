@@ -102,7 +102,7 @@ def ledger(snapshot: Snapshot) -> Ledger:
     report = watchers(snapshot)
     total, sources = accounts(report, snapshot.ledger)
     age = snapshot.windows[Stage.WATCHER].age(snapshot.now)
-    known = bool(snapshot.figures) and report.files is not None and age is not None and age < AGE_DEGRADED
+    known = bool(snapshot.figures and report.sweeps) and age is not None and age < AGE_DEGRADED
     return Ledger(
         timestamp=iso(snapshot.at),
         balanced=balanced(sources) if known else None,
