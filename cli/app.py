@@ -6,6 +6,7 @@ Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 unknown
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -31,7 +32,9 @@ from contracts import sources
 from local import endpoints, folder, system
 from local.logs import Unbreakable
 from runtime.disk.files import walk
+from runtime.errors import Misconfigured
 from runtime.heartbeat import service_version
+from runtime.process.home import home
 from runtime.tasks import cancel_and_wait
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
@@ -86,7 +89,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
 
 def _default_roots() -> list[sources.Root]:
     """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
-    if any(next(walk(root.folder, root.leaves, []), None) for root in sources.defaults(os.environ, Path.home())):
+    if any(next(walk(root.folder, root.leaves, []), None) for root in sources.defaults(os.environ, home())):
         return []
     err.print(worded("no assistant transcripts found; using the bundled examples ({})", EXAMPLES), soft_wrap=True)
     return [sources.Root(str(EXAMPLES))]
@@ -148,13 +151,22 @@ for commands in (proof, archive, status, deadletters, nats_context, doctor, find
 def main() -> None:
     """Entry point; bad usage leaves with 64 (EX_USAGE of sysexits.h)."""
     logging.getLogger("nats").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the terminal's alphabet lacks
     try:
         cli(standalone_mode=False)
     except click.UsageError as error:
         error.show()
         sys.exit(EX_USAGE)
+    except Misconfigured as error:
+        err.print(worded("[red]misconfigured:[/] {}", Lines(error)), soft_wrap=True)
+        sys.exit(EX_USAGE)
     except click.exceptions.Abort:
         sys.exit(130)
+    except BrokenPipeError:  # `mnemo … | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

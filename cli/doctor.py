@@ -28,6 +28,7 @@ from runtime.clock import SystemClock
 from runtime.disk.files import LINK, walk
 from runtime.disk.left import Left
 from runtime.errors import Misconfigured, Transient
+from runtime.process.home import home
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -137,7 +138,7 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
     folder = endpoints.data_folder(data)
     if repair:
         _repair(folder)
-    places, findings = run(checks(folder, os.environ, Path.home()))
+    places, findings = run(checks(folder, os.environ, home()))
     if as_json:
         print_json({"folders": places, "checks": findings})
     else:

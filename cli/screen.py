@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import asyncpg
 from rich.console import RenderableType
@@ -16,6 +15,7 @@ from cli.console import out, worded
 from contracts.http.health import Health, Ledger, StageHealth
 from contracts.vitals import WatcherVitals
 from local.endpoints import Endpoints
+from runtime.process.home import home
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 MARKS = {"healthy": "●", "degraded": "▲", "unhealthy": "✖"}
@@ -88,7 +88,7 @@ async def guard_lines(where: Endpoints) -> list[Text]:
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return []
     try:
-        guard = await retention.guard(database, os.environ, Path.home())
+        guard = await retention.guard(database, os.environ, home())
     finally:
         await database.close(timeout=5)
     if guard is None:

@@ -12,6 +12,8 @@ import platformdirs
 from local import folder
 from local.secrets import write_private
 from runtime import peer
+from runtime.errors import Misconfigured
+from runtime.process.home import NOWHERE, home
 from runtime.settings import listed
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
@@ -51,9 +53,13 @@ class NotRunning(Exception):
 
 
 def data_folder(folder: str | None) -> Path:
-    """`--data`, else `MNEMO_LOCAL_DATA`, else the platform's user data folder."""
+    """`--data`, else `MNEMO_LOCAL_DATA`, else the platform's user data folder. Raises Misconfigured."""
     chosen = folder or os.environ.get("MNEMO_LOCAL_DATA")
-    return Path(chosen).expanduser().resolve() if chosen else Path(platformdirs.user_data_dir("mnemostream"))
+    if chosen:
+        return (home() / chosen[2:] if chosen.startswith("~/") else Path(chosen)).resolve()
+    if home() == NOWHERE and not os.environ.get("XDG_DATA_HOME"):
+        raise Misconfigured("no home folder is known, and so no data folder: set HOME, or specify --data")
+    return Path(platformdirs.user_data_dir("mnemostream"))
 
 
 def write(data: Path, endpoints: Endpoints) -> None:

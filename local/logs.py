@@ -29,7 +29,7 @@ def kept(say: Callable[[str], None], log: Path) -> Callable[[str], None]:
 
 
 class Unbreakable:
-    """A stream for people: what its terminal cannot show is replaced, and one that is gone hinders nobody."""
+    """A stream for people: one that is gone hinders nobody."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -37,11 +37,7 @@ class Unbreakable:
     def write(self, text: str) -> int:
         """Like the stream's."""
         with suppress(OSError, ValueError):  # closed, no reader, no terminal any more
-            try:
-                self._stream.write(text)
-            except UnicodeEncodeError:
-                coding = self._stream.encoding or "ascii"
-                self._stream.write(text.encode(coding, "replace").decode(coding))
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import time
 from collections import OrderedDict
 from typing import Any
 
 import msgspec
 
+from contracts.codec import iso
 from runtime.secrets.mask import masked
 from runtime.secrets.scan import scanner
 
@@ -74,7 +74,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
+            "time": iso(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": loggable(record.getMessage()),

@@ -21,6 +21,7 @@ from contracts.sources import Root
 from runtime.disk import packed
 from runtime.disk.files import walk
 from runtime.disk.left import Left
+from runtime.process.home import home
 from runtime.secrets.pieces import refusal
 from runtime.secrets.scan import Scanner
 
@@ -215,4 +216,4 @@ def roots_of(folders: Sequence[str], configured: Sequence[str], rows: Iterable[T
     if configured:
         return [sources.parse(text) for text in configured]
     known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]
-    return [*known, *(root for root in sources.defaults(os.environ, Path.home()) if Path(root.folder).is_dir())]
+    return [*known, *(root for root in sources.defaults(os.environ, home()) if Path(root.folder).is_dir())]

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from cli.console import EX_FALSE, data_option, err, out, run, worded
 from local import contexts, endpoints
 from local.secrets import write_private
+from runtime.process.home import home
 
 
 @click.command("nats-context", short_help="Let the nats CLI look at the streams.")
@@ -58,7 +59,7 @@ async def _made(data: Path, system: bool, name: str) -> None:
 
 def folder() -> Path:
     """Where the nats CLI looks for contexts."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nats" / "context"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config") / "nats" / "context"
 
 
 COMMANDS = (nats_context,)

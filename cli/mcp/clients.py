@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from runtime.process.home import home
+
 NAME = "mnemostream"
 
 
@@ -134,7 +136,7 @@ class Client(msgspec.Struct, frozen=True):
 
     def home(self) -> Path:
         """The folder of its settings."""
-        return Path(os.environ.get(self.variable) or Path.home() / self.folder)
+        return Path(os.environ.get(self.variable) or home() / self.folder)
 
     def file(self) -> Path:
         """The file that names its servers. Claude Code keeps it beside its folder, or within one that was chosen."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 
 from contracts import sources
+from runtime.process.home import home
 from runtime.settings import Common
 
 
@@ -37,7 +37,7 @@ class Settings(Common, frozen=True, kw_only=True):
 
     def folders(self) -> list[sources.Root]:
         """The roots, or the default ones; resolved, and none inside another."""
-        roots = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, Path.home())
+        roots = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, home())
         if self.canary_folder:
             roots.append(sources.Root(self.canary_folder, sources.CANARY))
         return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in roots)
