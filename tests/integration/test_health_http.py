@@ -45,6 +45,17 @@ async def test_a_strange_answer_ends_nothing(service: Any, receiver: Receiver, h
     await eventually(lambda: _true(len(receiver.got) == 2))  # the service lives, and tells the next one
 
 
+async def test_a_receiver_on_this_machine_is_reached_past_a_proxy(
+    service: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    one = await service(webhooks=f"http://localhost:{receiver.port}/", webhook_seconds=1.0)
+    await healthy(one)
+    await one.beat(Stage.WRITER, consecutive_failures=7, last_error="it hurts")
+    await eventually(lambda: _true(len(receiver.got) == 1))
+
+
 @pytest.mark.parametrize(
     "text",
     ["ftp://x", "http://10.0.0.300/x", "http://h:abc/", "http://h:80800/", "http://[bad/", "nonsense", "http://"],
