@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 from contextlib import suppress
@@ -76,6 +77,12 @@ def socket_folder(wanted: Path, owner: int = -1) -> Path:
     if owner >= 0:
         os.chown(wanted, owner, -1)
     return wanted
+
+
+def left(place: Path) -> None:
+    """Removes a socket folder that was made among the temporary ones."""
+    if place.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def lock(data: Path) -> IO[str]:

@@ -104,6 +104,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
         postgres = Postgres(plan.data, port("PostgreSQL", plan.postgres_port), secrets)
         folder.prepare(plan.data, passed_through=postgres.user is not None and postgres.home == plan.data)
         sockets = folder.socket_folder(plan.data / folder.RUN)
+        stack.callback(_left, sockets, postgres)
         health_port = port("health", plan.health_port)
         stack.push_async_callback(cancel_and_wait, asyncio.create_task(logs.bounded(plan.data / "logs"), name="logs"))
         stack.push_async_callback((await start(nats.spec())).stop)
@@ -123,9 +124,8 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             looks = guard.watch(children, nats, postgres, plan.data / folder.RUN, again, say)
             stack.push_async_callback(cancel_and_wait, *looks)
         where = _endpoints(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets)
-        endpoints.write(plan.data, where)
-        contexts.write(plan.data, nats)
         stack.callback(contexts.remove, plan.data)
+        _told(plan.data, where, nats)
         yield System(where, children)
 
 
@@ -138,6 +138,18 @@ def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
     endpoints.remove(data)
     stack.callback(endpoints.remove, data)
     return Secrets.renewed(data)
+
+
+def _left(sockets: Path, postgres: Postgres) -> None:
+    """Nothing stays among the temporary folders."""
+    folder.left(sockets)
+    postgres.left()
+
+
+def _told(data: Path, where: Endpoints, nats: Nats) -> None:
+    """Who wants to reach it finds it from here on."""
+    contexts.write(data, nats)
+    endpoints.write(data, where)
 
 
 def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> Endpoints:
@@ -191,7 +203,7 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
 def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> list[Spec]:
     """`api` is the port and the socket of the health service."""
     nats = Nats(plan.data, plan.nats_via or nats.port, secrets.nats)
-    postgres = Postgres(plan.data, postgres.port, secrets, plan.postgres_via)
+    postgres = postgres.through(plan.postgres_via)
     threads = str(max(1, cores() // max(1, plan.embedders)))
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),

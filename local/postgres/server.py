@@ -80,6 +80,17 @@ class Postgres:
             return f"postgresql://{role}:{password}@127.0.0.1:{self.via}/{DATABASE}"
         return f"postgresql://{role}:{password}@/{DATABASE}?host={quote(str(self.sockets), safe='')}&port={self.port}"
 
+    def through(self, via: int) -> Postgres:
+        """The same server, reached by a proxy at this port; 0 = as it is."""
+        other = Postgres(self.data, self.port, self.secrets, via)
+        other.sockets = self.sockets  # not made twice
+        return other
+
+    def left(self) -> None:
+        """After its end: nothing of it stays among the temporary folders."""
+        if "sockets" in self.__dict__:
+            folder.left(self.sockets)
+
     def prepare(self) -> Spec:
         """Initialises the folder at the first time; the process to run. Blocks for about a second."""
         programs, owner = self._programs(), cluster.Owner(self.user, self._owner)

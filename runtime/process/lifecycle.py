@@ -23,7 +23,7 @@ from contracts.events import Stage
 from runtime import logs, settings
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
-from runtime.process import alive, instance
+from runtime.process import alive, instance, watchdog
 
 log = Log("mnemo.lifecycle")
 S = TypeVar("S", bound=settings.Common)
@@ -69,7 +69,7 @@ async def _supervised(main: Callable[[S, asyncio.Event], Awaitable[None]], loade
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     body = asyncio.ensure_future(main(loaded, stop))
-    guards = [asyncio.create_task(_blocked_loop(loaded.watchdog_blocked_seconds, stop), name="watchdog")]
+    guards = [asyncio.create_task(watchdog.guard_loop(loaded.watchdog_blocked_seconds, stop), name="watchdog")]
     if loaded.alive_file:
         guards.append(asyncio.create_task(alive.touch_alive_file(Path(loaded.alive_file)), name="alive"))
     if loaded.parent_pid:
@@ -110,30 +110,12 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-async def _blocked_loop(limit: float, stop: asyncio.Event) -> None:
-    """Re-arms a timer in C that dumps all stacks and ends the process, even when C code holds the GIL. After a stop
-    the same timer bounds the stop."""
-    while limit and not stop.is_set():
-        faulthandler.dump_traceback_later(limit, exit=True)
-        await asyncio.sleep(limit / 4)
-
-
 async def _parent(pid: int, stop: asyncio.Event) -> None:
     """A service of `mnemo up` does not outlive it."""
     while os.getppid() == pid:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(1.0)
     log.warning("parent process exited; stopping")
     stop.set()
-
-
-async def guard_progress(stuck_seconds: Callable[[], float], limit: float) -> None:
-    """Ends the process when nothing has moved for `limit` seconds that should; 0 = never."""
-    while limit:
-        await asyncio.sleep(limit / 8)
-        if (stuck := stuck_seconds()) > limit:
-            log.error("no progress on work in flight; exiting", seconds=round(stuck))
-            faulthandler.dump_traceback()
-            os._exit(1)
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

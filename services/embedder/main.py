@@ -24,7 +24,7 @@ from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.delivery import consume, retry
 from runtime.delivery.custody import Gate
-from runtime.process import lifecycle
+from runtime.process import lifecycle, watchdog
 from runtime.tasks import cancel_and_wait
 from services.embedder import again
 from services.embedder import model as models
@@ -44,7 +44,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         beat.vitals = model.vitals(0)
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(watchdog.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         await _answer_queries(nats, model)
         loop_name = f"{topology.EMBEDDER.stream}.{topology.EMBEDDER.name}"
         embedder = Embedder(nats, model, settings, beat, loop_name)

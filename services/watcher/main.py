@@ -23,7 +23,7 @@ from runtime.bus import Bus
 from runtime.clock import SystemClock
 from runtime.errors import Transient
 from runtime.logs import Log
-from runtime.process import lifecycle
+from runtime.process import lifecycle, watchdog
 from runtime.tasks import cancel_and_wait, either
 from services.watcher import catalog
 from services.watcher.capture import REPORT_SECONDS, Capture
@@ -60,7 +60,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(watchdog.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
         watch = Notification(capture, settings, stop)
         hints = tasks.create_task(watch.run(), name="hints")
         tombstones = tasks.create_task(_poll_tombstones(nats, capture, heard), name="tombstones")

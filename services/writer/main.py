@@ -23,7 +23,7 @@ from runtime.clock import SystemClock
 from runtime.delivery import consume, retry
 from runtime.delivery.custody import Gate
 from runtime.delivery.settle import Work
-from runtime.process import lifecycle
+from runtime.process import lifecycle, watchdog
 from runtime.tasks import cancel_and_wait
 from services.writer import database
 from services.writer.database import Database
@@ -41,7 +41,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     ):
         beat.vitals = WriterVitals()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
-        guard = tasks.create_task(lifecycle.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
+        guard = tasks.create_task(watchdog.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         indexing = tasks.create_task(store.index(beat.tell), name="indexing")
         works = {topology.WRITER_TRANSCRIPTS: _changes(store), topology.WRITER_EMBEDDINGS: _vectors(store)}
         gate = Gate()  # a message that may crash this process is in work alone, in both loops

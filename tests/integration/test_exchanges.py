@@ -1,7 +1,4 @@
-"""Exchanges on a real PostgreSQL: strangers never merge, copies never double, whatever was done to a session.
-
-The table of copies stands in docs/formats.md.
-"""
+"""Exchanges on a real PostgreSQL: strangers never merge, copies never double (the table is in docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -56,9 +53,22 @@ def event(number: int, path: str, data: bytes) -> TranscriptChanged:
     units = unpacked_units if origin.packed else units_of
     records, _ = parse(units([data], whole=found.whole), origin, found.format.state())
     return TranscriptChanged(
-        f"t{number}", found.format.name, "h", "/r", path, context.session_id, 0, 0, len(data), b"", "00" * 32,
-        "2026-08-01T10:00:00Z", records, {}, context.subagent, 0, found.format.version,
-    )  # fmt: skip
+        transcript=f"t{number}",
+        source=found.format.name,
+        host="h",
+        root="/r",
+        path=path,
+        session_id=context.session_id,
+        generation=0,
+        start=0,
+        end=len(data),
+        sha256="00" * 32,
+        captured_at="2026-08-01T10:00:00Z",
+        records=records,
+        subagent=context.subagent,
+        parser=found.format.version,
+        data=b"",
+    )
 
 
 class Archive:

@@ -47,14 +47,17 @@ def copied(source: Path) -> Path:
 def test_names_proxies_locales_and_modules_of_others_do_no_harm(folder: Path) -> None:
     """And the second start: passwords cut short by a loss of power, and the database's process id somebody else's."""
     source = copied(folder / "2026-11-25 10:30 'no\ntes'")
-    data = folder / 'd:a "ta'
+    data = folder / ("d" * 120) / 'd:a "ta'
+    (folder / "tmp").mkdir()
+    (folder / "tmp").chmod(0o755)
     project = folder / "project"
     for module in ("random.py", "queue.py", "services/__init__.py", "runtime/__init__.py"):
         (project / module).parent.mkdir(parents=True, exist_ok=True)
         (project / module).write_text(RANDOM)
-    done = once(data, source, project, **HOSTILE)
+    done = once(data, source, project, TMPDIR=str(folder / "tmp"), **HOSTILE)
     assert done.returncode == 0, done.stderr
     assert "3 files" in done.stderr
+    assert list((folder / "tmp").iterdir()) == []
     (data / "secrets.json").write_bytes(b"")
     (data / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{data / 'postgres'}\n1\n")
     done = once(data, source, project, **HOSTILE)
