@@ -117,7 +117,6 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     def say(text: str) -> None:
         err.print(worded("{}", text), soft_wrap=True)
 
-    roots = [root for root in plan.roots if isinstance(root, sources.Root)]
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     async with system.running(plan, say) as running:
@@ -129,7 +128,6 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
-        reason = reason or (await progress.overlooked(roots, running.endpoints) if once else "")
         say("stopping …")
     if reason:
         err.print(worded("[red]incomplete:[/] {}", reason), soft_wrap=True)

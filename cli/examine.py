@@ -31,7 +31,7 @@ from runtime import provision
 from runtime.bus import connect
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import service_version
-from runtime.process.child import python
+from runtime.process.command import python
 from runtime.process.lifecycle import CHECK
 
 LOW_DISK_BYTES = 2 << 30

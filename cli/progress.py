@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import asyncpg
 import httpx
@@ -15,7 +15,7 @@ from archive import queries
 from cli.api import CannotTell, asking, decoded, headers
 from contracts import topology
 from contracts.http.health import Health, Stats, StreamFigures
-from contracts.sources import Root, distinct
+from contracts.sources import distinct, parse
 from contracts.vitals import EmbedderVitals
 from local.endpoints import Endpoints
 from local.system import System
@@ -152,6 +152,7 @@ async def _verdict(system: System, figures: Figures) -> str | None:
         connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
         try:
             row = await connection.fetchrow(queries.read("progress"), figures.model)
+            known = {each["root"] for each in await connection.fetch("select distinct root from transcripts")}
         finally:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -166,17 +167,14 @@ async def _verdict(system: System, figures: Figures) -> str | None:
         or (not system.not_embedding and row["texts"] != row["embedded"])
     ):
         return None
-    return ""
+    return await asyncio.to_thread(_overlooked, system.endpoints.roots, known)
 
 
-async def overlooked(roots: Sequence[Root], where: Endpoints) -> str:
-    """Which folder gave nothing although it holds files that look like transcripts: "done" would be wrong. Raises
-    asyncpg errors."""
-    seen = {root: sum(bool(stat.size) for _, stat in walk(root.folder, root.leaves, [])) for root in distinct(roots)}
-    connection = await asyncpg.connect(where.postgres_dsn, timeout=5, command_timeout=30)
-    try:
-        known = {row["root"] for row in await connection.fetch("select distinct root from transcripts")}
-    finally:
-        connection.terminate()
-    missing = [f"{root} ({count} files)" for root, count in seen.items() if count and root.folder not in known]
+def _overlooked(roots: Iterable[str], known: Iterable[str]) -> str:
+    """Which folder gave nothing although it holds files that look like transcripts: "done" would be wrong."""
+    missing = []
+    for root in distinct(map(parse, roots)):
+        count = sum(bool(stat.size) for _, stat in walk(root.folder, root.leaves, []))
+        if count and root.folder not in known:
+            missing.append(f"{root} ({count} files)")
     return f"nothing was captured from {', '.join(missing)}; `mnemo doctor` lists what is left out" if missing else ""

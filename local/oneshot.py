@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from local.child import service_env
-from runtime.process.child import python
+from runtime.process.command import python
 
 
 class Failed(Exception):

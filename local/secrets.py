@@ -27,7 +27,7 @@ class Secrets(msgspec.Struct, frozen=True):
     former: tuple[str, ...] = ()
     """Passwords of the owner of the database at earlier starts: the last one that came so far is in force."""
     lost: bool = False
-    """True if nobody knows the one that is in force: the file that held it was damaged."""
+    """True if nobody knows the one that is in force: the file that held it is gone, or was damaged."""
 
     @classmethod
     def of(cls, data: Path) -> Secrets:
@@ -54,7 +54,7 @@ class Secrets(msgspec.Struct, frozen=True):
         owner, writer, reader, health = (secrets.token_urlsafe(24) for _ in range(4))
         former = (before.owner, *before.former)[:FORMER] if before else ()
         passwords = {user: secrets.token_urlsafe(24) for user in nats_conf.USERS}
-        lost = before.lost if before else (data / DAMAGED).exists()
+        lost = before.lost if before else True
         made = cls(passwords, owner, writer, reader, health, former, lost)
         write_private(file, msgspec.json.encode(made))
         return made

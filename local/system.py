@@ -20,8 +20,8 @@ from local.endpoints import Endpoints
 from local.nats_server import Nats
 from local.ports import free_port
 from local.postgres.server import Postgres
-from local.secrets import Secrets
-from runtime.process.child import python
+from local.secrets import DAMAGED, Secrets
+from runtime.process.command import python
 from runtime.process.cores import cores
 from runtime.settings import joined, listed
 from runtime.tasks import cancel_and_wait
@@ -85,7 +85,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
     async with AsyncExitStack() as stack:
         secrets = _claimed(plan.data, stack)
         say = logs.kept(say, plan.data / "logs" / "mnemo.log")
-        if secrets.lost:
+        if (plan.data / DAMAGED).exists():
             say("secrets.json was damaged: new passwords are made")
 
         def port(name: str, wanted: int) -> int:

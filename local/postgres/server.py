@@ -95,10 +95,10 @@ class Postgres:
         """Initialises the folder at the first time; the process to run. Blocks for about a second."""
         programs, owner = self._programs(), cluster.Owner(self.user, self._owner)
         self._placed()
-        if not cluster.is_whole(self.folder):
+        if made := not cluster.is_whole(self.folder):
             cluster.make(self.folder, programs, owner, self.secrets.owner, DATABASE)
         cluster.free(self.folder, self.sockets.glob(".s.PGSQL.*.lock"))
-        if self.secrets.lost:
+        if self.secrets.lost and not made:
             cluster.set_password(self.folder, programs, owner, self.secrets.owner)
         hba = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (self.folder / "pg_hba.conf").write_text(hba)
@@ -180,7 +180,7 @@ class Postgres:
         await child.answering(self._taken, "PostgreSQL is recovering after a crash")
 
     async def _taken(self) -> bool:
-        """True when it has this start's password."""
+        """True when it has this start's password. Raises RuntimeError where it takes none that is known."""
         for password in filter(None, (self.secrets.owner, *self.secrets.former)):
             try:
                 connection = await asyncpg.connect(self._dsn("postgres", password), timeout=2)
@@ -191,6 +191,8 @@ class Postgres:
             await connection.execute(f"alter role postgres password '{self.secrets.owner}'")
             await connection.close(timeout=2)
             return True
+        else:
+            raise RuntimeError(f"none of the known passwords opens the database in {self.folder}; remove secrets.json")
         return False
 
 

@@ -64,6 +64,12 @@ def test_the_locks_agree() -> None:
     assert {name: dev.get(name) for name in locked("transformers")} == locked("transformers")
 
 
+def test_the_makefile_names_the_same_versions() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name, extra in (("TORCH", "torch"), ("MODEL", "model")):
+        assert re.search(rf"^{name} = (\S+)$", makefile, re.MULTILINE)[1] in PROJECT["optional-dependencies"][extra]  # type: ignore[index]
+
+
 def test_nothing_of_pytorch_is_installed_by_default() -> None:
     heavy = {"torch", "sentence-transformers", "transformers", "scipy", "scikit-learn", "sympy"}
     assert heavy & {*locked("run"), *locked("image")} == set()

@@ -65,6 +65,9 @@ def test_names_proxies_locales_and_modules_of_others_do_no_harm(folder: Path) ->
     assert "secrets.json was damaged" in done.stderr
     assert "3 files" in done.stderr
     assert not json.loads((data / "secrets.json").read_text())["lost"]
+    (data / "secrets.json").unlink()
+    done = once(data, source, project, **HOSTILE)
+    assert (done.returncode, "3 files" in done.stderr) == (0, True), done.stderr
 
 
 def test_once_is_not_done_when_a_named_folder_gave_nothing(folder: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException, ServiceUnavailableException
 
 from runtime.logs import Log
-from runtime.process.child import python
+from runtime.process.command import python
 from services.health.search.messages import (
     LENGTH_BYTES,
     Answered,
