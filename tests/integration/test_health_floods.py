@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from services.health.http.routes.dashboard import STREAMS
 from tests.conftest import eventually
 from tests.integration.health_service import OWNER, healthy
 
+PAGE = Path(connections.__file__).parent.parent / "static/search/progress.js"
 HALF = b"GET /v1/autosave/health HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 EVENTS = b"GET /v1/autosave/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b"POST /v1/autosave/deadletters/1/retry HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
@@ -144,6 +146,23 @@ def test_a_log_is_cut_while_it_is_written_to(tmp_path: Path) -> None:
     assert kept[-1] == b"last"
     numbers = list(map(int, kept[:-1]))
     assert numbers == list(range(numbers[0], 5000))
+
+
+async def test_a_connection_outlives_the_pauses_of_the_page(service: Any) -> None:
+    """A request that leaves just when its connection is closed for being idle fails."""
+    pause = re.search(r"EVERY_MS = (\d+)", PAGE.read_text())
+    assert pause is not None
+    assert 2 * int(pause[1]) / 1000 < connections.KEPT_SECONDS
+    one = await service()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(one))
+    for seconds in (0.0, int(pause[1]) / 1000 + 0.5):
+        await asyncio.sleep(seconds)  # as the page does
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        assert b"HTTP/1.1 200" in head
+        length = re.search(rb"content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
+    writer.close()
 
 
 async def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(service: Any) -> None:

@@ -228,7 +228,7 @@ async def _the_embedding_is_told(page: Page) -> None:
     left = [900, 800, 700, 600]
 
     async def behind(route: Any) -> None:
-        reply = await route.fetch()
+        reply = await route.fetch(max_retries=3)  # the server may close an idle connection just now
         body = await reply.json()
         if left:
             body["total"].update(texts=1000, embedded=1000 - left[0])

@@ -16,7 +16,10 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 5.0
-"""From the first byte of a request, or the connection, to the end of its head; the same for what follows an answer."""
+"""From the first byte of a request, or the connection, to the end of its head."""
+KEPT_SECONDS = 75
+"""For how long an answered connection waits for the next request: longer than any page or scraper pauses (uvicorn's
+own 5 s are just what the page pauses, so that its next request met a connection that was being closed)."""
 STALLED_SECONDS = 10.0
 """For how long a client may take nothing of what is sent."""
 SEND_BYTES = 32 * 1024

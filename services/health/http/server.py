@@ -13,7 +13,7 @@ import uvicorn
 
 from runtime.errors import Misconfigured
 from services.health.http import app, finding
-from services.health.http.connections import Connections
+from services.health.http.connections import KEPT_SECONDS, Connections
 from services.health.http.problems import head_as_get
 from services.health.http.routes.dashboard import EVENTS
 from services.health.http.snapshot_cache import SnapshotCache
@@ -44,6 +44,7 @@ async def serving(
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=KEPT_SECONDS,
         )
     )
     sockets = [server.config.bind_socket(), *([_private(settings.socket)] if settings.socket else [])]
