@@ -69,7 +69,8 @@ test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
 OTHERS = 3.12 3.13 3.14
 test-pythons: ## unit, contract and conformance tests on each other Python that is here
 	@for version in $(OTHERS); do \
-	  found=$$(command -v python$$version || ls -d $$HOME/.pyenv/versions/$$version*/bin/python 2> /dev/null | tail -1); \
+	  found=; for one in python$$version $$HOME/.pyenv/versions/$$version*/bin/python; do \
+	    if "$$one" -c '' 2> /dev/null; then found=$$one; fi; done; \
 	  if [ -z "$$found" ]; then echo "no Python $$version here"; continue; fi; \
 	  test -x .venv-$$version/bin/pytest || { $$found -m venv .venv-$$version \
 	    && .venv-$$version/bin/pip install -q --no-deps --require-hashes -r locks/dev.txt; } || exit 1; \

@@ -40,7 +40,9 @@ def verify_command(folders: tuple[str, ...], everything: bool, data: str | None,
         if len(report.gaps) > MOST_GAPS:
             out.print(worded("… and {} more (--json lists all)", len(report.gaps) - MOST_GAPS))
         _print_summary(report)
-    if not report.equal:
+    if not report.equal and all(gap.copy == "file" for gap in report.gaps):
+        err.print("mount or put back what cannot be read; `mnemo restore` gives back what is archived of it")
+    elif not report.equal:
         err.print("`mnemo replay` rebuilds a damaged database from the log; during an import, verify again later")
     sys.exit(0 if report.equal else EX_FALSE)
 

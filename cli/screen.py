@@ -56,6 +56,8 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
         ledger = get(where, "ledger", Ledger)
     except CannotTell:
         return [worded("[yellow]ledger  not known yet[/]")]
+    if ledger.missing_folders:
+        return [worded("[yellow]ledger  a watched folder is missing: what is on disk cannot be told[/]")]
     if ledger.balanced is None:
         return [worded("[yellow]ledger  counting …[/]")]
     total = ledger.total

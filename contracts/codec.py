@@ -83,6 +83,11 @@ def transcript_id(source: str, host: str, root: str, path: str) -> str:
     return f"{token(stem)[:48]}-{digest.hexdigest()[:12]}"
 
 
+def place(host: str, root: str) -> str:
+    """Of a watched folder on a host, in 12 hex digits: transcripts of a folder that is gone are known by it."""
+    return hashlib.sha256("\0".join((host, printable(root))).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
 def segment_message_id(event: TranscriptChanged) -> str:
     """`Nats-Msg-Id` of a segment. It holds `end` and the hash: a retry of the same bytes is dropped,
     other bytes from the same start never are."""

@@ -10,6 +10,7 @@ from contracts.topology import (
     CONSUMERS,
     DEADLETTERS,
     EMBEDDER,
+    EMBEDDINGS,
     HEALTH,
     HEALTH_STATE,
     HEARTBEATS,
@@ -39,7 +40,7 @@ class Grant(msgspec.Struct, frozen=True):
     @property
     def deny(self) -> tuple[str, ...]:
         """What its patterns would allow and it may not do: to change or to use the consumer of a stage."""
-        return () if self.works else GUARDED
+        return tuple(pattern for pattern in GUARDED if not self.works or pattern not in self.publish)
 
 
 def _reads(*consumers: Consumer) -> tuple[str, ...]:
@@ -106,6 +107,8 @@ GRANTS = {
             f"heartbeats.{Stage.WRITER}.>",
             f"deadletters.{Stage.WRITER}",
             *_reads(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
+            *_history(TRANSCRIPTS),  # into a database without rows
+            *_history(EMBEDDINGS),
             *_retries(WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS),
         ),
         (subjects.retry(Stage.WRITER),),

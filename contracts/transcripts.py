@@ -184,6 +184,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """True if the content must be compared once more when the file has rested."""
     replaced: bool = False
     """True if something was replaced in the generation up to here."""
+    place: str = ""
+    """Of the host and the watched folder (`codec.place`); "" = written before it was told."""
 
 
 class Chunk(msgspec.Struct, frozen=True):

@@ -60,6 +60,12 @@ class WatcherVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Of them, those of files that cannot be read."""
     unreadable_files: int | None = None
     unlistable_folders: int | None = None
+    missing_folders: int | None = None
+    """Watched folders that were named or held transcripts and are not there, or held some and are empty."""
+    missing_transcripts: int | None = None
+    """Transcripts that the log holds from below folders that are not there."""
+    missing: str = ""
+    """A few of those folders."""
     ignored_files: int | None = None
     """Files that are no transcripts, or excluded."""
     there_files: int | None = None
@@ -111,6 +117,8 @@ class WriterVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     unindexed: int | None = None
     """Exchanges that wait to be indexed. Theirs are the rows that a search reads one by one, the newest only."""
+    rereading: int | None = None
+    """Messages of the log that are still to be read again, into a database that had no rows."""
     indexing_failed: str | None = None
     """Why the index does not follow, after several attempts."""
 
@@ -159,9 +167,10 @@ def _merged(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _of_source(entries: list[SourceVitals]) -> SourceVitals:
-    return SourceVitals(
-        **{name: _sum(getattr(entry, name) for entry in entries) for name in SourceVitals.__struct_fields__}
-    )
+    sums = {name: _sum(getattr(entry, name) for entry in entries) for name in SourceVitals.__struct_fields__}
+    # Each watcher counts the whole log, those of other hosts included.
+    known = [entry.published_bytes for entry in entries if entry.published_bytes is not None]
+    return SourceVitals(**{**sums, "published_bytes": max(known, default=None)})
 
 
 def _sum(values: Iterable[Any]) -> Any:
@@ -176,7 +185,7 @@ def _values(entry: SourceVitals) -> tuple[int | None, ...]:
 _SUMMED = [
     name
     for name in WatcherVitals.__struct_fields__
-    if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "sweep_period_seconds")
+    if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "missing", "sweep_period_seconds")
     and name not in ("lines", "sources", "uncaptured", "uncaptured_names")
 ]
 

@@ -199,6 +199,8 @@ class Ledger(msgspec.Struct, frozen=True):
     unreadable_files: int | None
     ignored_files: int | None
     forgotten_files: int | None
+    missing_folders: int | None
+    """Watched folders that are gone: what is on disk cannot be told, so `balanced` is null."""
     there_files: int | None
     """All files and links below the watched folders, whatever they are."""
     uncaptured: dict[str, int]

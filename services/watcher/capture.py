@@ -21,7 +21,7 @@ from services.watcher.acknowledged import Acknowledged
 from services.watcher.catalog import Positions
 from services.watcher.files.active import ActiveFiles
 from services.watcher.files.reading import read_next
-from services.watcher.files.registry import Registry
+from services.watcher.files.registry import Missing, Registry
 from services.watcher.files.resting import Resting
 from services.watcher.files.tracked import FORGOTTEN, Files, ReadResult, TrackedFile
 from services.watcher.hints import Hints
@@ -63,8 +63,8 @@ class Capture:
         """Files that were rewritten: a new generation each."""
         self.unreadable: dict[str, str] = {}
         """Files that cannot be read, and why."""
-        self.unlistable: list[str] = []
-        """What the last sweep could not list, and why."""
+        self.unlistable: list[str] = []  # what the last sweep could not list, and why
+        self.missing: list[Missing] = []
         self.left = Left()
         """What the last sweep saw and did not look into."""
         self.acknowledged = Acknowledged()
@@ -113,7 +113,7 @@ class Capture:
         )
         for problem in scan.problems:
             log.warning("cannot list folder", problem=problem)
-        self.unlistable = scan.problems
+        self.unlistable, self.missing = scan.problems, scan.missing
         self.dirty = self.dirty or scan.left.counts != self.left.counts
         self.left = scan.left
         self.unreadable = scan.unreadable  # what is gone is no problem any more

@@ -35,6 +35,11 @@ class Positions:
                 return name, self.checkpoints.pop(transcript)
         return ("" if root.source == sources.AUTO else root.source), None
 
+    def left_of(self, root: sources.Root, host: str) -> int:
+        """Transcripts that the log holds from below a root, and no file was seen of."""
+        place = codec.place(host, root.folder)
+        return sum(1 for one in self.checkpoints.values() if one.place == place)
+
     def is_forgotten(self, root: sources.Root, path: str, host: str) -> bool:
         """True if a tombstone stands for this file."""
         if not self.forgotten:

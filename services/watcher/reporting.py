@@ -39,7 +39,11 @@ def figures_of(capture: Capture) -> dict[str, Any]:
 def counters(capture: Capture) -> dict[str, Any]:
     """Fields of `WatcherVitals`."""
     files = [f"{codec.printable(name.rpartition('/')[2])}: {why}" for name, why in capture.unreadable.items()]
+    missing = [one for one in capture.missing if one.held or capture.settings.roots]
     return {
+        "missing_folders": len(missing),
+        "missing_transcripts": sum(one.held for one in missing if not one.empty),
+        "missing": "; ".join(map(str, missing[:EXAMPLES])),
         "sweeps": capture.sweeps,
         "segments": capture.outbox.sent,
         "sweep_period_seconds": capture.sweep_period,

@@ -63,6 +63,11 @@ class Database:
         changes in the vitals."""
         await self._indexer.run(self._pool, tell)
 
+    async def is_empty(self) -> bool:
+        """True if it has no rows at all. Raises Transient."""
+        async with self._transaction() as connection:
+            return bool(await connection.fetchval(queries.read("is_empty")))
+
     async def store_transcripts(self, events: Sequence[Event]) -> None:
         """Archives segments and records, applies tombstones; returns after the commit. Repeating it changes nothing.
 

@@ -25,7 +25,7 @@ from runtime.delivery.custody import Gate
 from runtime.delivery.settle import Work
 from runtime.process import lifecycle, watchdog
 from runtime.tasks import cancel_and_wait
-from services.writer import database
+from services.writer import catchup, database
 from services.writer.database import Database
 from services.writer.settings import Settings
 
@@ -40,6 +40,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         beat.vitals = WriterVitals()
+        await catchup.fill(nats, store, beat, stop)
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(watchdog.guard_progress(beat.stuck_seconds, settings.watchdog_stuck_seconds))
         indexing = tasks.create_task(store.index(beat.tell), name="indexing")

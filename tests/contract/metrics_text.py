@@ -94,6 +94,7 @@ def full() -> Snapshot:
         backlog_bytes=20,
         unreadable_files=1,
         unlistable_folders=0,
+        missing_folders=1,
         damaged_lines=2,
         sources={"claude-code": source},
     )

@@ -250,6 +250,36 @@ PROOF = [
         "degraded",
     ),
     (
+        "FolderLost",
+        "what is written to a folder that is gone is not saved",
+        window(one(vitals=WatcherVitals(missing_folders=1, missing_transcripts=3, missing="/x (held 3 transcripts)"))),
+        "unhealthy",
+    ),
+    (
+        "FolderMissing",
+        "a named folder is not there yet, or one is empty that was not",
+        window(one(vitals=WatcherVitals(missing_folders=1, missing="/x"))),
+        "degraded",
+    ),
+    (
+        "RowsMissing",
+        "the log holds what no message brings to the database",
+        window(one(last_progress_at=0.0), rows_missing=7, rows_missing_seconds=30.0),
+        "unhealthy",
+    ),
+    (
+        "Healthy",
+        "the last rows may not be counted yet",
+        window(one(), rows_missing=7, rows_missing_seconds=29.0),
+        "healthy",
+    ),
+    (
+        "Healthy",
+        "an event loop lagged while the machine paused",
+        window(one(loop_lag_seconds=40.0), resumed_at=NOW - 5),
+        "healthy",
+    ),
+    (
         "IndexingFails",
         "what is stored is not found when it is no longer the newest",
         window(one(vitals=WriterVitals(unindexed=70, indexing_failed="DiskFullError"))),
@@ -319,6 +349,8 @@ beats = st.builds(
             WatcherVitals(backlog_bytes=0),
             WatcherVitals(unreadable_files=1),
             WatcherVitals(unlistable_folders=1),
+            WatcherVitals(missing_folders=1),
+            WatcherVitals(missing_folders=1, missing_transcripts=1),
             WatcherVitals(paused="the log is full"),
         ]
     ),

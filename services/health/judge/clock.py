@@ -25,6 +25,8 @@ class ObservedClock:
         self._wall = wall
         self._lost = 0.0
         """Seconds of wall time that were not observed, in all."""
+        self.resumed_at = float("-inf")
+        """Observed time at which the last gap ended."""
         self._gaps: deque[tuple[float, float]] = deque(maxlen=MOST_GAPS)
         """Beginning (wall time) and length of the latest of them."""
 
@@ -48,6 +50,7 @@ class ObservedClock:
             self._gaps = deque(((at + gap, length) for at, length in self._gaps), maxlen=MOST_GAPS)
         elif self.away or gap > SLEPT_SECONDS:
             self._lost += gap
+            self.resumed_at = self.now
             if gap > 0:
                 self._note(begin, gap)
         return self.now

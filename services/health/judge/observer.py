@@ -13,15 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from contracts import topology
 from contracts.events import Heartbeat, Stage
 from contracts.topology import Consumer
 from services.health.judge.clock import ObservedClock
 from services.health.judge.instances import Instances
 from services.health.judge.memory import Eviction, HealthState, failures_of
-from services.health.judge.samples import Samples
+from services.health.judge.samples import MissingRows, Samples
 from services.health.judge.snapshot import NOT_ASKED, STAGES, KeptLetter
 from services.health.judge.window import BusState, CanaryState, Lag, StageWindow, StorageState
 
@@ -77,6 +75,7 @@ class Observer:
         self.coverage: list[dict[str, Any]] = []
         self.recent: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
+        self.rows = MissingRows()
         self.hourly: list[dict[str, Any]] = []
         self.daily: list[dict[str, Any]] = []
         self.dead_letters: dict[int, KeptLetter] = {}
@@ -130,19 +129,16 @@ class Observer:
         if error:
             self.database_lost_at = self.database_lost_at or now
         elif self.database_lost_at:
-            self._canary_later(now - self.database_lost_at)
+            self.canary = self.canary.later(now - self.database_lost_at)
             self.database_lost_at, self.database_back_at = 0.0, now
             self.samples.clear(Stage.WRITER)
         self.database_error, self.database_at = error, now
 
-    def _canary_later(self, seconds: float) -> None:
-        """Its line could not arrive for so long."""
-        sent, waiting = self.canary.last_sent_at, self.canary.waiting_since
-        self.canary = msgspec.structs.replace(
-            self.canary,
-            last_sent_at=sent + seconds if sent else 0.0,
-            waiting_since=waiting + seconds if waiting else 0.0,
-        )
+    def counted(self, published: Mapping[str, int], ledger: list[dict[str, Any]]) -> None:
+        """One count of the rows; `published` was told before it."""
+        now, self.ledger = self.clock.now, ledger
+        waiting = self._lag(Stage.WRITER, now).total or self.dead_letters_of(Stage.WRITER)[0]
+        self.rows.take(published, ledger, waiting, now)
 
     def _lag(self, stage: Stage, now: float) -> Lag:
         if stage is Stage.WATCHER:
@@ -207,6 +203,9 @@ class Observer:
             dead_letters_recent=recent,
             ack_limit=sum(consumer.max_ack_pending for consumer in CONSUMERS[stage]),
             importing=self.samples.importing(now),
+            resumed_at=self.clock.resumed_at,
+            rows_missing=self.rows.bytes if stage is Stage.WRITER else 0,
+            rows_missing_seconds=self.rows.seconds if stage is Stage.WRITER else 0.0,
             storage=StorageState(
                 stream=stream,
                 stream_bytes=state.bytes if state else 0,

@@ -1,12 +1,16 @@
-"""Samples of each stage's lag, one with every look at the bus. Pure but for its state."""
+"""Samples of each stage's lag, one with every look at the bus, and of the rows that the database lacks, one with every
+count. Pure but for their state."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from contracts import topology
 from contracts.events import Stage
+from contracts.sources import CANARY
+from contracts.vitals import WatcherVitals, total
 from services.health.judge.instances import Instances
 from services.health.judge.snapshot import STAGES
 from services.health.judge.trends import MINUTES
@@ -64,3 +68,37 @@ def _saturated(stage: Stage, bus: BusState) -> bool:
     consumers = [consumer for consumer in topology.CONSUMERS if consumer.stage is stage]
     known = [(bus.consumers.get(f"{consumer.stream}.{consumer.name}"), consumer) for consumer in consumers]
     return any(state is not None and state.lag.ack_pending >= consumer.max_ack_pending for state, consumer in known)
+
+
+def published(watchers: Iterable[WatcherVitals]) -> dict[str, int]:
+    """Bytes that the log has acknowledged, by source."""
+    return {name: of.published_bytes or 0 for name, of in total(watchers, without=CANARY).sources.items()}
+
+
+class MissingRows:
+    """Fed with every count of the database's rows."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        """Missing at the last count, though no message waited that could bring them."""
+        self.since = 0.0
+        """Observed time of the first of the counts in a row that missed some."""
+        self.at = 0.0
+        """And of the last one."""
+
+    def take(
+        self, published: Mapping[str, int], stored: Iterable[Mapping[str, Any]], explained: object, now: float
+    ) -> None:
+        """One count. `published` was told before it; `explained` is true if messages wait or were given up."""
+        rows = {row["source"]: int(row["stored_bytes"]) for row in stored}
+        missing = sum(max(0, size - rows.get(source, 0)) for source, size in published.items())
+        if explained or not missing:
+            self.bytes, self.since, self.at = 0, now, now
+        else:
+            self.since = self.since if self.bytes else now
+            self.bytes, self.at = missing, now
+
+    @property
+    def seconds(self) -> float:
+        """For how long some were missing, up to the last count."""
+        return self.at - self.since if self.bytes else 0.0

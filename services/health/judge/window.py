@@ -109,6 +109,14 @@ class CanaryState(msgspec.Struct, frozen=True):
     waiting_since: float = 0.0
     error: str = ""
 
+    def later(self, seconds: float) -> CanaryState:
+        """For so long its line could not arrive."""
+        return msgspec.structs.replace(
+            self,
+            last_sent_at=self.last_sent_at + seconds if self.last_sent_at else 0.0,
+            waiting_since=self.waiting_since + seconds if self.waiting_since else 0.0,
+        )
+
 
 class StageWindow(msgspec.Struct, frozen=True):
     """Everything the rules may know about one stage."""
@@ -139,6 +147,11 @@ class StageWindow(msgspec.Struct, frozen=True):
     importing: bool = False
     """The watcher has a backlog: that others lag behind is the plan."""
     storage: StorageState = StorageState()
+    resumed_at: float = float("-inf")
+    """When the health service itself last went on after a pause."""
+    rows_missing: int = 0
+    """Bytes that the log holds and the database does not, though nothing waits; and for how long."""
+    rows_missing_seconds: float = 0.0
 
     @property
     def alive(self) -> dict[str, Instance]:

@@ -12,6 +12,7 @@ from runtime import bus
 from runtime.clock import Clock
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
+from services.health.judge import samples
 from services.health.judge.observer import Observer
 from services.health.observe import probe
 from services.health.observe import store as store_module
@@ -90,25 +91,28 @@ class Polling:
             await asyncio.sleep(self.settings.probe_seconds)
 
     async def figures(self) -> None:
-        """Counts over the database, only when something was written; after what was quick again soon."""
+        """Counts over the database, only when something was written, the database was away, or rows are missing;
+        after what was quick again soon."""
         store = Store(self.settings.postgres_dsn, "figures", FIGURES_TIMEOUT)
-        counted = -1
+        counted: tuple[float, ...] = ()
         try:
             while True:
                 began = self.clock.monotonic()
-                written = self.observer.instances.done[Stage.WRITER]
-                if written != counted and self.observer.database_error == "":
+                written = (self.observer.instances.done[Stage.WRITER], self.observer.database_back_at)
+                if (written != counted or self.observer.rows.bytes) and self.observer.database_error == "":
                     counted = await self._count(store, written, counted)
                 rest = max(SOON_SECONDS, REST * (self.clock.monotonic() - began))
                 await asyncio.sleep(min(self.settings.figures_seconds, rest))
         finally:
             await store.close()
 
-    async def _count(self, store: Store, written: int, counted: int) -> int:
+    async def _count(self, store: Store, written: tuple[float, ...], counted: tuple[float, ...]) -> tuple[float, ...]:
         """Each answer is shown as soon as it is there; `counted` stays what it was when one of them failed."""
         observer = self.observer
         try:
-            observer.ledger = await store.ask("ledger")
+            watchers = observer.window(Stage.WATCHER).alive.values()
+            published = samples.published(instance.watcher for instance in watchers)
+            observer.counted(published, await store.ask("ledger"))
             observer.coverage = await store.ask("coverage")
             older = await store.ask("older_parsers", list(PARSERS), list(PARSERS.values()))
             figures = {**(await store.ask("figures"))[0], "older_parsers": older[0]["transcripts"]}

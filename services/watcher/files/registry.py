@@ -8,12 +8,27 @@ from contextlib import suppress
 
 import msgspec
 
-from contracts.sources import Root
+from contracts import codec
+from contracts.sources import CANARY, Root
 from runtime.disk.files import Stat, linked, walk
 from runtime.disk.left import Left
 from services.watcher.catalog import Positions
 from services.watcher.files.changes import rest_needed
 from services.watcher.files.tracked import FORGOTTEN, TrackedFile
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A watched folder that is not there, or has nothing in it any more."""
+
+    folder: str
+    held: int
+    """Transcripts that were captured below it."""
+    empty: bool = False
+    """It is there: perhaps the place of a disk that is not mounted."""
+
+    def __str__(self) -> str:
+        of = f" (held {self.held} transcript{'s' * (self.held != 1)})" if self.held else ""
+        return f"{codec.printable(self.folder)}{' is empty' * self.empty}{of}"
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -28,6 +43,7 @@ class Scan(msgspec.Struct, frozen=True):
     files: int
     left: Left
     """What lies below the folders and is not looked into."""
+    missing: list[Missing]
 
 
 class Registry:
@@ -62,15 +78,18 @@ class Registry:
     def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
         """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
         is called with every sign of life of the disk."""
-        scan = Scan([], [], {}, 0, Left())
+        scan = Scan([], [], {}, 0, Left(), [])
         files = 0
         for root in self.roots:
             try:
                 os.stat(root.folder)
             except FileNotFoundError:
-                continue  # an assistant that is not used here (yet)
+                if root.source != CANARY:
+                    scan.missing.append(Missing(root.folder, self._held(root)))  # or an assistant is not used here
+                continue
             except OSError:
                 pass  # the walk tells why
+            before = files
             for path, stat in walk(root.folder, root.leaves, scan.problems, touched, scan.left):
                 files += 1
                 known = self._by_root[root].get(path) or self._add(root, path)
@@ -80,14 +99,26 @@ class Registry:
                     scan.unreadable[known.full] = unreadable[known.full]
                 if _may_be_new(known, stat, now) or (known.full in unreadable and not known.is_forgotten):
                     scan.changed.append((known, stat))
+            if files == before and _empty(root.folder) and (held := self._held(root)):
+                scan.missing.append(Missing(root.folder, held, empty=True))
         scan.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return msgspec.structs.replace(scan, files=files)
+
+    def _held(self, root: Root) -> int:
+        seen = sum(1 for known in self._by_root[root].values() if known.captured and not known.ignored)
+        return seen + self.positions.left_of(root, self.host)
 
     def _add(self, root: Root, path: str) -> TrackedFile:
         known = self._by_root[root][path] = TrackedFile(root, path, *self.positions.take(root, path, self.host))
         if self.positions.is_forgotten(root, path, self.host):
             known.ignored = FORGOTTEN
         return known
+
+
+def _empty(folder: str) -> bool:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return next(entries, None) is None
+    return False
 
 
 def _may_be_new(known: TrackedFile, stat: Stat, now: float) -> bool:

@@ -154,6 +154,7 @@ def checkpoint(cursor: Cursor, origin: FileOrigin, stamp: Stamp) -> Checkpoint:
         ctime_ns=stamp.ctime_ns,
         unproven=stamp.unproven,
         replaced=cursor.replaced,
+        place=codec.place(origin.host, origin.root),
     )
 
 

@@ -105,7 +105,7 @@ def ledger(snapshot: Snapshot) -> Ledger:
     known = bool(snapshot.figures and report.sweeps) and age is not None and age < AGE_DEGRADED
     return Ledger(
         timestamp=iso(snapshot.at),
-        balanced=balanced(sources) if known else None,
+        balanced=balanced(sources) if known and not report.missing_folders else None,
         total=total,
         sources=sources,
         absent_files=report.absent_files,
@@ -113,6 +113,7 @@ def ledger(snapshot: Snapshot) -> Ledger:
         unreadable_files=report.unreadable_files,
         ignored_files=report.ignored_files,
         forgotten_files=report.forgotten_files,
+        missing_folders=report.missing_folders,
         there_files=report.there_files,
         uncaptured=report.uncaptured,
         uncaptured_names=report.uncaptured_names,

@@ -108,6 +108,8 @@ def _storage(windows: Windows, now: float) -> Iterator[Metric]:
     yield _each("topology_drift", "1 if a stream or consumer of the stage is wrong.", _flag(windows, "topology_error"))
     yield _each("evicted", "1 if messages were evicted before the stage processed them.", _flag(windows, "evicted"))
     yield _each("consumer_recreated", "1 if a consumer was recreated recently.", _flag(windows, "recreated"))
+    missing = _field(windows, "rows_missing")
+    yield _each("rows_missing_bytes", "Bytes of the log that the database lacks, while no message waits.", missing)
     yield _each("dead_letters", "Dead letters among the newest 200.", _field(windows, "dead_letters"))
     yield _each("dead_letters_recent", "Dead-lettered in the last ten minutes.", _field(windows, "dead_letters_recent"))
     yield _each("ack_pending_limit", "Maximum number of messages in flight.", _field(windows, "ack_limit"))
@@ -132,6 +134,7 @@ def _watchers(snapshot: Snapshot) -> Iterator[Metric]:
     for name, help_, value in (
         ("unreadable_files", "Transcripts that exist and cannot be read.", report.unreadable_files),
         ("unlistable_folders", "Folders with transcripts that cannot be listed.", report.unlistable_folders),
+        ("missing_folders", "Watched folders that are gone.", report.missing_folders),
         ("damaged_lines", "Damaged lines archived since the watcher started.", report.damaged_lines),
     ):  # absent while no watcher tells it
         yield gauges(name, help_, (), [] if value is None else [((), float(value))])

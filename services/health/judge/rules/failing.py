@@ -6,7 +6,7 @@ from contracts.events import Phase, Stage
 from contracts.reasons import Reason
 from services.health.judge.beats import CRASHES_SECONDS
 from services.health.judge.rules.verdict import Verdict, unhealthy, unknown
-from services.health.judge.rules.words import backlog, last_error, no_contact, paused, worst_error
+from services.health.judge.rules.words import backlog, last_error, lost_folders, no_contact, paused, worst_error
 from services.health.judge.window import Sample, StageWindow
 
 AGE_UNHEALTHY = 120.0
@@ -23,6 +23,8 @@ UNPOLLED_SECONDS = 30.0
 """An instance with nothing in hand asks for work every 5 s; six times without contact is no accident."""
 CRASH_LOOP = 3
 """Crashes within five minutes that make a loop."""
+ROWS_MISSING_SECONDS = 30.0
+"""What the writer has just acknowledged is counted within seconds."""
 REPORTING_SECONDS = 30.0
 """A watcher that has run so long has reported its backlog."""
 LOOP_OVER_SECONDS = 90.0
@@ -149,6 +151,24 @@ def heartbeat_stale(w: StageWindow, now: float) -> Verdict | None:
     if age is None or age <= AGE_UNHEALTHY:
         return None
     return unhealthy(Reason.HEARTBEAT_STALE, f"no heartbeat for {age:.0f} s")
+
+
+def rows_missing(w: StageWindow, now: float) -> Verdict | None:
+    """The log holds what the database does not, and nobody is about to store it: another database was put in place."""
+    if w.rows_missing_seconds < ROWS_MISSING_SECONDS:
+        return None
+    cause = f"{w.rows_missing:,} bytes of the log are missing in the database: "
+    left = max((instance.writer.rereading or 0 for instance in w.alive.values()), default=0)
+    cause += f"the writer reads them again, {left:,} messages left" if left else "`mnemo replay` rebuilds it"
+    return unhealthy(Reason.ROWS_MISSING, cause)
+
+
+def folder_lost(w: StageWindow, now: float) -> Verdict | None:
+    """A watched folder that held transcripts is gone: what is written there now is not saved."""
+    for name, instance in sorted(w.alive.items()):
+        if instance.watcher.missing_transcripts:
+            return unhealthy(Reason.FOLDER_LOST, lost_folders(name, instance.watcher))
+    return None
 
 
 def backlog_unknown(w: StageWindow, now: float) -> Verdict | None:

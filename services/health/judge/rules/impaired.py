@@ -6,7 +6,7 @@ from contracts.events import Phase
 from contracts.reasons import Reason
 from services.health.judge.rules.failing import HANDOVER_SECONDS, SILENT_SECONDS, UNPOLLED_SECONDS
 from services.health.judge.rules.verdict import Verdict, degraded
-from services.health.judge.rules.words import backlog, no_contact, span, worst_error
+from services.health.judge.rules.words import backlog, lost_folders, no_contact, span, worst_error
 from services.health.judge.trends import BEHIND_SECONDS, growing, not_less, saturated_seconds
 from services.health.judge.window import StageWindow, rate
 
@@ -22,6 +22,8 @@ EXPLAINED_SECONDS = 100.0
 """A crash, a goodbye or a lost bus explains messages that come again so long after it: `ack_wait`, and then some."""
 SATURATED_SECONDS = 30.0
 SLOW_LOOP_SECONDS = 5.0
+RESUMED_SECONDS = 10.0
+"""After a pause of the health service itself, of the machine most likely, the lag of others says the same."""
 STREAM_FILLING = 0.80
 DISK_LOW_BYTES = 2 << 30
 
@@ -94,7 +96,7 @@ def saturated(w: StageWindow, now: float) -> Verdict | None:
     if saturated_seconds(w, now) >= SATURATED_SECONDS:
         cause = f"{w.lag.ack_pending} messages await acknowledgement, which is the limit: no more are delivered"
         return degraded(Reason.SATURATED, cause)
-    for name, instance in sorted(w.alive.items()):
+    for name, instance in sorted(w.alive.items() if now - w.resumed_at >= RESUMED_SECONDS else ()):
         if instance.beat.loop_lag_seconds >= SLOW_LOOP_SECONDS and instance.beat.phase is Phase.RUNNING:
             cause = f"the event loop of {name} lagged by {instance.beat.loop_lag_seconds:.1f} s"
             return degraded(Reason.SATURATED, cause)
@@ -122,6 +124,14 @@ def files_unreadable(w: StageWindow, now: float) -> Verdict | None:
         if vitals.unlistable_folders:
             cause = f"{name}: {vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}"
             return degraded(Reason.FILES_UNREADABLE, cause)
+    return None
+
+
+def folder_missing(w: StageWindow, now: float) -> Verdict | None:
+    """A folder that was named is not there, or one that held transcripts has nothing in it any more."""
+    for name, instance in sorted(w.alive.items()):
+        if instance.watcher.missing_folders:
+            return degraded(Reason.FOLDER_MISSING, lost_folders(name, instance.watcher))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.events import Stage
+from contracts.vitals import WatcherVitals
 from services.health.judge.beats import Instance
 from services.health.judge.window import StageWindow
 
@@ -22,6 +23,13 @@ def no_contact(stage: Stage, seconds: float) -> str:
     if stage is Stage.WATCHER:
         return f"has not scanned its folders for {seconds:.0f} s: hung disk or deadlock"
     return f"has had no contact with its consumer for {seconds:.0f} s"
+
+
+def lost_folders(name: str, vitals: WatcherVitals) -> str:
+    """Which folders are gone, and what to do."""
+    folders = "a watched folder is" if vitals.missing_folders == 1 else f"{vitals.missing_folders} watched folders are"
+    what = f"{name}: {folders} missing: {vitals.missing}"
+    return f"{what}; mount it or put it back, or name the folders that are left with --source"
 
 
 def worst_error(w: StageWindow) -> str:

@@ -46,6 +46,7 @@ function verdict(live) {
   const { ledger, health } = live;
   const blinds = STEPS.map((step) => blind(step, live)).filter(Boolean);
   if (blinds.length) return ["unknown", `currently unknown: ${blinds[0]}`];
+  if (ledger.missing_folders) return ["degraded", "a watched folder is missing: what is on disk cannot be told"];
   if (ledger.balanced === null) return ["unknown", "currently unknown"];
   if (ledger.balanced) return ["healthy", "balanced: nothing is missing"];
   const stuck = STEPS.some((step) => ledger.total.gaps[step.gap] && health.stages[step.stage].status === "unhealthy");
