@@ -23,6 +23,7 @@ from contracts.sources import Root
 from local import endpoints
 from local.endpoints import Endpoints
 from local.folder import in_use
+from local.secrets import Secrets
 from runtime import provision
 from runtime.clock import SystemClock
 from runtime.disk.files import LINK, walk
@@ -85,6 +86,8 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     ]
     if not any(place.files for place in places):
         findings.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
+    if Secrets.damaged(data):
+        findings.append(Check("passwords", "wrong", "secrets.json is damaged", "run `mnemo doctor --repair`"))
     findings += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
     left = Left()
     for place in places:
@@ -130,7 +133,7 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
 
 
 @click.command("doctor", short_help="Report problems and how to fix them.")
-@click.option("--repair", is_flag=True, help="Repair NATS streams and consumers that differ from the topology.")
+@click.option("--repair", is_flag=True, help="Repair what can be: streams, consumers, damaged passwords.")
 @data_option
 @json_option
 def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
@@ -159,6 +162,9 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
 
 def _repair(folder: Path) -> None:
     """Streams and consumers as they should be, what a consumer has skipped read again, and the proof from the log."""
+    if Secrets.damaged(folder) and not in_use(folder):
+        Secrets.renewed(folder)
+        err.print("new passwords were made: the next `mnemo up` gives them to the servers, no data is lost")
     try:
         where = api.running_at(folder)
         asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))

@@ -59,6 +59,17 @@ class Secrets(msgspec.Struct, frozen=True):
         write_private(file, msgspec.json.encode(made))
         return made
 
+    @staticmethod
+    def damaged(data: Path) -> bool:
+        """True if there is a file and nobody can use what it says. Nothing is changed."""
+        try:
+            msgspec.json.decode((data / "secrets.json").read_bytes(), type=Secrets)
+        except FileNotFoundError:
+            return False
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return True
+        return False
+
     def taken(self, data: Path) -> None:
         """The database has this start's password of its owner."""
         if self.lost:

@@ -58,6 +58,13 @@ def test_names_proxies_locales_and_modules_of_others_do_no_harm(folder: Path) ->
     assert done.returncode == 0, done.stderr
     assert "3 files" in done.stderr
     assert list((folder / "tmp").iterdir()) == []
+    (data / "secrets.json").write_bytes(b"\0" * 300)
+    assert "secrets.json is damaged" in mnemo("doctor", "--data", str(data)).stdout
+    repaired = mnemo("doctor", "--repair", "--data", str(data))
+    assert "new passwords were made" in repaired.stderr
+    assert "is damaged" not in repaired.stdout
+    done = once(data, source, project, **HOSTILE)
+    assert (done.returncode, "3 files" in done.stderr) == (0, True), done.stderr
     (data / "secrets.json").write_bytes(b"")
     (data / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{data / 'postgres'}\n1\n")
     done = once(data, source, project, **HOSTILE)
@@ -108,24 +115,39 @@ async def test_a_name_that_is_no_utf_8_is_captured_and_the_rest_keeps_its_notifi
         assert running.children["watcher"].restarts == 0
 
 
-def test_a_first_start_that_is_killed_at_any_moment_can_be_repeated(folder: Path) -> None:
+def killed_while_starting(data: Path, source: Path, seconds: float) -> None:
+    with subprocess.Popen(
+        [MNEMO, "up", *PORTS, "--data", str(data), "--source", str(source)],
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as started:
+        with pytest.raises(subprocess.TimeoutExpired):
+            started.wait(seconds)
+        family = [psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    psutil.wait_procs(family, 20)
+
+
+def test_a_first_start_that_is_killed_over_and_over_can_be_repeated(folder: Path) -> None:
     source, data = copied(folder / "live"), folder / "d"
     for _ in range(6):
-        with subprocess.Popen(
-            [MNEMO, "up", *PORTS, "--data", str(data), "--source", str(source)],
-            env=environment(),
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as started:
-            with pytest.raises(subprocess.TimeoutExpired):
-                started.wait(random.uniform(0.3, 4.0))
-            family = [psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True)]
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        psutil.wait_procs(family, 20)
+        killed_while_starting(data, source, random.uniform(0.3, 4.0))
     done = once(data, source)
     assert done.returncode == 0, done.stderr
+    assert "3 files" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(30))
+def test_a_first_start_that_is_killed_at_any_moment_can_be_repeated(folder: Path, number: int) -> None:
+    source, data = copied(folder / "live"), folder / "d"
+    seconds = random.uniform(0.3, 6.0)
+    killed_while_starting(data, source, seconds)
+    done = once(data, source)
+    assert done.returncode == 0, f"killed after {seconds} s: {done.stderr}"
     assert "3 files" in done.stderr
 
 
