@@ -58,7 +58,9 @@ class Consumer(msgspec.Struct, frozen=True):
     stage: Stage
     filter: str
     batch: int
-    """Messages asked for in one fetch."""
+    """Most messages asked for at once."""
+    portion_seconds: float = 0.0
+    """And so much work at most, less where little is left; 0 = whatever the batch takes."""
     ack_wait: float = 30.0
     max_ack_pending: int = 1000
     description: str = ""
@@ -151,6 +153,7 @@ EMBEDDER = Consumer(
     Stage.EMBEDDER,
     subjects.TRANSCRIPTS,
     batch=FETCH_MESSAGES,
+    portion_seconds=2.0,
     description="Texts to be embedded.",
 )
 WRITER_TRANSCRIPTS = Consumer(

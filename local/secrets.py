@@ -64,7 +64,7 @@ class Secrets(msgspec.Struct, frozen=True):
         """True if there is a file and nobody can use what it says. Nothing is changed."""
         try:
             msgspec.json.decode((data / "secrets.json").read_bytes(), type=Secrets)
-        except FileNotFoundError:
+        except OSError:  # there is none, or it is not ours to read
             return False
         except (msgspec.DecodeError, UnicodeDecodeError):
             return True

@@ -94,6 +94,9 @@ class StageHealth(msgspec.Struct, frozen=True):
     consecutive_failures: int
     heartbeat_age_seconds: float | None
     desired: int
+    desired_for_eta: int | None
+    """Embedders that would clear what waits within `MNEMO_HEALTH_ETA_SECONDS`, by the measured pace of one; null for
+    other stages, and while none was measured."""
     dead_letters: int
     instances: dict[str, InstanceState]
     lag: StageLag

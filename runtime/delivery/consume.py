@@ -16,6 +16,7 @@ from contracts import topology
 from runtime import pull
 from runtime.bus import Bus
 from runtime.delivery.custody import Gate
+from runtime.delivery.portion import Portion
 from runtime.delivery.settle import Settler, Work
 from runtime.errors import Misconfigured, Transient
 from runtime.heartbeat import Beat
@@ -38,10 +39,12 @@ async def work(
     settler = Settler(bus, consumer, do, beat, stop, gate or Gate())
     await _wait_for_consumer(bus, settler)
     await settler.custody.hand_back()
-    misses = 0
+    misses, portion = 0, Portion(consumer.batch, consumer.portion_seconds)
+    clock = asyncio.get_running_loop().time
     async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
         beat.polled(settler.name)
         while not stop.is_set():
+            source.batch = portion.size()
             try:
                 messages = await source.take(stop)
             except Transient as error:
@@ -52,7 +55,9 @@ async def work(
             beat.foreign_messages, source.foreign = (beat.foreign_messages or 0) + source.foreign, 0
             misses = 0
             if messages:
+                began, waiting = clock(), messages[-1].metadata.num_pending
                 await settler.settle(messages)
+                portion.done(len(messages), waiting, clock() - began)
         await settler.custody.leave()
 
 

@@ -12,7 +12,9 @@ class Settings(Common, frozen=True, kw_only=True):
     """Name or folder of a sentence-transformers model; empty = the bundled all-MiniLM-L6-v2."""
     engine: str = "auto"
     """What computes the vectors of the bundled model: openvino, onnxruntime, torch; auto = the fastest that proves its
-    vectors. Other models are computed by torch."""
+    vectors. Other models are computed by torch; the model `sleep` by nothing."""
+    sleep_seconds: float = 0.2
+    """Duration of a call of the model `sleep`, which computes nothing: to measure how embedders scale."""
     fast: bool = False
     """8-bit weights and activations (openvino): faster, vectors that differ a little (cosine 0.999)."""
     device: str = ""

@@ -48,6 +48,7 @@ async def main(settings: Settings, stop: asyncio.Event, clock: Clock | None = No
     clock = clock or SystemClock()
     timeline = Timeline()
     judge = Judge(Observer(clock.now(), settings.grace_seconds, settings.replicas()), timeline.changed)
+    judge.observer.samples.eta_seconds = settings.eta_seconds
     alerts = Alerts(settings.webhook_from, settings.webhook_seconds)
     senders = webhooks.senders(targets(settings.webhooks), timeline.delivered)
     cache = SnapshotCache()

@@ -13,6 +13,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "probe_seconds": (0.05, 5.0),  # a look that is older than 20 s says nothing
     "figures_seconds": (0.05, 3600.0),
     "grace_seconds": (0.0, 3600.0),
+    "eta_seconds": (1.0, 604_800.0),
     "webhook_seconds": (0.0, 86_400.0),
     "canary_seconds": (0.0, 86_400.0),
 }
@@ -43,6 +44,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """How long after its own start a stage never heard from is reported as `unknown`, then as `unhealthy`; seconds."""
     desired: tuple[str, ...] = ()
     """How many instances should run, for example `embedder=4`; for a stage not listed, as many as were seen."""
+    eta_seconds: float = 600.0
+    """Time in which embedders should clear a backlog, seconds: `desired_for_eta` in the API tells their number."""
     system_url: str = ""
     """Address of NATS as the user `system`, to ask nats-server whether its store works; empty = do not ask."""
     disks: tuple[str, ...] = ()

@@ -113,6 +113,7 @@ def full() -> Snapshot:
     for ago, lag in ((10, 50), (5, 40), (0, 30)):
         observer.probed(bus(lag), NOW - ago)
     observer.database("", NOW)
+    observer.samples._pace[Stage.EMBEDDER] = 2.0
     observer.figures = {"conversations": 28}
     observer.ledger = [{"source": "claude-code", "stored_bytes": 70, "texts": 9, "embedded": 8}]
     observer.canary = CanaryState(30.0, 5, 3, 1, NOW - 20, NOW - 50, 1.5, NOW - 20)

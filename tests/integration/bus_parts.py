@@ -36,12 +36,12 @@ def beat() -> Beat:
 
 
 class Worker:
-    """A consumer loop on the writer's consumer with a body that the test chooses."""
+    """A consumer loop, on the writer's consumer if no other is named, with a body that the test chooses."""
 
-    def __init__(self, nats: Bus, do: Work) -> None:
+    def __init__(self, nats: Bus, do: Work, consumer: topology.Consumer = topology.WRITER_TRANSCRIPTS) -> None:
         self.stop = asyncio.Event()
         self.beat = beat()
-        self.task = asyncio.create_task(consume.work(nats, topology.WRITER_TRANSCRIPTS, do, self.beat, self.stop))
+        self.task = asyncio.create_task(consume.work(nats, consumer, do, self.beat, self.stop))
 
     async def done(self) -> None:
         self.stop.set()

@@ -16,7 +16,7 @@ from contracts.topology import DEFAULT_MODEL
 from runtime.errors import Misconfigured, Transient
 from runtime.logs import Log
 from runtime.process.cores import cores
-from services.embedder.engines import reference
+from services.embedder.engines import reference, sleeping
 from services.embedder.engines.engine import Engine
 from services.embedder.settings import Settings
 
@@ -64,6 +64,9 @@ def _candidates(settings: Settings) -> Iterator[tuple[str, Make]]:
     """Engines to try, the best first."""
     name, threads = settings.model or DEFAULT_MODEL, settings.threads or cores()
     wanted = settings.engine
+    if name == sleeping.NAME:
+        yield sleeping.NAME, lambda: sleeping.Sleeping(settings.sleep_seconds)
+        return
     bundled = name == DEFAULT_MODEL
     torch = "torch", lambda: _transformer(name, settings.device, threads)
     if settings.device not in ("", "cpu") or not bundled:
@@ -131,4 +134,6 @@ def accelerator() -> bool:
 
 
 def _advice(settings: Settings) -> str:
+    if settings.engine == sleeping.NAME:
+        return "the engine sleep computes no real vectors: set MNEMO_EMBEDDER_MODEL=sleep, a name of their own"
     return f"MNEMO_EMBEDDER_ENGINE={settings.engine} is none of auto, openvino, onnxruntime, torch"

@@ -80,8 +80,6 @@ class Observer:
         self.daily: list[dict[str, Any]] = []
         self.dead_letters: dict[int, KeptLetter] = {}
 
-    # --- what is seen -------------------------------------------------------------------------------------------
-
     def beat(self, beat: Heartbeat, at: float, *, live: bool = True) -> None:
         """One heartbeat, in stream order, received at wall time `at`; `live` = just now, not read from the stream."""
         if live:
@@ -203,6 +201,7 @@ class Observer:
             dead_letters_recent=recent,
             ack_limit=sum(consumer.max_ack_pending for consumer in CONSUMERS[stage]),
             importing=self.samples.importing(now),
+            desired_for_eta=self.samples.desired(stage),
             resumed_at=self.clock.resumed_at,
             rows_missing=self.rows.bytes if stage is Stage.WRITER else 0,
             rows_missing_seconds=self.rows.seconds if stage is Stage.WRITER else 0.0,

@@ -3,22 +3,26 @@ count. Pure but for their state."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts import topology
-from contracts.events import Stage
+from contracts.events import Phase, Stage
 from contracts.sources import CANARY
 from contracts.vitals import WatcherVitals, total
 from services.health.judge.instances import Instances
 from services.health.judge.snapshot import STAGES
 from services.health.judge.trends import MINUTES
-from services.health.judge.window import SAMPLES_SECONDS, BusState, Lag, Sample
+from services.health.judge.window import SAMPLES_SECONDS, BusState, Lag, Sample, throughput
 
 IMPORT_BYTES = topology.EVENT_BUDGET
 """A watcher with a larger backlog is importing."""
 MINUTE = 60.0
+PACE_SECONDS = 10.0
+"""Least time over which the pace of one instance is measured."""
 
 
 class Samples:
@@ -29,6 +33,20 @@ class Samples:
         self._minima: dict[Stage, deque[int]] = {stage: deque(maxlen=MINUTES) for stage in STAGES}
         self._minimum_at = started
         self._imported_at = float("-inf")
+        self.eta_seconds = 600.0
+        """The time in which people want a backlog cleared."""
+        self._pace: dict[Stage, float] = {}
+        """Messages per second of one instance, as last seen while work waited all the time."""
+        self._ran: dict[Stage, tuple[int, float]] = dict.fromkeys(STAGES, (0, started))
+        """Instances that run, and since when they are so many."""
+
+    def desired(self, stage: Stage) -> int | None:
+        """Embedders that clear what waits within `eta_seconds`; one for searches if nothing waits. None for other
+        stages, and while nobody knows what one of them does."""
+        waits = self._of[stage][-1].lag.total if self._of[stage] else 0
+        if stage is not Stage.EMBEDDER or (waits and stage not in self._pace):
+            return None
+        return max(1, math.ceil(waits / (self._pace[stage] * self.eta_seconds))) if waits else 1
 
     def of(self, stage: Stage) -> Sequence[Sample]:
         """Those of the last two minutes, the newest last."""
@@ -49,6 +67,7 @@ class Samples:
             samples.append(Sample(now, lags[stage], done, progress, _saturated(stage, bus)))
             while now - samples[0].at > SAMPLES_SECONDS:
                 samples.popleft()
+            self._measure(stage, samples, sum(one.beat.phase is Phase.RUNNING for one in instances.of[stage].values()))
         if now - self._minimum_at >= MINUTE:
             self._minimum_at = now
             for stage, samples in self._of.items():
@@ -56,6 +75,15 @@ class Samples:
                 self._minima[stage].append(min(last))
         if lags[Stage.WATCHER].total >= IMPORT_BYTES:
             self._imported_at = now
+
+    def _measure(self, stage: Stage, samples: deque[Sample], running: int) -> None:
+        """Of the time in which work waited at every look, and as many ran as now."""
+        self._ran[stage] = since = self._ran[stage] if self._ran[stage][0] == running else (running, samples[-1].at)
+        while_so = [sample for sample in samples if sample.at >= since[1]]
+        recent = list(itertools.takewhile(lambda sample: sample.lag.total, reversed(while_so)))[::-1]
+        done = throughput(recent)
+        if running and done and recent[-1].at - recent[0].at >= PACE_SECONDS:
+            self._pace[stage] = done / running
 
     def clear(self, *stages: Stage) -> None:
         """What was seen before says nothing about these stages any more; none = all."""

@@ -147,6 +147,8 @@ class StageWindow(msgspec.Struct, frozen=True):
     importing: bool = False
     """The watcher has a backlog: that others lag behind is the plan."""
     storage: StorageState = StorageState()
+    desired_for_eta: int | None = None
+    """Instances that would clear what waits in the time that people want; None = not known, or not asked."""
     resumed_at: float = float("-inf")
     """When the health service itself last went on after a pause."""
     rows_missing: int = 0

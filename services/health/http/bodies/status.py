@@ -151,6 +151,7 @@ def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
         consecutive_failures=window.failures,
         heartbeat_age_seconds=_rounded(window.age(now)),
         desired=window.desired or len(window.alive),
+        desired_for_eta=window.desired_for_eta,
         dead_letters=window.dead_letters,
         instances={name: _instance(instance, now) for name, instance in sorted(window.alive.items())},
         lag=StageLag(

@@ -48,6 +48,11 @@ def _heartbeats(windows: Windows, now: float) -> Iterator[Metric]:
         {s: w.desired for s, w in windows.items()},
     )
     yield _each(
+        "desired_for_eta",
+        "Embedders that would clear what waits in the wanted time.",
+        {s: w.desired_for_eta for s, w in windows.items()},
+    )
+    yield _each(
         "goodbye_age_seconds",
         "Seconds since the last clean stop of an instance.",
         {s: now - w.goodbye() if w.goodbye() else None for s, w in windows.items()},
