@@ -1,25 +1,47 @@
-# One image for the one-shots and the four services; compose.yaml names the module to run.
-FROM python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
+# Two images: `slim` for the one-shots, watcher, writer, health and `mnemo`; the last one adds what computes vectors.
+# compose.yaml names the target and the module to run.
+ARG BASE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
-WORKDIR /app
-# Every package by version and hash. With `--build-arg TORCH=torch==2.13.0` the image computes any model of
-# sentence-transformers; torch then comes by version, from an index with CPU builds for each processor.
-COPY locks/image.txt locks/transformers.txt locks/
-RUN pip install --no-cache-dir --no-deps --require-hashes -r locks/image.txt
+FROM ${BASE} AS slim-packages
+# Every package by version and hash. To build without a network, put wheels into `wheels/` and set
+# `--build-arg PIP_ARGS="--no-index --find-links /wheels"`. What is copied here is in no image.
+ARG PIP_ARGS=""
+COPY LICENSE wheel[s] /wheels/
+COPY locks locks
+RUN python -m venv --without-pip /opt/mnemo
+ENV PIP="pip --python /opt/mnemo/bin/python install --no-cache-dir --no-deps"
+RUN $PIP --require-hashes $PIP_ARGS -r locks/slim.txt
+COPY pyproject.toml README.md LICENSE /app/
+COPY contracts /app/contracts
+COPY runtime /app/runtime
+COPY archive /app/archive
+COPY services /app/services
+COPY local /app/local
+COPY cli /app/cli
+RUN $PIP --no-build-isolation /app
+
+# With `--build-arg TORCH=torch==2.13.0` the image computes any model of sentence-transformers; torch then comes by
+# version, from an index with CPU builds for each processor.
+FROM slim-packages AS embedder-packages
+ARG PIP_ARGS=""
+RUN $PIP --require-hashes $PIP_ARGS -r locks/image.txt
 ARG TORCH=""
 ARG TORCH_INDEX="https://download.pytorch.org/whl/cpu"
-RUN test -z "$TORCH" || { pip install --no-cache-dir --no-deps --require-hashes -r locks/transformers.txt \
-  && pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"; }
+RUN test -z "$TORCH" || { $PIP --require-hashes -r locks/transformers.txt \
+  && pip --python /opt/mnemo/bin/python install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"; }
 
-COPY pyproject.toml README.md LICENSE ./
-COPY contracts contracts
-COPY runtime runtime
-COPY archive archive
-COPY services services
-COPY local local
-COPY cli cli
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
-
-ENV HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive
+FROM ${BASE} AS base
+LABEL org.opencontainers.image.title="Mnemostream" \
+      org.opencontainers.image.description="Saves every byte of AI assistant transcripts, and proves it" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV PATH=/opt/mnemo/bin:$PATH HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive
 RUN groupadd --gid 10001 mnemo && useradd --uid 10001 --gid 10001 --no-create-home mnemo && install -d -o mnemo /canary
+WORKDIR /app
 USER mnemo
+
+FROM base AS slim
+COPY --from=slim-packages /opt/mnemo /opt/mnemo
+
+FROM base AS embedder
+COPY --from=embedder-packages /opt/mnemo /opt/mnemo

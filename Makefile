@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install torch test-pythons test test-all lint types imports generate lock sbom audit bench env clean
+.PHONY: help run install torch test-pythons test test-all test-compose lint types imports generate lock sbom audit bench env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,10 +61,14 @@ WORKERS ?= 4
 SIDE_BY_SIDE = -n $(WORKERS) --dist load --maxschedchunk 1
 
 test: $(TOOLS) ## all tests but the minutes-long ones
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long and not compose"
 
 test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
-	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE) \
+	  -m "not compose"
+
+test-compose: $(TOOLS) ## compose.yaml on a real engine; as root on Debian one is started, if none is there
+	tests/compose/engine.sh $(abspath $(BIN))/python -m pytest -v -rs tests/compose
 
 OTHERS = 3.12 3.13 3.14
 test-pythons: ## unit, contract and conformance tests on each other Python that is here

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -111,7 +112,11 @@ async def run(nats: Bus, url: str, count: int, seconds: float, logs: Path) -> Ru
         while sum(beat.phase is Phase.RUNNING for beat in beats.values()) < count:
             await asyncio.sleep(0.05)
         messages, _ = await waiting(nats)
-        await asked(nats, "PAUSE")
+        # Its end by time wakes the workers' requests; `resume` leaves them to the next request, up to 5 s later.
+        end = datetime.now(UTC) + timedelta(seconds=1)
+        await asked(nats, "PAUSE", {"pause_until": end.isoformat()})
+        while not (await waiting(nats))[1]:
+            await asyncio.sleep(0.01)
         began = time.perf_counter()
         while (left := await waiting(nats))[0]:
             await asyncio.sleep(0.02)

@@ -69,7 +69,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     """Everything that can be looked at, whether the system runs or not."""
     where: Endpoints | None = None
     health: Health | None = None
-    findings = [*examine.versions(), *examine.settings(environ), *examine.model(environ)]
+    findings = examine.settings(environ)
     try:
         where = endpoints.read(data).reading()
         health = await asyncio.to_thread(api.health, where)
@@ -88,7 +88,10 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         findings.append(Check("folders", "note", "no assistant transcripts found", "specify a folder with --source"))
     if Secrets.damaged(data):
         findings.append(Check("passwords", "wrong", "secrets.json is damaged", "run `mnemo doctor --repair`"))
-    findings += [*examine.disk(data, home), *examine.permissions(data), *examine.watches([p.folder for p in places])]
+    if where is None or not where.elsewhere:  # in compose, these are matters of other containers
+        findings = [*examine.versions(), *examine.model(environ), *findings]
+        findings += [*examine.disk(data, home), *examine.permissions(data)]
+    findings += examine.watches([p.folder for p in places])
     left = Left()
     for place in places:
         left.merge(place.left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from runtime.process.home import NOWHERE, home
 from runtime.settings import listed
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
+ADDRESSES = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
 
 
@@ -38,6 +40,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     """Socket of the API in a private folder: who listens there is ours; empty = ask `health_url`."""
     redact: str = ""
     """Whether the watcher replaces secrets, as in its settings."""
+    elsewhere: bool = False
+    """Others run it (compose): no lock on this folder tells whether it runs."""
 
     def reading(self) -> Endpoints:
         """The same with the accounts that only read."""
@@ -73,17 +77,36 @@ def remove(data: Path) -> None:
     (data / "endpoints.json").unlink(missing_ok=True)
 
 
+def told(name: str) -> str:
+    """An environment variable, or the content of the file that `<NAME>_FILE` names. Raises NotRunning."""
+    if file := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(file).read_text().strip()
+        except OSError as error:
+            raise NotRunning(f"{name}_FILE: {file} cannot be read: {error.strerror}") from error
+    return os.environ.get(name, "")
+
+
+def _of_others(data: Path) -> Endpoints | None:
+    """Addresses of an instance that no `mnemo up` runs; None where the folder is of one."""
+    with suppress(OSError, ValueError, msgspec.ValidationError):
+        found = msgspec.convert(json.loads((data / "endpoints.json").read_bytes()), Endpoints)
+        return found if found.elsewhere else None
+    return None
+
+
 def read(data: Path) -> Endpoints:
     """The addresses. Environment variables (for compose) win over the file.
 
     Raises NotRunning when neither says it.
     """
-    names = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
-    if all(name in os.environ for name in names):
-        nats_url, postgres_dsn, health_url = (os.environ[name] for name in names)
+    nats_url, postgres_dsn, health_url = (told(name) for name in ADDRESSES)
+    if nats_url and postgres_dsn and health_url:
         roots, include, exclude = (tuple(listed(os.environ.get(name, ""))) for name in LISTS)
-        here = Endpoints(nats_url, postgres_dsn, health_url, os.environ.get(TOKEN, ""), roots, include, exclude)
-        return msgspec.structs.replace(here, redact=os.environ.get("MNEMO_REDACT", ""))
+        here = Endpoints(nats_url, postgres_dsn, health_url, told(TOKEN), roots, include, exclude)
+        return msgspec.structs.replace(here, redact=os.environ.get("MNEMO_REDACT", ""), elsewhere=True)
+    if (found := _of_others(data)) is not None:
+        return found
     if not folder.in_use(data):  # whoever listens at the addresses of an instance that has ended is not ours
         raise NotRunning(f"nothing is running on {data}: run `mnemo up`, or specify its folder with --data")
     try:

@@ -9,6 +9,7 @@ the folder, and the user whose transcripts the watcher reads.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -44,22 +45,58 @@ def files(passwords: Mapping[str, str]) -> dict[str, str]:
         "writer_password": passwords["writer"],
         "reader_password": passwords["reader"],
         "health_token": passwords["health"],
+        "health_url": "http://health:8001",
+        "endpoints.json": json.dumps(outside(passwords), indent=2) + "\n",
     }
+
+
+def outside(passwords: Mapping[str, str]) -> dict[str, object]:
+    """For `mnemo … --data .secrets` on the machine that runs the engine: the published ports."""
+    bus = {user: f"nats://{user}:{passwords[f'nats_{user}']}@127.0.0.1:4222" for user in ("operator", "reader")}
+    return {
+        "nats_url": bus["operator"],
+        "reader_nats_url": bus["reader"],
+        "postgres_dsn": f"postgresql://postgres:{passwords['postgres']}@127.0.0.1:5432/mnemo",
+        "reader_postgres_dsn": f"postgresql://mnemo_reader:{passwords['reader']}@127.0.0.1:5432/mnemo",
+        "health_url": "http://127.0.0.1:8001",
+        "health_token": passwords["health"],
+        "elsewhere": True,
+    }
+
+
+def completed(folder: Path) -> list[str]:
+    """Files that this version has and an earlier one had not are added, with the passwords that are there."""
+    there = {name: (folder / f"{name}_password") for name in ("postgres", "writer", "reader")}
+    there |= {"health": folder / "health_token"}
+    known = {name: file.read_text() for name, file in there.items()}
+    lines = (folder / "nats_passwords").read_text().splitlines()
+    known |= {
+        user.strip(): password.strip().strip('"') for user, _, password in (line.partition(":") for line in lines)
+    }
+    missing = {name: text for name, text in files(known).items() if not (folder / name).exists()}
+    for name, text in missing.items():
+        write(folder / name, text)
+    return list(missing)
+
+
+def write(file: Path, text: str) -> None:
+    """One secret."""
+    file.write_text(text)
+    os.chmod(file, 0o644)  # the folder is closed; a container's user must be able to read what is mounted for it
 
 
 def main(root: Path = ROOT) -> int:
     """The exit code."""
     folder = root / ".secrets"
     if folder.exists():
-        sys.stdout.write(f"{folder.name} is there already\n")
-        return 1
+        added = sorted(completed(folder))
+        sys.stdout.write(f"{folder.name} is there already{', added ' + ', '.join(added) if added else ''}\n")
+        return 0 if added else 1
     known = older(root / ".env")
     passwords = {name: known.get(name) or secrets.token_hex(24) for name in NAMES}
     folder.mkdir(mode=0o700)
     for name, text in files(passwords).items():
-        file = folder / name
-        file.write_text(text)
-        os.chmod(file, 0o644)  # the folder is closed; a container's user must be able to read what is mounted for it
+        write(folder / name, text)
     for mounted in ("nats.conf", "nats-alive.sh"):  # nats-server is root without the right to read what is closed
         os.chmod(root / "ops" / mounted, 0o644)
     settings = root / ".env"

@@ -4,7 +4,8 @@
 
 pip resolves (`--dry-run --report`), the index says the hashes of all files of a version (PEP 691), so that one file
 serves Linux and macOS on every processor. `locks/run.txt` is what `make run` installs, `locks/transformers.txt` what
-`make torch` adds, `locks/dev.txt` what tests and checks need, `locks/image.txt` what the image holds. torch comes from
+`make torch` adds, `locks/dev.txt` what tests and checks need, `locks/slim.txt` and
+`locks/image.txt` what the images hold. torch comes from
 an index of its own: `locks/torch.txt` has the hashes of the build that was resolved here, too.
 """
 
@@ -23,7 +24,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SETS = {
     "run": "local",
-    "image": "watcher,embedder,writer,health",
+    "slim": "watcher,writer,health,cli",
+    "image": "watcher,embedder,writer,health,cli",
     "transformers": "local,torch",
     "dev": "local,dev",
 }
@@ -110,7 +112,7 @@ def main() -> None:
     """Writes all of them."""
     for name, extras in SETS.items():
         items = resolved(f"{ROOT}[{extras}]", BUILD)
-        if not any(item["metadata"]["name"] == MODEL.partition("==")[0] for item in items):
+        if name != "slim" and not any(item["metadata"]["name"] == MODEL.partition("==")[0] for item in items):
             items += resolved("--no-deps", MODEL)
         write(name, [item for item in items if item["metadata"]["name"] != TORCH])
     write(TORCH, [item for item in items if item["metadata"]["name"] == TORCH])

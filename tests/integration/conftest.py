@@ -42,7 +42,7 @@ from tests.integration.health_service import (
     receiving,
 )
 
-Fill = Callable[[], Awaitable[None]]
+Fill = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ async def captured(operator: Bus, root: Path, segment: int = 400, source: str = 
 def fill(nats: Nats, operator: Bus, database: str, transcripts: Path) -> Fill:
     """Captures the folder and rebuilds the database from the log."""
 
-    async def run() -> None:
-        await captured(operator, transcripts)
+    async def run(segment: int = 400) -> None:
+        await captured(operator, transcripts, segment)
         await replayed(nats, database)
 
     return run

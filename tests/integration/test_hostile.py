@@ -82,7 +82,7 @@ async def test_hostile_fields_cost_no_bytes_and_no_other_records(
     os.utime(transcripts / "innocent.jsonl", (1, 1))
     for number, line in enumerate(HUGE):
         (transcripts / f"{number}.jsonl").write_bytes(jsonl(line, prompt(f"after {number}", f"after-{number}")) * 3)
-    await fill()
+    await fill(segment=100_000)
     report = await proof(kept, transcripts)
     assert report.equal, report.gaps[:5]
     found = {row[0] for row in await kept.database.fetch("select record_id from records")}

@@ -18,7 +18,7 @@ from services.health.judge.window import Lag, Sample, StageWindow, StorageState
 NOW = 100_000.0
 
 
-CASES = int(os.environ.get("MNEMO_TEST_WINDOWS", "4000"))
+CASES = int(os.environ.get("MNEMO_TEST_WINDOWS", "1500"))
 
 
 def beat(failures: int = 0, **more: object) -> Heartbeat:

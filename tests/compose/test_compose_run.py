@@ -1,0 +1,153 @@
+"""compose.yaml on a real engine: `make test-compose`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compose.stack import Stack, images, no_engine, rest, until
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
+
+DELIVERED = """
+import asyncio, nats
+async def main():
+    bus = await nats.connect(open("/run/secrets/nats_url_operator").read().strip())
+    consumer = await bus.jetstream().consumer_info("TRANSCRIPTS", "embedder")
+    stream = await bus.jetstream().stream_info("TRANSCRIPTS")
+    print(consumer.delivered.consumer_seq - stream.state.messages, consumer.num_redelivered)
+asyncio.run(main())
+"""
+"""How often messages were delivered again."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if why := no_engine():
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp("compose")
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if str(parent).startswith("/tmp/pytest-of"):
+            parent.chmod(0o755)  # the engine's users pass through
+    tracked = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "bench/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    subprocess.run([sys.executable, "ops/env.py"], cwd=folder, check=True)
+    one = Stack(folder)
+    images(one)
+    one.write("first", 3)
+    try:
+        one.compose("up", "-d", "--no-build", "--wait")
+        yield one
+        logs = one.compose("logs", "--no-color", check=False).stdout
+        Path(os.environ.get("MNEMO_TEST_COMPOSE_LOG", folder / "log")).write_text(logs)
+    finally:
+        one.compose("--profile", "tools", "down", "-v", "-t", "10", check=False)
+
+
+def healthy(stack: Stack) -> None:
+    told = stack.health()
+    assert told["status"] == "healthy", told["issues"]
+
+
+def test_it_starts_reads_a_closed_folder_and_every_command_works_inside_and_from_outside(stack: Stack) -> None:
+    until(lambda: healthy(stack))
+    until(stack.balanced)
+    for words in (
+        ["status"],
+        ["verify", "--all"],
+        ["doctor"],
+        ["search", "first asks 1"],
+        ["sessions"],
+        ["show", "first"],
+        ["deadletters", "list"],
+    ):
+        done = stack.mnemo(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    assert "first asks 1" in stack.mnemo("search", "first asks 1").stdout
+    for words in (["status"], ["search", "first asks 1"], ["sessions"], ["deadletters", "list"]):
+        done = stack.outside("-m", "cli.app", *words, "--data", str(stack.folder / ".secrets"))
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+
+def test_containers_are_closed_and_know_no_password(stack: Stack) -> None:
+    passwords = {
+        file.read_text().strip()
+        for file in (stack.folder / ".secrets").iterdir()
+        if "password" in file.name and file.suffix == ""
+    }
+    for one in stack.containers():
+        text = json.dumps(one)
+        assert not [word for word in passwords if word in text], one["Name"]
+        assert one["HostConfig"]["ReadonlyRootfs"], one["Name"]
+        assert one["HostConfig"]["CapDrop"] == ["ALL"], one["Name"]
+    sizes = {
+        name: int(subprocess.run(["docker", "image", "inspect", "-f", "{{.Size}}", name], capture_output=True).stdout)
+        / 1e6
+        for name in ("mnemostream:latest", "mnemostream-embedder:latest")
+    }
+    sys.stderr.write(f"images, MB: {sizes}\n")
+    assert sizes["mnemostream:latest"] < sizes["mnemostream-embedder:latest"] / 1.5
+
+
+def test_scaling_up_and_down_under_load_raises_no_alarm_and_delivers_nothing_twice(stack: Stack) -> None:
+    seen: set[str] = set()
+
+    def looks() -> None:
+        told = stack.health()
+        seen.add(f"{told['status']} {told['cause']}")
+
+    for number in range(150):
+        stack.write(f"load-{number}", 40)
+    stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=4")
+    workers = stack.containers("embedder")
+    assert len(workers) == 4
+
+    def shared() -> None:
+        looks()
+        instances = stack.health()["stages"]["embedder"]["instances"]
+        assert len(instances) == 4
+        assert all(one["processed"] for one in instances.values()), {n: o["processed"] for n, o in instances.items()}
+
+    until(shared)
+    stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=1")
+    until(stack.balanced, 300)
+    for _ in range(20):
+        looks()
+        rest(0.5)
+    assert {words.split()[0] for words in seen} == {"healthy"}, seen
+    told = stack.compose("run", "--rm", "-T", "--entrypoint", "python", "mnemo", "-c", DELIVERED).stdout.split()
+    assert told == ["0", "0"], told
+
+
+def test_random_kills_lose_and_double_nothing(stack: Stack) -> None:
+    stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=2")
+    for number in range(20):
+        stack.write(f"kill-{number}", 30)
+        victim = random.choice([one for one in stack.containers() if one["State"]["Running"]])
+        os.kill(victim["State"]["Pid"], signal.SIGKILL)
+        rest(random.uniform(0.5, 3))
+    until(lambda: healthy(stack), 300)
+    until(stack.balanced, 300)
+    done = stack.mnemo("verify", "--all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stack.ledger()["total"]["log_bytes"] == sum(file.stat().st_size for file in stack.transcripts.iterdir())
+    assert all(
+        one["State"]["Running"]
+        for one in stack.containers("watcher", "embedder", "writer", "health", "nats", "postgres")
+    )
