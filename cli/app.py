@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import msgspec
 
-from cli import api, archive, doctor, find, mcp, progress, proof, status
+from cli import api, archive, doctor, find, mcp, progress, proof, service, status
 from cli.bus import deadletters, nats_context
 from cli.console import (
     EX_FALSE,
@@ -28,12 +29,15 @@ from cli.console import (
     err,
     worded,
 )
+from cli.service import gap
 from contracts import sources
-from local import endpoints, folder, system
+from local import endpoints, folder, logs, system
 from local.logs import Unbreakable
+from local.service import detached, notify, watched
 from runtime.disk.files import walk
 from runtime.errors import Misconfigured
 from runtime.heartbeat import service_version
+from runtime.process.command import python
 from runtime.process.home import home
 from runtime.tasks import cancel_and_wait
 
@@ -55,16 +59,24 @@ def cli() -> None:
 @click.option(
     "--once", is_flag=True, help="Exit 0 once everything is captured, stored and embedded; 4 = saved, not embedded."
 )
+@click.option("--detach", is_flag=True, help="Run in the background; `mnemo down` stops it.")
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
-def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, **ports: int) -> None:
-    """Run NATS, PostgreSQL and the four services on this machine, without Docker."""
+def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, detach: bool, **ports: int) -> None:
+    """Run NATS, PostgreSQL and the four services on this machine, without Docker.
+
+    `mnemo service install` runs it for good.
+    """
+    if once and detach:
+        raise click.UsageError("--once and --detach cannot be combined")
     roots = [sources.parse(text) for text in folders]
     for root in roots:
         if not Path(root.folder).is_dir():
             raise click.UsageError(f"--source {root}: no such folder")
     roots = [msgspec.structs.replace(r, folder=str(Path(r.folder).resolve())) for r in roots] or _default_roots()
+    if detach:
+        _detached(endpoints.data_folder(data), roots, embedders, ports)
     quick = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
         "MNEMO_HEALTH_PROBE_SECONDS": "1",
@@ -85,6 +97,20 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, *
     except (folder.Busy, RuntimeError, OSError) as error:
         err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
+
+
+def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict[str, int]) -> NoReturn:
+    """The same in the background; ends when it answers, or has ended."""
+    command = [*python("cli.app", "up"), "--data", str(data), "--embedders", str(embedders)]
+    command += [word for root in roots for word in ("--source", str(root))]
+    command += [word for name, port in ports.items() for word in (f"--{name.replace('_', '-')}", str(port))]
+    try:
+        pid = asyncio.run(detached.start(command, data))
+    except (folder.Busy, RuntimeError, OSError) as error:
+        err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
+        sys.exit(EX_UNHEALTHY)
+    err.print(worded("running in the background, process {}; `mnemo status` shows it, `mnemo down` stops it", pid))
+    sys.exit(0)
 
 
 def _default_roots() -> list[sources.Root]:
@@ -119,9 +145,13 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
 
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
-    async with system.running(plan, say) as running:
+    since = watched.until(plan.data)
+    async with system.running(plan, say) as running, notify.running(plan.data):
         started.set()
-        say(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
+        noted = logs.kept(say, plan.data / "logs" / "mnemo.log")
+        if missed := gap.told(since):
+            noted(missed)
+        noted(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
@@ -141,7 +171,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return 0
 
 
-for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp):
+for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service):
     for command in commands.COMMANDS:
         cli.add_command(command)
 

@@ -87,14 +87,26 @@ def left(place: Path) -> None:
 
 def lock(data: Path) -> IO[str]:
     """Held as long as the system runs. Raises Busy."""
-    handle = open(data / "lock", "w")  # noqa: SIM115 - held by the caller
+    handle = open(data / "lock", "a+")  # noqa: SIM115 - held by the caller
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # those who only look hold a shared one, for a moment
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         handle.close()
         raise Busy(f"another `mnemo up` is running on {data}") from error
+    handle.truncate(0)
+    handle.write(f"{os.getpid()}\n")
+    handle.flush()
     return handle
+
+
+def holder(data: Path) -> int:
+    """The process that runs on this data folder; 0 if none does."""
+    if not in_use(data):
+        return 0
+    with suppress(OSError, ValueError):
+        return int((data / "lock").read_text())
+    return 0
 
 
 def in_use(data: Path) -> bool:

@@ -1,0 +1,3 @@
+"""`mnemo service` and `mnemo down`: running for good, and its end."""
+
+from cli.service.command import COMMANDS as COMMANDS

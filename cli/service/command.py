@@ -1,0 +1,137 @@
+"""`mnemo service install | status | logs | restart | uninstall`, `mnemo down`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
+from local import endpoints, folder
+from local.service import detached, manager
+from local.service.manager import CannotManage, Manager
+from runtime.process.command import python
+from runtime.process.home import home
+
+STOP_SECONDS = 90.0
+LINES = 40
+
+
+@click.group("service")
+def service() -> None:
+    """Run for good: a service that survives logout and reboot (systemd, launchd)."""
+
+
+@contextmanager
+def managed(data: str | None) -> Iterator[tuple[Path, Manager]]:
+    """The data folder and its service manager; what cannot be managed is told, and leaves with 2."""
+    place = endpoints.data_folder(data)
+    try:
+        yield place, manager.of_this_machine(place, home())
+    except CannotManage as error:
+        err.print(worded("[red]cannot do it:[/] {}", error), soft_wrap=True)
+        sys.exit(EX_UNHEALTHY)
+
+
+@service.command("install", short_help="Install and start the service.")
+@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
+@click.option("--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes.")
+@data_option
+def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
+    """Write a service that runs `mnemo up`, enable and start it. Repeated, it takes the new options.
+
+    The service gets the MNEMO_* variables of this moment.
+    """
+    with managed(data) as (place, one):
+        if folder.in_use(place) and one.state() != "active":
+            raise CannotManage(f"`mnemo up` runs on {place}: stop it first with `mnemo down`")
+        command = [*python("cli.app", "up"), "--data", str(place), "--embedders", str(embedders)]
+        for text in folders:
+            command += ["--source", _absolute(text)]
+        for file in one.install(command, os.environ):
+            out.print(worded("wrote {}", file), soft_wrap=True)
+        out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
+        out.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
+
+
+def _absolute(text: str) -> str:
+    """A folder as the service will find it, from wherever it starts."""
+    name, mark, rest = text.partition("=")
+    if mark and not os.path.isdir(text):
+        return f"{name}={Path(rest).expanduser().resolve()}"
+    return str(Path(text).expanduser().resolve())
+
+
+@service.command("status", short_help="Show whether it is installed and active.")
+@data_option
+@json_option
+def status(data: str | None, as_json: bool) -> None:
+    """Exit code 0 if the service is active."""
+    with managed(data) as (place, one):
+        state = one.state()
+        if as_json:
+            print_json({"manager": one.name, "state": state, "file": str(one.file), "data": str(place)})
+        else:
+            out.print(worded("{}: {}  ({})", one.name, state, one.file), soft_wrap=True)
+    sys.exit(0 if state in ("active", "activating") else EX_FALSE)
+
+
+@service.command("logs", short_help="Print the last lines of its log.")
+@click.option("-n", "count", default=LINES, show_default=True, type=click.IntRange(1), help="Lines.")
+@data_option
+def logs(count: int, data: str | None) -> None:
+    """Print what `mnemo up` said last; logs/ in the data folder has one file for each process."""
+    file = endpoints.data_folder(data) / "logs" / "mnemo.log"
+    try:
+        lines = file.read_text("utf-8", errors="replace").splitlines()[-count:]
+    except OSError as error:
+        err.print(worded("no log: {}", error), soft_wrap=True)
+        sys.exit(EX_FALSE)
+    for line in lines:
+        out.print(worded("{}", line), soft_wrap=True)
+
+
+@service.command("restart", short_help="Stop and start it.")
+@data_option
+def restart(data: str | None) -> None:
+    """Returns when it runs again."""
+    with managed(data) as (_, one):
+        if one.state() == "not installed":
+            raise CannotManage("there is no service: `mnemo service install` makes one")
+        one.restart()
+        out.print(worded("{}: {}", one.name, one.state()))
+
+
+@service.command("uninstall", short_help="Stop it and remove it; the data stays.")
+@data_option
+def uninstall(data: str | None) -> None:
+    """Stop and remove the service. The archive stays where it is."""
+    with managed(data) as (place, one):
+        for file in one.uninstall():
+            out.print(worded("removed {}", file), soft_wrap=True)
+        out.print(worded("the archive stays in {}", place), soft_wrap=True)
+
+
+@click.command("down", short_help="Stop what runs on a data folder.")
+@data_option
+def down(data: str | None) -> None:
+    """Stop `mnemo up`, in the background or elsewhere; returns when it has ended."""
+    place = endpoints.data_folder(data)
+    pid = folder.holder(place)
+    if not pid:
+        err.print(worded("nothing runs on {}", place), soft_wrap=True)
+        sys.exit(EX_FALSE)
+    os.kill(pid, signal.SIGTERM)
+    if not asyncio.run(detached.gone(place, STOP_SECONDS)):
+        err.print(worded("process {} has not ended after {:.0f} s; see logs/mnemo.log", pid, STOP_SECONDS))
+        sys.exit(EX_UNHEALTHY)
+    out.print("stopped")
+
+
+COMMANDS = (service, down)

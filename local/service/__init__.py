@@ -1,0 +1,1 @@
+"""Running for good: a service of the user's own manager, what it is told, and for how long nothing ran."""
