@@ -57,6 +57,8 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
         for file in one.install(command, os.environ):
             out.print(worded("wrote {}", file), soft_wrap=True)
         out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
+        if one.warning:
+            err.print(worded("[yellow]{}[/]", one.warning), soft_wrap=True)
         out.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
 
 

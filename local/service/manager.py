@@ -32,6 +32,8 @@ class Manager:
     def __init__(self, data: Path, home: Path) -> None:
         self.data = data
         self.home = home
+        self.warning = ""
+        """What could not be had, and what that means."""
 
     @property
     def file(self) -> Path:
@@ -99,7 +101,10 @@ class Systemd(Manager):
         self._ctl("daemon-reload")
         self._ctl("enable", units.NAME)
         if not self._system:
-            self._run("loginctl", "enable-linger")
+            try:
+                self._run("loginctl", "enable-linger")
+            except CannotManage as error:
+                self.warning = f"it stops when you log out: {error}; an administrator can allow it"
         self._ctl("restart", units.NAME)
         return [self.file, settings]
 
