@@ -29,6 +29,8 @@ from tests.conftest import ROOT, eventually
 
 FOLDER = choice.bundled_folder()
 KNOWN = reference.bundled()
+CASES = min(400, int(os.environ.get("MNEMO_TEST_CASES", "500")) // 33)
+"""15, and more in `make test-all`."""
 
 
 def settings(**own: Any) -> Settings:
@@ -68,7 +70,7 @@ def test_vectors_and_tokens_are_the_same(engine: Engine, torch: TransformerEngin
     least = reference.LEAST_FAST if "int8" in engine.label else reference.LEAST
     assert (engine.limit, engine.special, engine.dimensions) == (torch.limit, torch.special, torch.dimensions)
 
-    @cases(max_examples=40, deadline=None)
+    @cases(max_examples=CASES, deadline=None)
     @given(st.lists(ANY, min_size=1, max_size=6))
     def same(texts: list[str]) -> None:
         wanted, got = torch.encode(texts), engine.encode(texts)
@@ -193,6 +195,7 @@ from services.embedder.engines import choice
 from services.embedder.settings import Settings
 engine, refused = choice.chosen(Settings(nats_url="nats://unused", engine="openvino"))
 engine.encode(["one text"])
+import os
 import threading
 for thread in threading.enumerate():
     if thread is not threading.main_thread(): thread.join(5)
