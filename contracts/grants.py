@@ -98,7 +98,13 @@ GRANTS = {
             *_retries(EMBEDDER),
             f"$JS.API.DIRECT.GET.TRANSCRIPTS.{subjects.FORGOTTEN}",
         ),
-        (subjects.EMBED_QUERY, subjects.EMBED_AGAIN, subjects.retry(Stage.EMBEDDER), subjects.FORGOTTEN),
+        (
+            subjects.EMBED_QUERY,
+            subjects.EMBED_AGAIN,
+            subjects.retry(Stage.EMBEDDER),
+            subjects.FORGOTTEN,
+            subjects.heartbeats_of(Stage.EMBEDDER),  # how many share the work
+        ),
         responds=True,
         works=True,
     ),

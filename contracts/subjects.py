@@ -71,6 +71,11 @@ def embedded(source: str, transcript: str) -> str:
     return f"transcripts.embedded.{token(source)}.{token(transcript)}"
 
 
+def heartbeats_of(stage: Stage) -> str:
+    """Those of all instances of a stage."""
+    return f"heartbeats.{stage}.*"
+
+
 def heartbeat(stage: Stage, instance: str) -> str:
     """Subject of the signs of life of one instance."""
     return f"heartbeats.{stage}.{token(instance)}"

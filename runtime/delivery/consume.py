@@ -8,6 +8,7 @@ A bug in the work ends the process with nothing settled; the next one hands back
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
@@ -15,6 +16,7 @@ from nats.js.errors import APIError, NotFoundError
 from contracts import topology
 from runtime import pull
 from runtime.bus import Bus
+from runtime.delivery import peers
 from runtime.delivery.custody import Gate
 from runtime.delivery.portion import Portion
 from runtime.delivery.settle import Settler, Work
@@ -41,10 +43,13 @@ async def work(
     await settler.custody.hand_back()
     misses, portion = 0, Portion(consumer.batch, consumer.portion_seconds)
     clock = asyncio.get_running_loop().time
-    async with pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source:
+    async with (
+        peers.listening(bus, consumer.stage, beat.interval) if portion.seconds else nullcontext() as others,
+        pull.opened(bus, consumer.stream, consumer.name, consumer.batch, topology.FETCH_BYTES) as source,
+    ):
         beat.polled(settler.name)
         while not stop.is_set():
-            source.batch = portion.size()
+            source.batch = portion.size(others.count(clock()) if others else 1)
             try:
                 messages = await source.take(stop)
             except Transient as error:

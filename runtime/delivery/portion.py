@@ -1,20 +1,19 @@
 """How much a worker asks for at once, so that none holds what others could do. Pure but for its state.
 
-    what waits ÷ SHARES ──┐
-                          ├──▶ the least, from 1 to the consumer's batch
-    seconds of work ──────┘
+    what waits ÷ twice the workers ──┐
+                                     ├──▶ the least, from 1 to the consumer's batch
+    seconds of work ─────────────────┘
 
 The share is guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987): portions
-become smaller with what is left, so that all workers finish at about the same time, and nobody needs to know how many
-they are.
+become smaller with what is left, so that all workers finish at about the same time.
 """
 
 from __future__ import annotations
 
-SHARES = 32
-"""Of what waits, a worker takes one at a time: twice as many as there are workers, up to 16 of them."""
 WEIGHT = 0.3
 """Of the last portion in the mean time of a message."""
+ALONE = 4
+"""Times as much work for who is alone: large batches are cheaper, and only a stop, or one who joins, waits for them."""
 
 
 class Portion:
@@ -27,12 +26,14 @@ class Portion:
         self._each = 0.0
         """Seconds that a message takes; 0 = not known."""
 
-    def size(self) -> int:
-        """Messages to ask for now. What waits after a rest nobody knows: one."""
+    def size(self, workers: int) -> int:
+        """Messages to ask for now, as one of so many workers. After a rest nobody knows what waits: then one."""
         if not self.seconds:
             return self.most
-        timed = self.seconds / self._each if self._each else 1.0
-        return max(1, int(min(self.most, self._waiting / SHARES, timed)))
+        fair = self._waiting / (2 * workers) if workers > 1 else self.most
+        seconds = self.seconds if workers > 1 else ALONE * self.seconds
+        timed = seconds / self._each if self._each else 1.0
+        return max(1, int(min(self.most, fair, timed)))
 
     def done(self, count: int, waiting: int, seconds: float) -> None:
         """`count` messages took so long, and `waiting` others were there when they came."""
