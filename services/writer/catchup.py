@@ -61,7 +61,6 @@ async def _fill(bus: Bus, store: Database, beat: Beat, consumer: Consumer) -> No
     batch: list[Event] = []
     async with aclosing(streams.read(bus, consumer.stream, kept=KEPT_SECONDS)) as messages:
         async for message, left in messages:
-            beat.polled()
             if message.metadata.sequence.stream > reached:
                 break
             try:

@@ -10,8 +10,11 @@ from typing import Any
 import asyncpg
 import httpx
 
+from contracts import codec
+from contracts.events import Heartbeat, Stage
 from contracts.reasons import Reason
 from local import system
+from runtime import bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.test_field import mnemo
 
@@ -53,6 +56,15 @@ async def saved(running: system.System, files: int) -> None:
         await connection.close()
 
 
+async def beats(running: system.System, stage: Stage) -> int | None:
+    """Loops that ask for work, as the next heartbeat of a stage tells."""
+    async with bus.connect(running.endpoints.nats_url, "test") as connection:
+        subscription = await connection.client.subscribe(f"heartbeats.{stage}.*")
+        beat = codec.decode((await subscription.next_msg(timeout=30)).data)
+        assert isinstance(beat, Heartbeat)
+        return beat.polls
+
+
 def written(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
@@ -69,6 +81,8 @@ async def test_a_database_that_is_gone_is_filled_from_the_log(folder: Path) -> N
     shutil.rmtree(folder / "live")
     async with system.running(quick([folder.resolve()], folder / "d"), print) as running:
         await saved(running, 12)
+        polls = await beats(running, Stage.WRITER)
+        assert polls == 2  # its two loops, and nothing that will never ask for work again
         verified = await asyncio.to_thread(mnemo, "verify", "--all", "--data", str(folder / "d"))
         assert verified.returncode == 0, verified.stdout
 
