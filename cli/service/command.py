@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
+from contracts import sources
 from local import endpoints, folder
 from local.service import detached, manager
 from local.service.manager import CannotManage, Manager
@@ -33,7 +35,10 @@ def managed(data: str | None) -> Iterator[tuple[Path, Manager]]:
     """The data folder and its service manager; what cannot be managed is told, and leaves with 2."""
     place = endpoints.data_folder(data)
     try:
-        yield place, manager.of_this_machine(place, home())
+        one = manager.of_this_machine(place, home())
+        if one.file.exists() and not one.is_of_this_folder():
+            raise CannotManage(f"the service runs on another folder than {place}; see --data in {one.file}")
+        yield place, one
     except CannotManage as error:
         err.print(worded("[red]cannot do it:[/] {}", error), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
@@ -52,22 +57,16 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
         if folder.in_use(place) and one.state() != "active":
             raise CannotManage(f"`mnemo up` runs on {place}: stop it first with `mnemo down`")
         command = [*python("cli.app", "up"), "--data", str(place), "--embedders", str(embedders)]
-        for text in folders:
-            command += ["--source", _absolute(text)]
+        for root in map(sources.parse, folders):
+            if not Path(root.folder).is_dir():
+                raise click.UsageError(f"--source {root}: no such folder")
+            command += ["--source", str(msgspec.structs.replace(root, folder=str(Path(root.folder).resolve())))]
         for file in one.install(command, os.environ):
             out.print(worded("wrote {}", file), soft_wrap=True)
         out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
         if one.warning:
             err.print(worded("[yellow]{}[/]", one.warning), soft_wrap=True)
         out.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
-
-
-def _absolute(text: str) -> str:
-    """A folder as the service will find it, from wherever it starts."""
-    name, mark, rest = text.partition("=")
-    if mark and not os.path.isdir(text):
-        return f"{name}={Path(rest).expanduser().resolve()}"
-    return str(Path(text).expanduser().resolve())
 
 
 @service.command("status", short_help="Show whether it is installed and active.")
@@ -129,7 +128,11 @@ def down(data: str | None) -> None:
     if not pid:
         err.print(worded("nothing runs on {}", place), soft_wrap=True)
         sys.exit(EX_FALSE)
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        err.print(worded("process {} cannot be stopped: {}", pid, error))
+        sys.exit(EX_UNHEALTHY)
     if not asyncio.run(detached.gone(place, STOP_SECONDS)):
         err.print(worded("process {} has not ended after {:.0f} s; see logs/mnemo.log", pid, STOP_SECONDS))
         sys.exit(EX_UNHEALTHY)

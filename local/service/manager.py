@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,10 @@ class Manager:
     @property
     def file(self) -> Path:
         """What the manager reads."""
+        raise NotImplementedError
+
+    def is_of_this_folder(self) -> bool:
+        """False if what is installed runs on another data folder: there is one service of a user."""
         raise NotImplementedError
 
     def install(self, command: Sequence[str], environ: Mapping[str, str]) -> list[Path]:
@@ -88,6 +93,10 @@ class Systemd(Manager):
         config = Path(os.environ.get("XDG_CONFIG_HOME") or self.home / ".config")
         return config / "systemd" / "user" / f"{units.NAME}.service"
 
+    def is_of_this_folder(self) -> bool:
+        """The unit names it."""
+        return units.quoted(str(self.data)) in self.file.read_text()
+
     def _ctl(self, *words: str, check: bool = True) -> str:
         return self._run("systemctl", *([] if self._system else ["--user"]), *words, check=check)
 
@@ -135,6 +144,10 @@ class Launchd(Manager):
     def file(self) -> Path:
         """The property list."""
         return self.home / "Library" / "LaunchAgents" / f"{units.LABEL}.plist"
+
+    def is_of_this_folder(self) -> bool:
+        """The property list names it."""
+        return str(self.data) in plistlib.loads(self.file.read_bytes())["ProgramArguments"]
 
     @property
     def _domain(self) -> str:

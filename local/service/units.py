@@ -40,7 +40,7 @@ def unit(command: Sequence[str], environment: str, *, system: bool) -> str:
     """A unit of systemd, of the user's manager or of the system's."""
     return UNIT.format(
         command=" ".join(map(quoted, command)),
-        environment=quoted(environment).strip('"'),
+        environment=environment.replace("%", "%%"),  # a path as it is: no quotes, no variables
         target="multi-user.target" if system else "default.target",
     )
 

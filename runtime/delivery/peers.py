@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
+import nats.errors
 from nats.aio.msg import Msg
 
 from contracts import subjects
@@ -55,4 +56,5 @@ async def listening(bus: Bus, stage: Stage, interval: float) -> AsyncIterator[Pe
     try:
         yield peers
     finally:
-        await subscription.unsubscribe()
+        with suppress(nats.errors.Error):  # the connection may be closed
+            await subscription.unsubscribe()

@@ -35,11 +35,12 @@ AGAIN_SECONDS = 2.0
 
 async def fill(bus: Bus, store: Database, beat: Beat, stop: asyncio.Event) -> None:
     """Returns when the database has what the consumers have acknowledged, at a stop, or at once if it has rows."""
+    empty: bool | None = None
     while not stop.is_set():
         try:
-            if await store.is_empty():
-                for consumer in (topology.WRITER_TRANSCRIPTS, topology.WRITER_EMBEDDINGS):
-                    await _fill(bus, store, beat, consumer)
+            empty = await store.is_empty() if empty is None else empty  # once: what was begun is ended
+            for consumer in (topology.WRITER_TRANSCRIPTS, topology.WRITER_EMBEDDINGS) if empty else ():
+                await _fill(bus, store, beat, consumer, stop)
             return
         except Transient as error:  # what was stored is stored; it begins anew, which changes nothing of it
             beat.record_disconnect(error)
@@ -47,7 +48,7 @@ async def fill(bus: Bus, store: Database, beat: Beat, stop: asyncio.Event) -> No
             await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _fill(bus: Bus, store: Database, beat: Beat, consumer: Consumer) -> None:
+async def _fill(bus: Bus, store: Database, beat: Beat, consumer: Consumer, stop: asyncio.Event) -> None:
     try:
         info = await bus.stream.consumer_info(consumer.stream, consumer.name, timeout=5)
     except NotFoundError:
@@ -61,7 +62,7 @@ async def _fill(bus: Bus, store: Database, beat: Beat, consumer: Consumer) -> No
     batch: list[Event] = []
     async with aclosing(streams.read(bus, consumer.stream, kept=KEPT_SECONDS)) as messages:
         async for message, left in messages:
-            if message.metadata.sequence.stream > reached:
+            if message.metadata.sequence.stream > reached or stop.is_set():
                 break
             try:
                 batch.append(codec.decode(message.data))

@@ -86,11 +86,13 @@ def test_it_starts_reads_a_closed_folder_and_every_command_works_inside_and_from
 
 
 def test_containers_are_closed_and_know_no_password(stack: Stack) -> None:
-    passwords = {
-        file.read_text().strip()
-        for file in (stack.folder / ".secrets").iterdir()
-        if "password" in file.name and file.suffix == ""
-    }
+    secrets = stack.folder / ".secrets"
+    lines = (secrets / "nats_passwords").read_text().splitlines()
+    passwords = {line.partition(":")[2].strip().strip('"') for line in lines}
+    passwords |= {(secrets / f"{name}_password").read_text() for name in ("postgres", "writer", "reader")}
+    passwords.add((secrets / "health_token").read_text())
+    assert len(passwords) == 11
+    assert all(len(word) > 20 for word in passwords)
     for one in stack.containers():
         text = json.dumps(one)
         assert not [word for word in passwords if word in text], one["Name"]

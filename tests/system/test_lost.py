@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from contracts import codec
+from contracts import codec, subjects
 from contracts.events import Heartbeat, Stage
 from contracts.reasons import Reason
 from local import system
@@ -59,7 +59,7 @@ async def saved(running: system.System, files: int) -> None:
 async def beats(running: system.System, stage: Stage) -> int | None:
     """Loops that ask for work, as the next heartbeat of a stage tells."""
     async with bus.connect(running.endpoints.nats_url, "test") as connection:
-        subscription = await connection.client.subscribe(f"heartbeats.{stage}.*")
+        subscription = await connection.client.subscribe(subjects.heartbeats_of(stage))
         beat = codec.decode((await subscription.next_msg(timeout=30)).data)
         assert isinstance(beat, Heartbeat)
         return beat.polls

@@ -34,6 +34,9 @@ def test_every_argument_arrives_as_it_was(words: list[str]) -> None:
     [line] = re.findall(r"^ExecStart=(.*)$", text, re.M)
     assert unquoted(line) == words
     assert "WantedBy=default.target" in text
+    assert 'EnvironmentFile=-/d$/a "b" 100%%/service.env\n' in units.unit(
+        words, '/d$/a "b" 100%/service.env', system=True
+    )
     assert "WantedBy=multi-user.target" in units.unit(words, "/d", system=True)
 
 
@@ -103,6 +106,9 @@ def test_systemd_is_asked_to_keep_it_for_a_user_who_is_not_logged_in(
     assert wrote[1].read_text() == 'CODEX_HOME="/c"\nMNEMO_REDACT="publish"\n'
     assert wrote[1].stat().st_mode & 0o077 == 0
     assert one.state() == "active"
+    one.install(["/v/python", "up", "--data", str(tmp_path / "d")], {"MNEMO_REDACT": "publish", "CODEX_HOME": "/c"})
+    assert one.is_of_this_folder()
+    assert not Systemd(tmp_path / "another", tmp_path / "home").is_of_this_folder()
     assert one.uninstall() == wrote
     assert one.state() == "not installed"
     lines = asked.read_text().splitlines()
