@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
+
+ANY = range(20_000, 32_768)
+"""Where a free port is looked for if none is wanted: below those that the kernel gives to outgoing connections (Linux
+from 32768, macOS from 49152), which could take it before the server listens."""
 
 
 class Port:
@@ -24,13 +29,12 @@ def free_port(wanted: int) -> Port:
     Between the look and the moment at which the server listens, another start could take the port: a name in Linux'
     abstract namespace of sockets, which is as wide as that of the ports, is the claim.
     """
-    for port in range(wanted, min(wanted + 200, 65536)) if wanted else [0] * 200:
+    for port in range(wanted, min(wanted + 200, 65536)) if wanted else random.sample(ANY, 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-                number = int(probe.getsockname()[1])
-                return Port(number, _claim(number))
+                return Port(port, _claim(port))
             except OSError:
                 continue
     raise RuntimeError(f"no free port found, starting at {wanted}")

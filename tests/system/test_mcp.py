@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from local import system
-from tests.conftest import ROOT, answer, eventually, jsonl, prompt, quick
+from tests.conftest import ROOT, answer, eventually, jsonl, prompt, quick, some_port
 from tests.system.test_cli import MNEMO, mnemo
 
 SECRET = "ghp_" + "a1B2c3D4e5F6" * 3
@@ -138,9 +137,7 @@ async def test_an_assistant_searches_expands_and_reads(folder: Path) -> None:
 
 async def test_over_http_with_the_token_only(folder: Path) -> None:
     async with archive(folder) as running:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = some_port()
         url = f"http://127.0.0.1:{port}/mcp"
         process = subprocess.Popen(  # noqa: ASYNC220
             [*MNEMO, "mcp", "--http", str(port), "--data", str(folder / "d")]

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ import yaml
 
 from local import system
 from services.health.judge.rules.verdict import Status
-from tests.conftest import EXAMPLES, ROOT, eventually, quick
+from tests.conftest import EXAMPLES, ROOT, eventually, quick, some_port
 
 RULES = ROOT / "ops/prometheus/alerts.yml"
 RULES_TEST = ROOT / "ops/prometheus/alerts_test.yml"
@@ -73,17 +72,11 @@ def configure(folder: Path, target: str) -> Path:
     return file
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 @asynccontextmanager
 async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
     """A server of its own, with its storage and its log in `folder`."""
     folder.mkdir()
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{some_port()}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "prometheus",

@@ -127,6 +127,13 @@ async def test_starts_in_the_same_second_get_different_ports() -> None:
     assert again.number == base
 
 
+def test_no_port_is_chosen_that_an_outgoing_connection_could_get_meanwhile() -> None:
+    """As it happened to PostgreSQL: "could not bind": a client of some other server had been given its port."""
+    told = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first, last = map(int, told.read_text().split()) if told.exists() else (49152, 65535)
+    assert [port for port in (some_port() for _ in range(100)) if first <= port <= last] == []
+
+
 Look = Callable[[], Awaitable[None]]
 
 
