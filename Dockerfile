@@ -12,6 +12,7 @@ RUN python -m venv --without-pip /opt/mnemo
 ENV PIP="pip --python /opt/mnemo/bin/python install --no-cache-dir --no-deps"
 RUN $PIP --require-hashes $PIP_ARGS -r locks/slim.txt
 COPY pyproject.toml README.md LICENSE /app/
+COPY src /app/src
 COPY contracts /app/contracts
 COPY runtime /app/runtime
 COPY archive /app/archive

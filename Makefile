@@ -93,8 +93,8 @@ imports: $(TOOLS) ## import layers
 	$(BIN)/lint-imports
 
 generate: $(STAMP) ## files that are made from the code
-	$(BIN)/python -m contracts.asyncapi > contracts/asyncapi.json
-	$(BIN)/python -m local.nats_conf > ops/nats.conf
+	$(BIN)/python -m mnemostream.contracts.asyncapi > contracts/asyncapi.json
+	$(BIN)/python -m mnemostream.local.nats_conf > ops/nats.conf
 
 lock: $(TOOLS) ## resolve all packages anew and write locks/, then the bill of materials
 	$(BIN)/python ops/lock.py && $(MAKE) sbom

@@ -9,13 +9,13 @@ from contextlib import aclosing
 import msgspec
 import nats.errors
 
-from archive import queries
-from archive.copies import Archive, Transcript, decoded
-from contracts import codec, subjects, topology
-from contracts.requests import EmbedAgain, RetryReply
-from contracts.transcripts import RecordsReparsed, TranscriptChanged, embeddable
-from runtime import provision
-from runtime.errors import Transient
+from mnemostream.archive import queries
+from mnemostream.archive.copies import Archive, Transcript, decoded
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.requests import EmbedAgain, RetryReply
+from mnemostream.contracts.transcripts import RecordsReparsed, TranscriptChanged, embeddable
+from mnemostream.runtime import provision
+from mnemostream.runtime.errors import Transient
 
 ANSWER_SECONDS = 110.0
 """The server lets an embedder answer for two minutes (local/nats_conf.py)."""

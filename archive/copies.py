@@ -11,15 +11,15 @@ import asyncpg
 import msgspec
 from nats.aio.msg import Msg
 
-from archive import queries
-from contracts import codec, sources, subjects, topology
-from contracts.events import Event
-from contracts.transcripts import Checkpoint, TranscriptChanged
-from runtime import bus, streams
-from runtime.bus import Bus
-from runtime.disk import packed
-from runtime.errors import Transient
-from runtime.streams import Selection
+from mnemostream.archive import queries
+from mnemostream.contracts import codec, sources, subjects, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
+from mnemostream.runtime import bus, streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.streams import Selection
 
 
 class Addresses(Protocol):

@@ -16,7 +16,7 @@ import asyncpg
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
-from runtime.bus import Bus
+from mnemostream.runtime.bus import Bus
 
 REPLAY_LOCK = "hashtext('mnemostream.replay')"
 """Held by `services.writer.replay` from its first row to its swap."""

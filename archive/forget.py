@@ -19,18 +19,18 @@ import asyncpg
 import msgspec
 from nats.js.errors import NotFoundError
 
-from archive import erase, queries
-from archive.copies import Archive, Transcript, Unreachable, decoded
-from archive.restore import find
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Heartbeat, InFlight, Suspect
-from contracts.transcripts import TranscriptChanged, TranscriptForgotten
-from runtime import streams
-from runtime.bus import Message
-from runtime.clock import SystemClock
-from runtime.delivery.custody import sequence_of
-from runtime.errors import Transient
-from runtime.streams import Selection
+from mnemostream.archive import erase, queries
+from mnemostream.archive.copies import Archive, Transcript, Unreachable, decoded
+from mnemostream.archive.restore import find
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Heartbeat, InFlight, Suspect
+from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Message
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery.custody import sequence_of
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.streams import Selection
 
 QUIET_SECONDS = 2.0
 """How long nothing of a session may arrive any more before it counts as gone."""

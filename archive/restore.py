@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from archive.copies import Archive, Segment, Transcript, Unreachable, decoded
-from contracts import subjects
-from contracts.transcripts import TranscriptChanged
+from mnemostream.archive.copies import Archive, Segment, Transcript, Unreachable, decoded
+from mnemostream.contracts import subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
 
 
 class Restored(msgspec.Struct, frozen=True):

@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from archive import queries
-from contracts import sources
-from runtime.disk.files import walk
+from mnemostream.archive import queries
+from mnemostream.contracts import sources
+from mnemostream.runtime.disk.files import walk
 
 DEFAULT_DAYS = 30.0
 SOON_DAYS = 7.0

@@ -8,11 +8,11 @@ from contextlib import aclosing
 
 import msgspec
 
-from archive import queries, restore
-from archive.copies import Archive, Segment, Transcript
-from contracts.codec import iso
-from runtime.disk import packed
-from runtime.secrets.scan import Scanner
+from mnemostream.archive import queries, restore
+from mnemostream.archive.copies import Archive, Segment, Transcript
+from mnemostream.contracts.codec import iso
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.secrets.scan import Scanner
 
 
 class SessionSecrets(msgspec.Struct):

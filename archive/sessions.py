@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from archive import queries
-from archive.copies import Transcript
-from contracts.http.search import Entry, Project, Projects, Session, SessionPage, Sessions
-from runtime.secrets.mask import without_halves
+from mnemostream.archive import queries
+from mnemostream.archive.copies import Transcript
+from mnemostream.contracts.http.search import Entry, Project, Projects, Session, SessionPage, Sessions
+from mnemostream.runtime.secrets.mask import without_halves
 
 RESUME = {
     "claude-code": ("claude", "--resume"),

@@ -25,19 +25,20 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from contracts import codec, subjects, topology
-from contracts.events import Event, Stage
-from contracts.transcripts import TranscriptChanged
-from local.child import Child
-from local.nats_server import Nats
-from local.ports import free_port
-from local.secrets import Secrets
-from runtime import bus, provision
-from runtime.bus import Bus, Message
-from runtime.clock import SystemClock
-from runtime.delivery import consume
-from runtime.heartbeat import Beat
 from tests import proxy
+
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Event, Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.local.child import Child
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.ports import free_port
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
+from mnemostream.runtime.heartbeat import Beat
 
 BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 WORK_SECONDS = 0.3

@@ -36,13 +36,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from local import system
-from local.child import Child
-from local.ports import free_port
-from runtime import provision
-from runtime.clock import SystemClock
-from services.health import main as health
-from services.health.settings import Settings
+from mnemostream.local import system
+from mnemostream.local.child import Child
+from mnemostream.local.ports import free_port
+from mnemostream.runtime import provision
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.services.health import main as health
+from mnemostream.services.health.settings import Settings
 
 BUS = 10.0
 WORK = 45.0

@@ -25,13 +25,20 @@ except ImportError:
 
 import msgspec  # noqa: E402 - after the look for atheris
 
-with atheris.instrument_imports(include=["contracts", "services.watcher", "runtime.disk.packed", "runtime.secrets"]):
-    from contracts import codec
-    from runtime.disk import packed
-    from runtime.secrets.mask import replaced
-    from runtime.secrets.scan import scanner
-    from services.watcher.formats import ATTACHMENT, FORMATS, identify, lines
-    from services.watcher.parsing import shrink, units
+with atheris.instrument_imports(
+    include=[
+        "mnemostream.contracts",
+        "mnemostream.services.watcher",
+        "mnemostream.runtime.disk.packed",
+        "mnemostream.runtime.secrets",
+    ]
+):
+    from mnemostream.contracts import codec
+    from mnemostream.runtime.disk import packed
+    from mnemostream.runtime.secrets.mask import replaced
+    from mnemostream.runtime.secrets.scan import scanner
+    from mnemostream.services.watcher.formats import ATTACHMENT, FORMATS, identify, lines
+    from mnemostream.services.watcher.parsing import shrink, units
 
 from tests.unit.secret_samples import encoded, planted  # noqa: E402 - not installed
 

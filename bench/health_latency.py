@@ -31,13 +31,13 @@ from asking import ask
 from rich.console import Console
 from rich.table import Table
 
-from contracts import codec, subjects
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import WatcherVitals
-from local import system
-from local.ports import free_port
-from runtime import bus
-from runtime.bus import Bus
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.local import system
+from mnemostream.local.ports import free_port
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
 
 STAGES = (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER)
 PAUSE = 0.005

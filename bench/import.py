@@ -26,11 +26,11 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from archive.find.finder import Finder, opened
-from archive.find.question import Question
-from local import system
-from local.child import Child
-from runtime import bus
+from mnemostream.archive.find.finder import Finder, opened
+from mnemostream.archive.find.question import Question
+from mnemostream.local import system
+from mnemostream.local.child import Child
+from mnemostream.runtime import bus
 
 ANY_PORT = {"nats_port": 0, "health_port": 0, "postgres_port": 0}
 

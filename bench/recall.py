@@ -29,9 +29,9 @@ from typing import NamedTuple
 import httpx
 from rich.console import Console
 
-from cli import progress
-from local import endpoints, system
-from local.endpoints import Endpoints
+from mnemostream.cli import progress
+from mnemostream.local import endpoints, system
+from mnemostream.local.endpoints import Endpoints
 
 DEEP = 20
 """MRR counts the first twenty."""

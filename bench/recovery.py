@@ -28,12 +28,13 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from archive import copies
-from archive.proof import verify
 from tests import drill as drills
 from tests import faults
 from tests.drill import Drill, Look
 from tests.faults import Fault
+
+from mnemostream.archive import copies
+from mnemostream.archive.proof import verify
 
 CALM_SECONDS = 12.0
 console = Console(width=150)

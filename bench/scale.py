@@ -28,13 +28,13 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from contracts import topology
-from contracts.events import Heartbeat, Phase, Stage
-from local import system
-from local.child import Child, Spec, service_env
-from runtime import bus, provision
-from runtime.bus import Bus
-from runtime.process.command import python
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.local import system
+from mnemostream.local.child import Child, Spec, service_env
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.process.command import python
 
 LARGE = 25
 """This backlog is one of large segments: text for eight calls, and outputs of tools that nobody embeds."""
@@ -88,7 +88,8 @@ async def embedders(url: str, count: int, seconds: float, logs: Path) -> AsyncIt
                            "MNEMO_EMBEDDER_MODEL": "sleep", "MNEMO_EMBEDDER_SLEEP_SECONDS": str(seconds),
                            "MNEMO_HEARTBEAT_SECONDS": "1"})  # fmt: skip
         name = f"embedder-{number}"
-        children.append(Child(Spec(name, python("services.embedder.main"), env, logs / f"{name}.log"), print))
+        command = python("mnemostream.services.embedder.main")
+        children.append(Child(Spec(name, command, env, logs / f"{name}.log"), print))
         await children[-1].start()
     try:
         yield

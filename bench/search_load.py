@@ -28,8 +28,8 @@ from pathlib import Path
 import httpx
 from asking import ask
 
-from local import endpoints
-from local.endpoints import Endpoints
+from mnemostream.local import endpoints
+from mnemostream.local.endpoints import Endpoints
 
 PAUSE = 0.02
 """Between two questions about health."""

@@ -17,8 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from runtime.secrets.scan import Scanner, scanner  # noqa: E402 - the tests' samples are not installed
 from tests.unit.secret_samples import KINDS, NAMED, encoded, planted  # noqa: E402
+
+from mnemostream.runtime.secrets.scan import Scanner, scanner  # noqa: E402 - the tests' samples are not installed
 
 TIMES = 3
 """Plain, as JSON, and as JSON within JSON."""

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from contracts.http.health import Health, Problem
-from local import endpoints
-from local.endpoints import Endpoints
+from mnemostream.contracts.http.health import Health, Problem
+from mnemostream.local import endpoints
+from mnemostream.local.endpoints import Endpoints
 
 T = TypeVar("T")
 

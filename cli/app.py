@@ -17,9 +17,9 @@ from typing import NoReturn
 import click
 import msgspec
 
-from cli import api, archive, doctor, find, mcp, progress, proof, service, status
-from cli.bus import deadletters, nats_context
-from cli.console import (
+from mnemostream.cli import api, archive, doctor, find, mcp, progress, proof, service, status
+from mnemostream.cli.bus import deadletters, nats_context
+from mnemostream.cli.console import (
     EX_FALSE,
     EX_NOT_EMBEDDED,
     EX_UNHEALTHY,
@@ -29,17 +29,17 @@ from cli.console import (
     err,
     worded,
 )
-from cli.service import gap
-from contracts import sources
-from local import endpoints, folder, logs, system
-from local.logs import Unbreakable
-from local.service import detached, notify, watched
-from runtime.disk.files import walk
-from runtime.errors import Misconfigured
-from runtime.heartbeat import service_version
-from runtime.process.command import python
-from runtime.process.home import home
-from runtime.tasks import cancel_and_wait
+from mnemostream.cli.service import gap
+from mnemostream.contracts import sources
+from mnemostream.local import endpoints, folder, logs, system
+from mnemostream.local.logs import Unbreakable
+from mnemostream.local.service import detached, notify, watched
+from mnemostream.runtime.disk.files import walk
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.runtime.process.command import python
+from mnemostream.runtime.process.home import home
+from mnemostream.runtime.tasks import cancel_and_wait
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
 
@@ -101,7 +101,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
 
 def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict[str, int]) -> NoReturn:
     """The same in the background; ends when it answers, or has ended."""
-    command = [*python("cli.app", "up"), "--data", str(data), "--embedders", str(embedders)]
+    command = [*python("mnemostream.cli.app", "up"), "--data", str(data), "--embedders", str(embedders)]
     command += [word for root in roots for word in ("--source", str(root))]
     command += [word for name, port in ports.items() for word in (f"--{name.replace('_', '-')}", str(port))]
     try:

@@ -12,12 +12,24 @@ import click
 import msgspec
 from rich.table import Table
 
-from archive import again, copies, forget, queries, restore
-from cli.console import EX_FALSE, EX_UNKNOWN, bars, data_option, err, json_option, out, print_json, run, steps, worded
-from contracts.requests import ReparseProgress, ReplayProgress
-from local import endpoints, oneshot
-from local.endpoints import Endpoints
-from runtime.clock import SystemClock
+from mnemostream.archive import again, copies, forget, queries, restore
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNKNOWN,
+    bars,
+    data_option,
+    err,
+    json_option,
+    out,
+    print_json,
+    run,
+    steps,
+    worded,
+)
+from mnemostream.contracts.requests import ReparseProgress, ReplayProgress
+from mnemostream.local import endpoints, oneshot
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime.clock import SystemClock
 
 
 @click.command("forget", short_help="Permanently delete a session.")
@@ -112,11 +124,11 @@ async def _replay(where: Endpoints, reparse: bool) -> Rebuilt:
     with bars() as shown:
         if reparse:
             task = shown.add_task("reparsing", total=1, words="")
-            async with aclosing(oneshot.lines("services.watcher.reparse", env, ReparseProgress)) as lines:
+            async with aclosing(oneshot.lines("mnemostream.services.watcher.reparse", env, ReparseProgress)) as lines:
                 async for result.reparse in lines:
                     shown.update(task, completed=result.reparse.done, total=max(1, result.reparse.total))
         task = shown.add_task("replaying", total=1, words="")
-        async with aclosing(oneshot.lines("services.writer.replay", env, ReplayProgress)) as lines:
+        async with aclosing(oneshot.lines("mnemostream.services.writer.replay", env, ReplayProgress)) as lines:
             async for result.replay in lines:
                 shown.update(task, completed=result.replay.done, total=max(1, result.replay.total))
     if reparse:

@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Span, Text
 
-from archive import copies
-from local import endpoints
-from runtime.errors import Misconfigured, Transient
-from runtime.secrets.mask import masked, masked_value
-from runtime.secrets.scan import Scanner, scanner
+from mnemostream.archive import copies
+from mnemostream.local import endpoints
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.secrets.mask import masked, masked_value
+from mnemostream.runtime.secrets.scan import Scanner, scanner
 
 T = TypeVar("T")
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, TimeoutError)

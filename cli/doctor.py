@@ -13,23 +13,23 @@ import click
 import msgspec
 from rich.table import Table
 
-from archive import again, copies, retention
-from cli import api, examine
-from cli.console import EX_FALSE, Lines, data_option, err, json_option, out, print_json, run, steps, worded
-from cli.examine import Check
-from contracts import sources
-from contracts.http.health import Health
-from contracts.sources import Root
-from local import endpoints
-from local.endpoints import Endpoints
-from local.folder import in_use
-from local.secrets import Secrets
-from runtime import provision
-from runtime.clock import SystemClock
-from runtime.disk.files import LINK, walk
-from runtime.disk.left import Left
-from runtime.errors import Misconfigured, Transient
-from runtime.process.home import home
+from mnemostream.archive import again, copies, retention
+from mnemostream.cli import api, examine
+from mnemostream.cli.console import EX_FALSE, Lines, data_option, err, json_option, out, print_json, run, steps, worded
+from mnemostream.cli.examine import Check
+from mnemostream.contracts import sources
+from mnemostream.contracts.http.health import Health
+from mnemostream.contracts.sources import Root
+from mnemostream.local import endpoints
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.local.folder import in_use
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime import provision
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.disk.files import LINK, walk
+from mnemostream.runtime.disk.left import Left
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.process.home import home
 
 
 class Folder(msgspec.Struct, frozen=True):

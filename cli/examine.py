@@ -17,22 +17,22 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from archive import queries
-from contracts import topology
-from contracts.events import Stage
-from contracts.http.health import Health
-from contracts.sources import PARSERS
-from contracts.topology import DEFAULT_MODEL
-from contracts.vitals import EmbedderVitals
-from local import ports as free_ports
-from local import system
-from local.folder import open_to_others
-from runtime import provision
-from runtime.bus import connect
-from runtime.errors import Misconfigured, Transient
-from runtime.heartbeat import service_version
-from runtime.process.command import python
-from runtime.process.lifecycle import CHECK
+from mnemostream.archive import queries
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.http.health import Health
+from mnemostream.contracts.sources import PARSERS
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.contracts.vitals import EmbedderVitals
+from mnemostream.local import ports as free_ports
+from mnemostream.local import system
+from mnemostream.local.folder import open_to_others
+from mnemostream.runtime import provision
+from mnemostream.runtime.bus import connect
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.runtime.process.command import python
+from mnemostream.runtime.process.lifecycle import CHECK
 
 LOW_DISK_BYTES = 2 << 30
 CLOCK_SECONDS = 5.0
@@ -88,7 +88,7 @@ def settings(environ: Mapping[str, str]) -> list[Check]:
     problems: list[str] = []
     filled = {"MNEMO_HEALTH_CANARY_FOLDER": "canary"} if environ.get("MNEMO_HEALTH_CANARY_SECONDS", "0") != "0" else {}
     for stage in Stage:
-        argv = [*python(f"services.{stage}.main"), CHECK]
+        argv = [*python(f"mnemostream.services.{stage}.main"), CHECK]
         done = subprocess.run(argv, env={**filled, **environ}, capture_output=True, text=True, timeout=60)
         if done.returncode:
             problems += done.stderr.strip().removeprefix("misconfigured: ").removeprefix("settings:").splitlines()
@@ -206,8 +206,8 @@ async def bus(url: str) -> list[Check]:
             release = nats.client.connected_server_version
             version_ = f"nats-server {release.major}.{release.minor}.{release.patch}"
             if (release.major, release.minor) < OLDEST_NATS:
-                remedy = f"install nats-server {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer"
-                return [Check("bus", "wrong", f"{version_} does not support atomic batch publishing", remedy)]
+                text = f"{version_} does not support atomic batch publishing"
+                return [Check("bus", "wrong", text, "install nats-server {}.{} or newer".format(*OLDEST_NATS))]
             drifts = await provision.drifts(nats)
     except (Transient, Misconfigured) as error:
         return [Check("bus", "wrong", f"NATS does not answer: {error}", "see logs/nats.log in the data folder")]
@@ -241,7 +241,7 @@ async def database(connection: asyncpg.Connection, now: float) -> list[Check]:
     if row["major"] < OLDEST_POSTGRES:
         return [Check("database", "wrong", text, f"install PostgreSQL {OLDEST_POSTGRES} or newer")]
     if row["vector"] is None:
-        return [Check("database", "wrong", text, "install pgvector and run `python -m services.writer.migrate`")]
+        return [Check("database", "wrong", text, "add pgvector, run `python -m mnemostream.services.writer.migrate`")]
     if row["standby"]:
         return [Check("database", "wrong", f"{text}: a read-only standby", "set MNEMO_POSTGRES_DSN to the primary")]
     if abs(row["at"] - now) > CLOCK_SECONDS:

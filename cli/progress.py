@@ -11,15 +11,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from archive import queries
-from cli.api import CannotTell, asking, decoded, headers
-from contracts import topology
-from contracts.http.health import Health, Stats, StreamFigures
-from contracts.sources import distinct, parse
-from contracts.vitals import EmbedderVitals
-from local.endpoints import Endpoints
-from local.system import System
-from runtime.disk.files import walk
+from mnemostream.archive import queries
+from mnemostream.cli.api import CannotTell, asking, decoded, headers
+from mnemostream.contracts import topology
+from mnemostream.contracts.http.health import Health, Stats, StreamFigures
+from mnemostream.contracts.sources import distinct, parse
+from mnemostream.contracts.vitals import EmbedderVitals
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.local.system import System
+from mnemostream.runtime.disk.files import walk
 
 POLL_SECONDS = 0.5
 

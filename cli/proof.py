@@ -9,10 +9,21 @@ from pathlib import Path
 import click
 import msgspec
 
-from archive import copies, restore
-from archive.proof import verify
-from cli.console import EX_FALSE, data_option, err, json_option, out, own_scanner, print_json, run, steps, worded
-from local import endpoints
+from mnemostream.archive import copies, restore
+from mnemostream.archive.proof import verify
+from mnemostream.cli.console import (
+    EX_FALSE,
+    data_option,
+    err,
+    json_option,
+    out,
+    own_scanner,
+    print_json,
+    run,
+    steps,
+    worded,
+)
+from mnemostream.local import endpoints
 
 MOST_GAPS = 50
 """Gaps that are named for people; --json names all."""

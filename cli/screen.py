@@ -9,13 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from archive import retention
-from cli.api import CannotTell, get
-from cli.console import out, worded
-from contracts.http.health import Health, Ledger, StageHealth
-from contracts.vitals import WatcherVitals
-from local.endpoints import Endpoints
-from runtime.process.home import home
+from mnemostream.archive import retention
+from mnemostream.cli.api import CannotTell, get
+from mnemostream.cli.console import out, worded
+from mnemostream.contracts.http.health import Health, Ledger, StageHealth
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime.process.home import home
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 MARKS = {"healthy": "●", "degraded": "▲", "unhealthy": "✖"}

@@ -14,12 +14,22 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from cli.api import CannotTell, health, running_at
-from cli.console import EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, data_option, err, json_option, out, print_json, worded
-from cli.screen import guard_lines, overall, parts
-from local import endpoints
-from local.endpoints import Endpoints
-from runtime.clock import SystemClock
+from mnemostream.cli.api import CannotTell, health, running_at
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNHEALTHY,
+    EX_UNKNOWN,
+    data_option,
+    err,
+    json_option,
+    out,
+    print_json,
+    worded,
+)
+from mnemostream.cli.screen import guard_lines, overall, parts
+from mnemostream.local import endpoints
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime.clock import SystemClock
 
 STATUS_CODES = {"healthy": 0, "degraded": EX_FALSE, "unhealthy": EX_UNHEALTHY}
 WATCH_SECONDS = 1.0

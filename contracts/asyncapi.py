@@ -1,6 +1,6 @@
 """The contract as an AsyncAPI 3 document, made from the events and the topology.
 
-python -m contracts.asyncapi > contracts/asyncapi.json
+python -m mnemostream.contracts.asyncapi > contracts/asyncapi.json
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from contracts import subjects, topology
-from contracts.events import AlertDelivered, DeadLetter, HealthChanged, Heartbeat, InFlight, Suspect
-from contracts.requests import EmbedAgain, EmbedQuery, EmbedReply, Retry, RetryReply
-from contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
+from mnemostream.contracts import subjects, topology
+from mnemostream.contracts.events import AlertDelivered, DeadLetter, HealthChanged, Heartbeat, InFlight, Suspect
+from mnemostream.contracts.requests import EmbedAgain, EmbedQuery, EmbedReply, Retry, RetryReply
+from mnemostream.contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
 
 CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
     "transcriptsChanged": (

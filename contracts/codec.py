@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from contracts import reasons, vitals
-from contracts.events import AlertDelivered, Event, HealthChanged, Heartbeat
-from contracts.subjects import token
-from contracts.transcripts import Checkpoint, RecordsEmbedded, RecordsReparsed, TranscriptChanged
+from mnemostream.contracts import reasons, vitals
+from mnemostream.contracts.events import AlertDelivered, Event, HealthChanged, Heartbeat
+from mnemostream.contracts.subjects import token
+from mnemostream.contracts.transcripts import Checkpoint, RecordsEmbedded, RecordsReparsed, TranscriptChanged
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

@@ -22,8 +22,8 @@ from typing import Literal
 
 import msgspec
 
-from contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
-from contracts.vitals import Vitals
+from mnemostream.contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
+from mnemostream.contracts.vitals import Vitals
 
 
 class Stage(StrEnum):

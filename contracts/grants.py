@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts import subjects
-from contracts.events import Stage
-from contracts.topology import (
+from mnemostream.contracts import subjects
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.topology import (
     CONSUMERS,
     DEADLETTERS,
     EMBEDDER,

@@ -44,7 +44,7 @@ class EmbedReply(msgspec.Struct, frozen=True):
 
 
 class ReparseProgress(msgspec.Struct, frozen=True):
-    """`python -m services.watcher.reparse`: transcripts done of all."""
+    """`python -m mnemostream.services.watcher.reparse`: transcripts done of all."""
 
     done: int
     total: int
@@ -63,7 +63,7 @@ class ReplayedTable(msgspec.Struct, frozen=True):
 
 
 class ReplayProgress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`python -m services.writer.replay`: messages done of all, then the outcome."""
+    """`python -m mnemostream.services.writer.replay`: messages done of all, then the outcome."""
 
     done: int = 0
     total: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contracts.events import Stage
+from mnemostream.contracts.events import Stage
 
 TRANSCRIPTS = "transcripts.*.*.*"
 """Everything in the stream TRANSCRIPTS; the next three are its parts."""

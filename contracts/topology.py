@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from contracts import subjects
-from contracts.events import Stage
+from mnemostream.contracts import subjects
+from mnemostream.contracts.events import Stage
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 """Name of the embedding model that comes in a wheel; a consumer's metadata says which model its messages go to."""

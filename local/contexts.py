@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from contracts import subjects
-from local import nats_conf
-from local.nats_server import Nats
-from local.secrets import write_private
+from mnemostream.contracts import subjects
+from mnemostream.local import nats_conf
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.secrets import write_private
 
 READER, SYSTEM = "nats-context.json", "nats-system-context.json"
 MARK = "Mnemostream"

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from local import folder
-from local.secrets import write_private
-from runtime import peer
-from runtime.errors import Misconfigured
-from runtime.process.home import NOWHERE, home
-from runtime.settings import listed
+from mnemostream.local import folder
+from mnemostream.local.secrets import write_private
+from mnemostream.runtime import peer
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.process.home import NOWHERE, home
+from mnemostream.runtime.settings import listed
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 ADDRESSES = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")

@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from contracts import topology
-from local.child import Child
-from local.nats_server import Nats
-from local.postgres.server import Postgres
+from mnemostream.contracts import topology
+from mnemostream.local.child import Child
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.postgres.server import Postgres
 
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 4.0

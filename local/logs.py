@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from contracts.codec import iso
-from runtime.clock import SystemClock
+from mnemostream.contracts.codec import iso
+from mnemostream.runtime.clock import SystemClock
 
 MOST_BYTES = 16 << 20
 """Of one log; the half that was written last is kept when it has become larger, and the one before it in `.1`."""

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import nats
 
-from contracts import subjects, topology
-from local import nats_conf
-from local.child import Child, Spec
-from local.secrets import write_private
-from runtime import bus, peer, provision
-from runtime.drift import Repair
-from runtime.errors import Misconfigured, Transient
+from mnemostream.contracts import subjects, topology
+from mnemostream.local import nats_conf
+from mnemostream.local.child import Child, Spec
+from mnemostream.local.secrets import write_private
+from mnemostream.runtime import bus, peer, provision
+from mnemostream.runtime.drift import Repair
+from mnemostream.runtime.errors import Misconfigured, Transient
 
 
 class Nats:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from local.child import service_env
-from runtime.process.command import python
+from mnemostream.local.child import service_env
+from mnemostream.runtime.process.command import python
 
 
 class Failed(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from local import nats_conf
+from mnemostream.local import nats_conf
 
 DAMAGED = "secrets.json.damaged"
 FORMER = 8

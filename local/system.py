@@ -11,20 +11,20 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.events import Stage
-from contracts.sources import Root
-from contracts.topology import DEFAULT_MODEL
-from local import contexts, endpoints, folder, guard, logs, nats_conf
-from local.child import Child, Spec, once, service_env
-from local.endpoints import Endpoints
-from local.nats_server import Nats
-from local.ports import free_port
-from local.postgres.server import Postgres
-from local.secrets import DAMAGED, Secrets
-from runtime.process.command import python
-from runtime.process.cores import cores
-from runtime.settings import joined, listed
-from runtime.tasks import cancel_and_wait
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.local import contexts, endpoints, folder, guard, logs, nats_conf
+from mnemostream.local.child import Child, Spec, once, service_env
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.ports import free_port
+from mnemostream.local.postgres.server import Postgres
+from mnemostream.local.secrets import DAMAGED, Secrets
+from mnemostream.runtime.process.command import python
+from mnemostream.runtime.process.cores import cores
+from mnemostream.runtime.settings import joined, listed
+from mnemostream.runtime.tasks import cancel_and_wait
 
 NATS_PORT = 4222
 HEALTH_PORT = 8001
@@ -195,8 +195,8 @@ def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> 
         }
     )
     return [
-        Spec("provision", python("runtime.provision"), bus, places / "provision.log"),
-        Spec("migrate", python("services.writer.migrate"), database, places / "migrate.log"),
+        Spec("provision", python("mnemostream.runtime.provision"), bus, places / "provision.log"),
+        Spec("migrate", python("mnemostream.services.writer.migrate"), database, places / "migrate.log"),
     ]
 
 
@@ -234,5 +234,5 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
             "TQDM_DISABLE": "1",
         }
         env = service_env({**common, **extra, **plan.settings})
-        specs.append(Spec(name, python(f"services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
+        specs.append(Spec(name, python(f"mnemostream.services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
     return specs

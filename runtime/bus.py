@@ -20,10 +20,10 @@ from nats.errors import NoServersError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
-from contracts import subjects
-from runtime import peer
-from runtime.errors import Misconfigured, NoSpace, Permanent, Transient
-from runtime.logs import Log, without_password
+from mnemostream.contracts import subjects
+from mnemostream.runtime import peer
+from mnemostream.runtime.errors import Misconfigured, NoSpace, Permanent, Transient
+from mnemostream.runtime.logs import Log, without_password
 
 log = Log("mnemo.bus")
 
@@ -146,7 +146,7 @@ def translated(error: Exception) -> Exception:
             return NoSpace(text)
         return Permanent(text) if error.err_code == TOO_LARGE else Transient(text)
     if isinstance(error, NoStreamResponseError):
-        return Transient("no stream accepts this subject; run `python -m runtime.provision`")
+        return Transient("no stream accepts this subject; run `python -m mnemostream.runtime.provision`")
     if isinstance(error, nats.errors.MaxPayloadError):
         return Permanent("message exceeds the server's max_payload")
     if isinstance(error, (NatsError, TimeoutError, asyncio.TimeoutError, ConnectionError, OSError)):

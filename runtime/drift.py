@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from contracts.topology import Consumer, Stream
+from mnemostream.contracts.topology import Consumer, Stream
 
 Config = Mapping[str, Any]
 
 NANOSECONDS = 10**9
-REMEDY = "run `mnemo doctor --repair` (in compose `python -m runtime.provision --repair`)"
+REMEDY = "run `mnemo doctor --repair` (in compose `python -m mnemostream.runtime.provision --repair`)"
 
 DEFAULTS_STREAM: Config = {
     "subjects": [],

@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 import nats.errors
 
-from contracts import codec, subjects
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import Vitals
-from runtime.bus import Bus
-from runtime.clock import Clock
-from runtime.logs import Log, loggable
-from runtime.tasks import cancel_and_wait
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import Vitals
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.logs import Log, loggable
+from mnemostream.runtime.tasks import cancel_and_wait
 
 log = Log("mnemo.heartbeat")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from contracts.codec import iso
-from runtime.secrets.mask import masked
-from runtime.secrets.scan import scanner
+from mnemostream.contracts.codec import iso
+from mnemostream.runtime.secrets.mask import masked
+from mnemostream.runtime.secrets.scan import scanner
 
 FOLD_AFTER = 10
 """Lines alike that are written one by one; then …"""

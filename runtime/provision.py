@@ -1,7 +1,7 @@
 """Creates the streams and consumers of contracts/topology.py, or verifies them; fails on drift.
 
-    python -m runtime.provision             create what is missing, name what differs
-    python -m runtime.provision --repair    also bring in line what can be without losing a message
+    python -m mnemostream.runtime.provision             create what is missing, name what differs
+    python -m mnemostream.runtime.provision --repair    also bring in line what can be without losing a message
 
 Idempotent. One change is made by itself: a consumer with `model` in its metadata that meets another model
 is recreated from the start of the log, so that every text gets a vector of the new model.
@@ -18,15 +18,15 @@ from typing import Any
 import msgspec
 from nats.errors import Error as NatsError
 
-from contracts import topology
-from contracts.topology import Consumer, Stream
-from runtime import bus, drift
-from runtime.bus import Bus
-from runtime.drift import Drift, Repair
-from runtime.errors import Misconfigured, Transient
-from runtime.logs import Log
-from runtime.process import lifecycle
-from runtime.settings import Common
+from mnemostream.contracts import topology
+from mnemostream.contracts.topology import Consumer, Stream
+from mnemostream.runtime import bus, drift
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.drift import Drift, Repair
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.settings import Common
 
 log = Log("mnemo.provision")
 
@@ -147,7 +147,7 @@ def _can_go(stream: Stream) -> bool:
 
 
 def _would(fault: Drift) -> str:
-    return f"`python -m runtime.provision --repair` would {fault.repair}"
+    return f"`python -m mnemostream.runtime.provision --repair` would {fault.repair}"
 
 
 def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
@@ -156,7 +156,7 @@ def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
     return (
         f"{fault.cause}; it holds {info.state.messages} messages and cannot be changed in place, so nothing was done. "
         f"To recreate it with its messages: `nats backup stream {name} ./{name}`, `nats stream rm {name}`, "
-        f"`python -m runtime.provision`, then publish the messages of the backup again, "
+        f"`python -m mnemostream.runtime.provision`, then publish the messages of the backup again, "
         f"or start from the files on disk: the watcher publishes what the log lacks"
     )
 

@@ -23,10 +23,10 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from runtime.bus import Bus, translated
-from runtime.errors import Transient
-from runtime.logs import Log
-from runtime.tasks import either
+from mnemostream.runtime.bus import Bus, translated
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import either
 
 log = Log("mnemo.pull")
 

@@ -17,15 +17,15 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from contracts.events import Stage
-from runtime.errors import Misconfigured
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime.errors import Misconfigured
 
 PREFIX = "MNEMO_"
 OTHER_OWNERS = ("LOCAL", "TEST", "COMPOSE")
 """Owners of variables besides the stages: `mnemo` itself, the tests, compose.yaml."""
 ONE_SHOTS = frozenset({"EMBEDDER_MODEL", "STREAM_MAX_BYTES", "STREAM_REPLICAS", "WRITER_PASSWORD", "READER_PASSWORD"})
-"""Variables of `runtime.provision` and `services.writer.migrate`: in one environment with those of the services,
-as `mnemo up` has them, they are no mistake."""
+"""Variables of `runtime.provision` and `services.writer.migrate`: in one environment with those of the services, as
+`mnemo up` has them, they are no mistake."""
 
 
 Redact = Literal["", "publish"]
@@ -60,7 +60,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """`publish` = replace secrets by placeholders of equal length before anything leaves the watcher; empty = archive
     every byte as it is, and mask secrets where they are shown."""
     alive_file: str = ""
-    """File touched by the event loop, for `python -m runtime.process.alive` in containers; empty = none."""
+    """File touched by the event loop, for `python -m mnemostream.runtime.process.alive` in containers; empty = none."""
     parent_pid: int = 0
     """ID of the process whose exit also ends this one; 0 = none. Set by `mnemo up`."""
 

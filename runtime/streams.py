@@ -14,10 +14,10 @@ from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import topology
-from runtime import pull
-from runtime.bus import Bus
-from runtime.errors import Transient
+from mnemostream.contracts import topology
+from mnemostream.runtime import pull
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Transient
 
 LIGHT = 500
 """Messages asked for at once where only their headers travel."""
@@ -75,7 +75,7 @@ async def read(
             async for pair in messages:
                 yield pair
     except NotFoundError as error:
-        raise Transient(f"stream {stream} is missing; run `python -m runtime.provision`") from error
+        raise Transient(f"stream {stream} is missing; run `python -m mnemostream.runtime.provision`") from error
     except FAILURES as error:
         raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
 

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from local import nats_conf
-from local.child import Child, Spec
-from local.secrets import Secrets
-from runtime import bus, provision
-from runtime.errors import MnemoError
+from mnemostream.local import nats_conf
+from mnemostream.local.child import Child, Spec
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.errors import MnemoError
 from tests.conftest import eventually, some_port
 from tests.proxy import Proxy
 from tests.proxy import opened as proxied

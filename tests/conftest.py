@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from contracts.sources import Root
-from local import system
-from local.child import Child
-from local.nats_server import Nats
-from local.ports import free_port
-from local.postgres.server import Postgres
-from local.secrets import Secrets
-from runtime import bus, provision
-from runtime.bus import Bus
-from services.writer import migrate
+from mnemostream.contracts.sources import Root
+from mnemostream.local import system
+from mnemostream.local.child import Child
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.ports import free_port
+from mnemostream.local.postgres.server import Postgres
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.bus import Bus
+from mnemostream.services.writer import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "projects"

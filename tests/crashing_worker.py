@@ -13,13 +13,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from contracts import topology
-from contracts.events import Event, Stage
-from contracts.transcripts import TranscriptChanged
-from runtime import bus
-from runtime.clock import SystemClock
-from runtime.delivery import consume
-from runtime.heartbeat import Beat
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Event, Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime import bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
+from mnemostream.runtime.heartbeat import Beat
 
 
 def die(how: str) -> None:

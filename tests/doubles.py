@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from contracts import codec, subjects
-from contracts.transcripts import TranscriptChanged
-from runtime.bus import Message
-from runtime.errors import Transient
-from services.watcher.catalog import Positions
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.bus import Message
+from mnemostream.runtime.errors import Transient
+from mnemostream.services.watcher.catalog import Positions
 
 
 class Killed(BaseException):

@@ -26,9 +26,9 @@ import nats.errors
 import psutil
 import zstandard
 
-from local import system
-from runtime import bus
-from runtime.bus import Bus
+from mnemostream.local import system
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
 from tests import proxy
 from tests.conftest import ROOT, answer, jsonl, prompt, some_port
 

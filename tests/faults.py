@@ -20,9 +20,9 @@ import asyncpg
 import msgspec
 from nats.js.errors import NotFoundError
 
-from contracts import topology
-from local.child import Child, Spec
-from runtime.bus import Message
+from mnemostream.contracts import topology
+from mnemostream.local.child import Child, Spec
+from mnemostream.runtime.bus import Message
 from tests.drill import Drill
 
 Harm = Callable[[Drill], AbstractAsyncContextManager[None]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from contracts.http.search import Hit, Searched
-from contracts.requests import EmbedReply
+from mnemostream.contracts.http.search import Hit, Searched
+from mnemostream.contracts.requests import EmbedReply
 
 __all__ = ["CannotSearch", "Embed", "Hit", "Searched"]
 

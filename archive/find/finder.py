@@ -12,16 +12,16 @@ import asyncpg
 import msgspec
 import nats.errors
 
-from archive.copies import Addresses
-from archive.find.answer import CannotSearch, Searched
-from archive.find.question import Question
-from archive.find.search import search
-from contracts import codec, subjects
-from contracts.requests import EmbedQuery, EmbedReply
-from runtime import bus
-from runtime.bus import Bus
-from runtime.errors import Misconfigured, Transient
-from runtime.secrets.scan import Scanner
+from mnemostream.archive.copies import Addresses
+from mnemostream.archive.find.answer import CannotSearch, Searched
+from mnemostream.archive.find.question import Question
+from mnemostream.archive.find.search import search
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.requests import EmbedQuery, EmbedReply
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.secrets.scan import Scanner
 
 CONNECTIONS = 4
 """All sides of a search look at once."""

@@ -8,14 +8,14 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from archive import queries
-from archive.find import sides
-from archive.find.fuse import Key
-from archive.find.question import Question
-from archive.find.sides import Literal, Place, Pool, Words
-from contracts.transcripts import Kind
-from runtime.lexical import literals, terms
-from runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
+from mnemostream.archive import queries
+from mnemostream.archive.find import sides
+from mnemostream.archive.find.fuse import Key
+from mnemostream.archive.find.question import Question
+from mnemostream.archive.find.sides import Literal, Place, Pool, Words
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.runtime.lexical import literals, terms
+from mnemostream.runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
 
 MOST_MARKS, MOST_CHARS = 64, 100_000
 """What is read of it, newest first: it is read by each search."""

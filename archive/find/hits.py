@@ -9,17 +9,17 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from archive import queries, sessions
-from archive.find import snippets, surroundings
-from archive.find.answer import Hit
-from archive.find.fresh import Unindexed
-from archive.find.fuse import Key, Scored
-from archive.find.question import Question
-from archive.find.sides import KINDS, Literal, Near, Place, Pool, Words
-from contracts.http.search import Entry
-from runtime.lexical import terms
-from runtime.secrets.mask import without_halves
-from runtime.secrets.scan import Scanner
+from mnemostream.archive import queries, sessions
+from mnemostream.archive.find import snippets, surroundings
+from mnemostream.archive.find.answer import Hit
+from mnemostream.archive.find.fresh import Unindexed
+from mnemostream.archive.find.fuse import Key, Scored
+from mnemostream.archive.find.question import Question
+from mnemostream.archive.find.sides import KINDS, Literal, Near, Place, Pool, Words
+from mnemostream.contracts.http.search import Entry
+from mnemostream.runtime.lexical import terms
+from mnemostream.runtime.secrets.mask import without_halves
+from mnemostream.runtime.secrets.scan import Scanner
 
 WHERE = {
     "answer": "answer",

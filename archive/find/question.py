@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts import sources
+from mnemostream.contracts import sources
 
 MODES = ("auto", "words", "meaning", "exact")
 ROLES = ("you", "assistant", "tool")

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from archive.find import fresh, fuse, hits, sides
-from archive.find.answer import CannotSearch, Embed, Searched
-from archive.find.fuse import Key, Scored
-from archive.find.hits import Found
-from archive.find.question import DEEPEST, Question
-from archive.find.sides import Near, Pool
-from runtime.lexical import literals
-from runtime.secrets.scan import Scanner
+from mnemostream.archive.find import fresh, fuse, hits, sides
+from mnemostream.archive.find.answer import CannotSearch, Embed, Searched
+from mnemostream.archive.find.fuse import Key, Scored
+from mnemostream.archive.find.hits import Found
+from mnemostream.archive.find.question import DEEPEST, Question
+from mnemostream.archive.find.sides import Near, Pool
+from mnemostream.runtime.lexical import literals
+from mnemostream.runtime.secrets.scan import Scanner
 
 PATIENCE = 1.5
 """Longest wait for an embedder, seconds, where words can answer; an import keeps it busy."""

@@ -11,13 +11,13 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from archive import queries
-from archive.find.fuse import Key
-from archive.find.question import Question
-from contracts.requests import EmbedReply
-from contracts.transcripts import Kind
-from runtime.lexical import literals, terms
-from runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
+from mnemostream.archive import queries
+from mnemostream.archive.find.fuse import Key
+from mnemostream.archive.find.question import Question
+from mnemostream.contracts.requests import EmbedReply
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.runtime.lexical import literals, terms
+from mnemostream.runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
 
 FIELDS = (1.0, 0.6, 0.1, 1.0)
 """Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""

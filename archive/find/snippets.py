@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from runtime.lexical import terms
-from runtime.secrets.mask import masked_cut
-from runtime.secrets.scan import Scanner
+from mnemostream.runtime.lexical import terms
+from mnemostream.runtime.secrets.mask import masked_cut
+from mnemostream.runtime.secrets.scan import Scanner
 
 CHARS = 240
 BEFORE = 60

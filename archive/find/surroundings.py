@@ -8,11 +8,11 @@ from typing import Any
 
 import asyncpg
 
-from archive import queries
-from archive.find.sides import Place
-from contracts.http.search import Entry
-from runtime.disk import packed
-from runtime.secrets.mask import without_halves
+from mnemostream.archive import queries
+from mnemostream.archive.find.sides import Place
+from mnemostream.contracts.http.search import Entry
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.secrets.mask import without_halves
 
 Offset = tuple[str, int, int]
 """Transcript, generation, byte."""

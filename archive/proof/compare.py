@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import msgspec
 
 if TYPE_CHECKING:  # types only: this module does no I/O
-    from archive.copies import Segment
+    from mnemostream.archive.copies import Segment
 
 
 class Gap(msgspec.Struct, frozen=True, order=True):

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, aclosing
 
-from archive import queries
-from archive.copies import Archive, Segment, Transcript, decoded
-from archive.proof.compare import Comparison, Gap, OnDisk
-from archive.proof.records import Wanted, compare_records
-from contracts import codec, subjects
-from contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
+from mnemostream.archive import queries
+from mnemostream.archive.copies import Archive, Segment, Transcript, decoded
+from mnemostream.archive.proof.compare import Comparison, Gap, OnDisk
+from mnemostream.archive.proof.records import Wanted, compare_records
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, bytes done, bytes in all."""

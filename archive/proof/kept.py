@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import aclosing
 
-from archive.copies import Archive, Segment, Transcript, decoded
-from archive.proof.compare import Comparison, Gap
-from archive.proof.records import Wanted, compare_records
-from contracts import subjects
-from contracts.transcripts import RecordsReparsed, TranscriptChanged
+from mnemostream.archive.copies import Archive, Segment, Transcript, decoded
+from mnemostream.archive.proof.compare import Comparison, Gap
+from mnemostream.archive.proof.records import Wanted, compare_records
+from mnemostream.contracts import subjects
+from mnemostream.contracts.transcripts import RecordsReparsed, TranscriptChanged
 
 
 class Kept:

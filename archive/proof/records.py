@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from archive import queries
-from archive.copies import Archive
-from archive.proof.compare import Gap
-from contracts import codec
-from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
-from runtime.disk import bodies
+from mnemostream.archive import queries
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.proof.compare import Gap
+from mnemostream.contracts import codec
+from mnemostream.contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
+from mnemostream.runtime.disk import bodies
 
 
 class Wanted:

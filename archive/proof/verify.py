@@ -11,19 +11,19 @@ from pathlib import Path
 
 import msgspec
 
-from archive import queries
-from archive.copies import Archive, Transcript
-from archive.proof.compare import Gap
-from archive.proof.files import File, Progress, compare_files
-from archive.proof.kept import compare_kept, only_logged
-from contracts import codec, projects, sources
-from contracts.sources import Root
-from runtime.disk import packed
-from runtime.disk.files import walk
-from runtime.disk.left import Left
-from runtime.process.home import home
-from runtime.secrets.pieces import refusal
-from runtime.secrets.scan import Scanner
+from mnemostream.archive import queries
+from mnemostream.archive.copies import Archive, Transcript
+from mnemostream.archive.proof.compare import Gap
+from mnemostream.archive.proof.files import File, Progress, compare_files
+from mnemostream.archive.proof.kept import compare_kept, only_logged
+from mnemostream.contracts import codec, projects, sources
+from mnemostream.contracts.sources import Root
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk.files import walk
+from mnemostream.runtime.disk.left import Left
+from mnemostream.runtime.process.home import home
+from mnemostream.runtime.secrets.pieces import refusal
+from mnemostream.runtime.secrets.scan import Scanner
 
 HEAD = 64 * 1024
 MOST_ATTACHED = 64 << 20

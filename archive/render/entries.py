@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.http.search import Entry
+from mnemostream.contracts.http.search import Entry
 
 YOU = frozenset({"prompt", "command", "plan", "steer", "comment", "reply", "local_command"})
 OUTPUTS = frozenset({"tool_result", "local_output"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from archive.render import markup
-from archive.render.entries import OUTPUTS, who
-from archive.render.markdown import moment
-from contracts.http.search import Entry
+from mnemostream.archive.render import markup
+from mnemostream.archive.render.entries import OUTPUTS, who
+from mnemostream.archive.render.markdown import moment
+from mnemostream.contracts.http.search import Entry
 
 
 def text(entry: Entry) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from archive.render.entries import OUTPUTS, who
-from contracts.http.search import Entry, Session
+from mnemostream.archive.render.entries import OUTPUTS, who
+from mnemostream.contracts.http.search import Entry, Session
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.MULTILINE)
 TICKS = re.compile("`+")

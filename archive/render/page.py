@@ -7,9 +7,9 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from archive.render import fragments
-from archive.render.markdown import described
-from contracts.http.search import Entry, Session
+from mnemostream.archive.render import fragments
+from mnemostream.archive.render.markdown import described
+from mnemostream.contracts.http.search import Entry, Session
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -30,4 +30,4 @@ def document(session: Session, entries: Iterable[Entry]) -> str:
 
 @cache
 def _style() -> str:
-    return (files("archive.render") / "static" / "session.css").read_text()
+    return (files("mnemostream.archive.render") / "static" / "session.css").read_text()

@@ -26,8 +26,8 @@ def _deadlock(*_: object) -> None:
         return False
 
     for module, kind, name in (
-        ("runtime.delivery.settle", "Settler", "_persist"),
-        ("runtime.bus", "Bus", "publish_all"),
+        ("mnemostream.runtime.delivery.settle", "Settler", "_persist"),
+        ("mnemostream.runtime.bus", "Bus", "publish_all"),
     ):
         if module in sys.modules:
             setattr(getattr(sys.modules[module], kind), name, never)
@@ -69,14 +69,14 @@ if os.environ.get("MNEMO_TEST_CRASH"):
 # clock     seconds by which the clock of all services is wrong
 
 FUNCTIONS = {
-    "store_transcripts": ("services.writer.database", "Database"),
-    "store_vectors": ("services.writer.database", "Database"),
-    "work": ("services.embedder.embed", "Embedder"),
-    "publish_all": ("runtime.bus", "Bus"),
-    "_publish": ("services.watcher.outbox", "Outbox"),
-    "hold": ("runtime.delivery.custody", "Custody"),
-    "begins": ("runtime.delivery.custody", "Custody"),
-    "absolve": ("runtime.delivery.custody", "Custody"),
+    "store_transcripts": ("mnemostream.services.writer.database", "Database"),
+    "store_vectors": ("mnemostream.services.writer.database", "Database"),
+    "work": ("mnemostream.services.embedder.embed", "Embedder"),
+    "publish_all": ("mnemostream.runtime.bus", "Bus"),
+    "_publish": ("mnemostream.services.watcher.outbox", "Outbox"),
+    "hold": ("mnemostream.runtime.delivery.custody", "Custody"),
+    "begins": ("mnemostream.runtime.delivery.custody", "Custody"),
+    "absolve": ("mnemostream.runtime.delivery.custody", "Custody"),
     "ack": ("nats.aio.msg", "Msg"),
 }
 
@@ -85,7 +85,7 @@ def _instrument(folder: str, stage: str) -> None:
     import importlib
     import time
 
-    from runtime.clock import SystemClock
+    from mnemostream.runtime.clock import SystemClock
 
     def now(self: object) -> float:
         try:
@@ -107,7 +107,7 @@ def _instrument(folder: str, stage: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     for name, (module, kind) in FUNCTIONS.items():
-        if module.startswith("services.") and f"services.{stage}." not in module:
+        if module.startswith("mnemostream.services.") and f"mnemostream.services.{stage}." not in module:
             continue
         owner = getattr(importlib.import_module(module), kind)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from cli.api import CannotTell, asking, get, headers, problem
-from cli.console import err, worded
-from contracts.http.archive import DeadLetterItem, DeadLetters
-from local.endpoints import Endpoints
-from runtime import bus
+from mnemostream.cli.api import CannotTell, asking, get, headers, problem
+from mnemostream.cli.console import err, worded
+from mnemostream.contracts.http.archive import DeadLetterItem, DeadLetters
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime import bus
 
 OUTCOME_SECONDS = 70.0
 """Without any outcome for so long, a request is not waited for."""

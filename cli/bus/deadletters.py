@@ -11,9 +11,9 @@ import click
 import nats.errors
 from nats.js.errors import APIError
 
-from cli.api import CannotTell, running_at
-from cli.bus.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
-from cli.console import (
+from mnemostream.cli.api import CannotTell, running_at
+from mnemostream.cli.bus.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
+from mnemostream.cli.console import (
     EX_FALSE,
     EX_UNKNOWN,
     Lines,
@@ -25,10 +25,10 @@ from cli.console import (
     reveal_option,
     worded,
 )
-from contracts.http.archive import DeadLetterItem
-from local import endpoints
-from local.endpoints import Endpoints
-from runtime.errors import MnemoError
+from mnemostream.contracts.http.archive import DeadLetterItem
+from mnemostream.local import endpoints
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime.errors import MnemoError
 
 stage_option = click.option("--stage", type=click.Choice(["watcher", "embedder", "writer"]), help="Only this stage.")
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Only letters whose error contains TEXT.")

@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from cli.console import EX_FALSE, data_option, err, out, run, worded
-from local import contexts, endpoints
-from local.secrets import write_private
-from runtime.process.home import home
+from mnemostream.cli.console import EX_FALSE, data_option, err, out, run, worded
+from mnemostream.local import contexts, endpoints
+from mnemostream.local.secrets import write_private
+from mnemostream.runtime.process.home import home
 
 
 @click.command("nats-context", short_help="Let the nats CLI look at the streams.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from markdown_it.token import Token
 from rich.markdown import Markdown
 
-from cli.console import UNSEEN, Lines, plain
+from mnemostream.cli.console import UNSEEN, Lines, plain
 
 
 class Formatted(Markdown):

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from archive.find.answer import CannotSearch, Hit, Searched
-from archive.find.finder import opened
-from archive.find.question import BY, MODES, MOST_CONTEXT, MOST_HITS, ROLES, BadQuestion, Question
-from archive.render.entries import who
-from cli.console import (
+from mnemostream.archive.find.answer import CannotSearch, Hit, Searched
+from mnemostream.archive.find.finder import opened
+from mnemostream.archive.find.question import BY, MODES, MOST_CONTEXT, MOST_HITS, ROLES, BadQuestion, Question
+from mnemostream.archive.render.entries import who
+from mnemostream.cli.console import (
     EX_FALSE,
     EX_UNKNOWN,
     data_option,
@@ -29,9 +29,9 @@ from cli.console import (
     shortened,
     worded,
 )
-from cli.find.sessions import TITLE_CHARS, When
-from contracts import sources
-from local import endpoints
+from mnemostream.cli.find.sessions import TITLE_CHARS, When
+from mnemostream.contracts import sources
+from mnemostream.local import endpoints
 
 MARK = "bold yellow"
 CONTEXT_CHARS = 300

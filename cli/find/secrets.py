@@ -9,10 +9,21 @@ from pathlib import Path
 import click
 import msgspec
 
-from archive import copies, secrets
-from cli.console import EX_FALSE, data_option, err, json_option, out, print_json, reveal_option, reveals, run, worded
-from local import endpoints
-from runtime.secrets.scan import scanner
+from mnemostream.archive import copies, secrets
+from mnemostream.cli.console import (
+    EX_FALSE,
+    data_option,
+    err,
+    json_option,
+    out,
+    print_json,
+    reveal_option,
+    reveals,
+    run,
+    worded,
+)
+from mnemostream.local import endpoints
+from mnemostream.runtime.secrets.scan import scanner
 
 
 @click.command("secrets", short_help="List sessions that contain secrets.")

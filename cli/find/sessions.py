@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from archive import copies, restore, sessions
-from archive.copies import Transcript
-from archive.find.times import moment
-from archive.sessions import Wanted
-from cli.console import (
+from mnemostream.archive import copies, restore, sessions
+from mnemostream.archive.copies import Transcript
+from mnemostream.archive.find.times import moment
+from mnemostream.archive.sessions import Wanted
+from mnemostream.cli.console import (
     EX_FALSE,
     data_option,
     err,
@@ -26,9 +26,9 @@ from cli.console import (
     shortened,
     worded,
 )
-from contracts import sources
-from contracts.http.search import Session, Sessions
-from local import endpoints
+from mnemostream.contracts import sources
+from mnemostream.contracts.http.search import Session, Sessions
+from mnemostream.local import endpoints
 
 TITLE_CHARS = 80
 

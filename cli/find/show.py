@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from archive import copies, restore, sessions
-from archive.render import markdown, page
-from archive.render.entries import OUTPUTS, who
-from archive.sessions import Wanted
-from cli.console import (
+from mnemostream.archive import copies, restore, sessions
+from mnemostream.archive.render import markdown, page
+from mnemostream.archive.render.entries import OUTPUTS, who
+from mnemostream.archive.sessions import Wanted
+from mnemostream.cli.console import (
     CONTROLS,
     EX_FALSE,
     EX_UNKNOWN,
@@ -33,10 +33,10 @@ from cli.console import (
     run,
     worded,
 )
-from cli.find.formatted import Formatted
-from contracts.http.search import Entry, Session
-from local import endpoints
-from runtime.secrets.mask import masked_value
+from mnemostream.cli.find.formatted import Formatted
+from mnemostream.contracts.http.search import Entry, Session
+from mnemostream.local import endpoints
+from mnemostream.runtime.secrets.mask import masked_value
 
 FOLDED = 6
 """Lines of a tool's output that are shown without --full."""

@@ -1,5 +1,5 @@
 """`mnemo mcp`: assistants ask the archive themselves (Model Context Protocol)."""
 
-from cli.mcp.command import mcp_group
+from mnemostream.cli.mcp.command import mcp_group
 
 COMMANDS = (mcp_group,)

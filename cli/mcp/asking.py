@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from archive import queries
+from mnemostream.archive import queries
 
 VARIABLES = ("CLAUDE_CODE_SESSION_ID", "MNEMO_MCP_SESSION")
 """Claude Code (from 2.1.154 on) tells the servers that it starts which session they serve; for others, set ours."""

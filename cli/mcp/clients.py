@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.process.home import home
+from mnemostream.runtime.process.home import home
 
 NAME = "mnemostream"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, out, own_scanner, worded
-from cli.mcp import clients
-from cli.mcp.clients import CLIENTS, Client, Unreadable
-from local import endpoints
+from mnemostream.cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, out, own_scanner, worded
+from mnemostream.cli.mcp import clients
+from mnemostream.cli.mcp.clients import CLIENTS, Client, Unreadable
+from mnemostream.local import endpoints
 
 NAMES = tuple(sorted(CLIENTS))
 
@@ -29,8 +29,8 @@ def mcp_group(context: click.Context, port: int | None, data: str | None) -> Non
     """
     if context.invoked_subcommand:
         return
-    from cli.mcp import http, server  # the SDK takes half a second to load: only who serves waits for it
-    from cli.mcp.asking import Asking
+    from mnemostream.cli.mcp import http, server  # the SDK takes half a second to load: only who serves waits for it
+    from mnemostream.cli.mcp.asking import Asking
 
     where = endpoints.data_folder(data)
     if port is None:

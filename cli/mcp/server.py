@@ -15,19 +15,19 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from archive import sessions
-from archive.find.answer import CannotSearch
-from archive.find.finder import LOST, Finder, opened
-from archive.find.question import BadQuestion, Question
-from archive.find.times import moment
-from archive.sessions import Wanted
-from cli.mcp import answers
-from cli.mcp.asking import Asking
-from contracts.http.search import Entry
-from local import endpoints
-from runtime.heartbeat import service_version
-from runtime.secrets.mask import masked_value
-from runtime.secrets.scan import Scanner
+from mnemostream.archive import sessions
+from mnemostream.archive.find.answer import CannotSearch
+from mnemostream.archive.find.finder import LOST, Finder, opened
+from mnemostream.archive.find.question import BadQuestion, Question
+from mnemostream.archive.find.times import moment
+from mnemostream.archive.sessions import Wanted
+from mnemostream.cli.mcp import answers
+from mnemostream.cli.mcp.asking import Asking
+from mnemostream.contracts.http.search import Entry
+from mnemostream.local import endpoints
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.runtime.secrets.mask import masked_value
+from mnemostream.runtime.secrets.scan import Scanner
 
 INSTRUCTIONS = (
     "The archive of all past sessions with coding assistants on this machine: what was asked, answered, run, decided. "

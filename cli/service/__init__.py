@@ -1,3 +1,3 @@
 """`mnemo service` and `mnemo down`: running for good, and its end."""
 
-from cli.service.command import COMMANDS as COMMANDS
+from mnemostream.cli.service.command import COMMANDS as COMMANDS

@@ -13,13 +13,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
-from contracts import sources
-from local import endpoints, folder
-from local.service import detached, manager
-from local.service.manager import CannotManage, Manager
-from runtime.process.command import python
-from runtime.process.home import home
+from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
+from mnemostream.contracts import sources
+from mnemostream.local import endpoints, folder
+from mnemostream.local.service import detached, manager
+from mnemostream.local.service.manager import CannotManage, Manager
+from mnemostream.runtime.process.command import python
+from mnemostream.runtime.process.home import home
 
 STOP_SECONDS = 90.0
 LINES = 40
@@ -56,7 +56,7 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
     with managed(data) as (place, one):
         if folder.in_use(place) and one.state() != "active":
             raise CannotManage(f"`mnemo up` runs on {place}: stop it first with `mnemo down`")
-        command = [*python("cli.app", "up"), "--data", str(place), "--embedders", str(embedders)]
+        command = [*python("mnemostream.cli.app", "up"), "--data", str(place), "--embedders", str(embedders)]
         for root in map(sources.parse, folders):
             if not Path(root.folder).is_dir():
                 raise click.UsageError(f"--source {root}: no such folder")

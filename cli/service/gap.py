@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from archive import retention
-from cli.console import local_time
-from contracts import sources
-from local.service import watched
-from runtime.clock import SystemClock
-from runtime.process.home import home
+from mnemostream.archive import retention
+from mnemostream.cli.console import local_time
+from mnemostream.contracts import sources
+from mnemostream.local.service import watched
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.process.home import home
 
 
 def told(since: float | None) -> str:

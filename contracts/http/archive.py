@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.http.health import Change
+from mnemostream.contracts.http.health import Change
 
 
 class Conversation(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.vitals import Vitals, WatcherVitals
+from mnemostream.contracts.vitals import Vitals, WatcherVitals
 
 
 class Problem(msgspec.Struct, frozen=True):

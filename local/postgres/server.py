@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import asyncpg
 
-from local import folder
-from local.child import Child, Spec
-from local.postgres import cluster
-from local.secrets import Secrets
+from mnemostream.local import folder
+from mnemostream.local.child import Child, Spec
+from mnemostream.local.postgres import cluster
+from mnemostream.local.secrets import Secrets
 
 DATABASE = "mnemo"
 USER = "pgserver"

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from local import endpoints, folder
+from mnemostream.local import endpoints, folder
 
 LOOK_SECONDS = 0.2
 LOG = "logs/mnemo.log"

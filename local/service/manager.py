@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local.secrets import write_private
-from local.service import units
+from mnemostream.local.secrets import write_private
+from mnemostream.local.service import units
 
 ENVIRONMENT = "service.env"
 PASSED = (

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from local.service import watched
-from runtime.tasks import cancel_and_wait
+from mnemostream.local.service import watched
+from mnemostream.runtime.tasks import cancel_and_wait
 
 
 def tell(state: str) -> None:

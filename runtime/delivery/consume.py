@@ -13,17 +13,17 @@ from contextlib import nullcontext
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import topology
-from runtime import pull
-from runtime.bus import Bus
-from runtime.delivery import peers
-from runtime.delivery.custody import Gate
-from runtime.delivery.portion import Portion
-from runtime.delivery.settle import Settler, Work
-from runtime.errors import Misconfigured, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.tasks import backoff, either
+from mnemostream.contracts import topology
+from mnemostream.runtime import pull
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.delivery import peers
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.delivery.portion import Portion
+from mnemostream.runtime.delivery.settle import Settler, Work
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import backoff, either
 
 log = Log("mnemo.consume")
 
@@ -88,7 +88,8 @@ async def _exists(bus: Bus, consumer: topology.Consumer) -> None:
         await bus.stream.consumer_info(consumer.stream, consumer.name, timeout=5)
     except NotFoundError as error:
         raise Misconfigured(
-            f"consumer {consumer.name} of stream {consumer.stream} is missing; run `python -m runtime.provision`"
+            f"consumer {consumer.name} of stream {consumer.stream} is missing; "
+            "run `python -m mnemostream.runtime.provision`"
         ) from error
     except (nats.errors.Error, TimeoutError, APIError) as error:
         raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error

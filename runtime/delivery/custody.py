@@ -18,14 +18,14 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import codec, subjects, topology
-from contracts.events import InFlight, Suspect
-from runtime import streams
-from runtime.bus import Bus, Message, translated
-from runtime.errors import Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.streams import Selection
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import InFlight, Suspect
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus, Message, translated
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.streams import Selection
 
 log = Log("mnemo.custody")
 

@@ -8,13 +8,13 @@ import traceback
 import msgspec
 from nats.aio.msg import Msg
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter
-from runtime.bus import Bus, Message
-from runtime.errors import Permanent, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.tasks import either
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.errors import Permanent, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import either
 
 log = Log("mnemo.deadletters")
 

@@ -10,9 +10,9 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
-from contracts import subjects
-from contracts.events import Heartbeat, Phase, Stage
-from runtime.bus import Bus
+from mnemostream.contracts import subjects
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.runtime.bus import Bus
 
 SILENT = 3.0
 """Intervals without a heartbeat: gone."""

@@ -16,16 +16,16 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage
-from contracts.requests import Retry, RetryReply
-from contracts.transcripts import TranscriptForgotten
-from runtime.bus import Bus
-from runtime.delivery.custody import Gate
-from runtime.delivery.settle import Work
-from runtime.errors import Permanent, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Event, Stage
+from mnemostream.contracts.requests import Retry, RetryReply
+from mnemostream.contracts.transcripts import TranscriptForgotten
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.delivery.settle import Work
+from mnemostream.runtime.errors import Permanent, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
 
 log = Log("mnemo.retry")
 FAILURES = (nats.errors.Error, APIError, TimeoutError)

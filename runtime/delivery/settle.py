@@ -21,15 +21,15 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
-from contracts import codec, topology
-from contracts.events import Event, Suspect
-from runtime.bus import Bus
-from runtime.delivery import deadletters
-from runtime.delivery.custody import Custody, Gate
-from runtime.errors import Permanent, TooSlow, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.tasks import backoff, either
+from mnemostream.contracts import codec, topology
+from mnemostream.contracts.events import Event, Suspect
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.delivery import deadletters
+from mnemostream.runtime.delivery.custody import Custody, Gate
+from mnemostream.runtime.errors import Permanent, TooSlow, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import backoff, either
 
 log = Log("mnemo.settle")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zstandard
 
-from contracts.transcripts import Record
-from runtime.disk import packed
-from runtime.errors import Permanent
+from mnemostream.contracts.transcripts import Record
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.errors import Permanent
 
 MOST_BYTES = 4 << 20
 """Bytes of one text; a part of a record has at most 128 Ki characters."""

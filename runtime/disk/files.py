@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from runtime.disk.left import Left
+from mnemostream.runtime.disk.left import Left
 
 SOME_ENTRIES = 64
 

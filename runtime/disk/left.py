@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts import codec
+from mnemostream.contracts import codec
 
 
 class Left(msgspec.Struct):

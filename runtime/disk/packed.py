@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import zstandard
 
-from contracts.sources import PACKED
+from mnemostream.contracts.sources import PACKED
 
 PIECE = 1 << 20
 MOST_UNPACKED = 4 << 30

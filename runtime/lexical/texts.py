@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from contracts.transcripts import OPENERS, Kind
-from runtime.lexical import terms
+from mnemostream.contracts.transcripts import OPENERS, Kind
+from mnemostream.runtime.lexical import terms
 
 YOURS = OPENERS | {Kind.QUEUED, Kind.STEER, Kind.COMMENT, Kind.REPLY, Kind.LOCAL_COMMAND}
 """What a person wrote: weight A in field 0."""

@@ -1,6 +1,6 @@
 """Container health check: is the service's event loop turning?
 
-    python -m runtime.process.alive
+    python -m mnemostream.runtime.process.alive
 
 Where `MNEMO_ALIVE_FILE` is set, a service touches that file from its event loop. When it is old, the service
 is hung: its process is killed, since an engine never restarts a container for being unhealthy, and
@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from runtime.clock import SystemClock
+from mnemostream.runtime.clock import SystemClock
 
 STALE_SECONDS = 60.0
 SIGN_SECONDS = 2.0

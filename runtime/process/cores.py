@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.process.cgroups import quotas
+from mnemostream.runtime.process.cgroups import quotas
 
 
 def cores() -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from contracts.events import Stage
+from mnemostream.contracts.events import Stage
 
 SLOTS = 1024
 

@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from contracts.events import Stage
-from runtime import logs, settings
-from runtime.errors import Misconfigured, Transient
-from runtime.logs import Log
-from runtime.process import alive, instance, watchdog
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime import logs, settings
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import alive, instance, watchdog
 
 log = Log("mnemo.lifecycle")
 S = TypeVar("S", bound=settings.Common)

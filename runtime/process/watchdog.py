@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from runtime.logs import Log
+from mnemostream.runtime.logs import Log
 
 log = Log("mnemo.watchdog")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.secrets.scan import Scanner, Secret
+from mnemostream.runtime.secrets.scan import Scanner, Secret
 
 HALF_FIRST, HALF_LAST = re.compile(r"^[!-~]+"), re.compile(r"[!-~]+$")
 KEY_LINES_FIRST = re.compile(r"^…?\s*(?:[A-Za-z0-9+/=]{24,}\s+)+")

@@ -9,7 +9,7 @@ from typing import Any
 
 import re2
 
-from runtime.secrets.rules import BYTES
+from mnemostream.runtime.secrets.rules import BYTES
 
 
 def _linear(expression: bytes) -> Any:

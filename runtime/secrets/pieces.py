@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from runtime.disk import packed
-from runtime.secrets.mask import replaced
-from runtime.secrets.scan import Scanner
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.secrets.mask import replaced
+from mnemostream.runtime.secrets.scan import Scanner
 
 CONTEXT = 128 * 1024
 """Bytes before and after a cut that are looked at with it; longer than the longest key."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import re2
 
-from runtime.errors import Misconfigured
+from mnemostream.runtime.errors import Misconfigured
 
 OWN = Path(__file__).with_name("rules.toml")
 

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import re2
 
-from runtime.secrets.ordinary import entropy, is_ordinary
-from runtime.secrets.rules import BYTES, Rule, load
+from mnemostream.runtime.secrets.ordinary import entropy, is_ordinary
+from mnemostream.runtime.secrets.rules import BYTES, Rule, load
 
 ESCAPES = ((b"\\n", b" \n"), (b"\\t", b" \t"), (b"\\", b" "))
 CODED = re2.compile(

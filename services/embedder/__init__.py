@@ -1,1 +1,1 @@
-"""The embedder; `python -m services.embedder.main`."""
+"""The embedder; `python -m mnemostream.services.embedder.main`."""

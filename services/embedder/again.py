@@ -7,13 +7,13 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import codec, subjects, topology
-from contracts.requests import EmbedAgain, RetryReply
-from runtime.bus import Bus
-from runtime.delivery.custody import Gate
-from runtime.errors import MnemoError
-from runtime.logs import Log
-from services.embedder.embed import Embedder
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.requests import EmbedAgain, RetryReply
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.errors import MnemoError
+from mnemostream.runtime.logs import Log
+from mnemostream.services.embedder.embed import Embedder
 
 log = Log("mnemo.again")
 

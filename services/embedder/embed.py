@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts import codec, subjects, topology
-from contracts.events import Event
-from contracts.transcripts import (
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.transcripts import (
     Chunk,
     RecordsEmbedded,
     RecordsReparsed,
@@ -18,12 +18,12 @@ from contracts.transcripts import (
     TranscriptForgotten,
     embeddable,
 )
-from runtime import streams
-from runtime.bus import Bus, Message
-from runtime.heartbeat import Beat
-from services.embedder import chunks
-from services.embedder.model import Model
-from services.embedder.settings import Settings
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.embedder import chunks
+from mnemostream.services.embedder.model import Model
+from mnemostream.services.embedder.settings import Settings
 
 Change = TranscriptChanged | RecordsReparsed
 Vectors = list[tuple[chunks.Span, bytes]]

@@ -16,21 +16,21 @@ import asyncio
 import msgspec
 from nats.aio.msg import Msg
 
-from contracts import codec, subjects, topology
-from contracts.events import Phase, Stage
-from contracts.requests import EmbedQuery, EmbedReply
-from runtime import bus, heartbeat
-from runtime.bus import Bus
-from runtime.clock import SystemClock
-from runtime.delivery import consume, retry
-from runtime.delivery.custody import Gate
-from runtime.process import lifecycle, watchdog
-from runtime.tasks import cancel_and_wait
-from services.embedder import again
-from services.embedder import model as models
-from services.embedder.embed import Embedder
-from services.embedder.model import Model
-from services.embedder.settings import Settings
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.requests import EmbedQuery, EmbedReply
+from mnemostream.runtime import bus, heartbeat
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume, retry
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.process import lifecycle, watchdog
+from mnemostream.runtime.tasks import cancel_and_wait
+from mnemostream.services.embedder import again
+from mnemostream.services.embedder import model as models
+from mnemostream.services.embedder.embed import Embedder
+from mnemostream.services.embedder.model import Model
+from mnemostream.services.embedder.settings import Settings
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from contracts.topology import DEFAULT_MODEL
-from contracts.vitals import EmbedderVitals
-from services.embedder.engines import choice
-from services.embedder.engines.engine import Engine, Vectors
-from services.embedder.settings import Settings
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.contracts.vitals import EmbedderVitals
+from mnemostream.services.embedder.engines import choice
+from mnemostream.services.embedder.engines.engine import Engine, Vectors
+from mnemostream.services.embedder.settings import Settings
 
 
 class Model:

@@ -1,1 +1,1 @@
-"""The health; `python -m services.health.main`."""
+"""The health; `python -m mnemostream.services.health.main`."""

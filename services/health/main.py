@@ -16,25 +16,25 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from contracts.events import Stage
-from runtime.clock import Clock, SystemClock
-from runtime.logs import Log
-from runtime.process import lifecycle
-from runtime.tasks import cancel_and_wait
-from services.health.http import server
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.judge.evaluation import Judge
-from services.health.judge.observer import Observer
-from services.health.judge.snapshot import NOT_ASKED
-from services.health.notify import webhooks
-from services.health.notify.alerts import Alerts
-from services.health.notify.targets import targets
-from services.health.notify.timeline import Timeline
-from services.health.notify.webhooks import Sender
-from services.health.observe.dead_letters import DeadLetterRequests
-from services.health.observe.listening import Listening
-from services.health.observe.polling import Polling
-from services.health.settings import Settings
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime.clock import Clock, SystemClock
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.tasks import cancel_and_wait
+from mnemostream.services.health.http import server
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.snapshot import NOT_ASKED
+from mnemostream.services.health.notify import webhooks
+from mnemostream.services.health.notify.alerts import Alerts
+from mnemostream.services.health.notify.targets import targets
+from mnemostream.services.health.notify.timeline import Timeline
+from mnemostream.services.health.notify.webhooks import Sender
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.services.health.observe.listening import Listening
+from mnemostream.services.health.observe.polling import Polling
+from mnemostream.services.health.settings import Settings
 
 log = Log("mnemo.health")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contracts.events import Stage
-from runtime.errors import Misconfigured
-from runtime.settings import Common
-from services.health.notify.targets import targets
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.settings import Common
+from mnemostream.services.health.notify.targets import targets
 
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),

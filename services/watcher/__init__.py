@@ -1,1 +1,1 @@
-"""The watcher; `python -m services.watcher.main`."""
+"""The watcher; `python -m mnemostream.services.watcher.main`."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a type only: this module does no I/O
-    from services.watcher.outbox import Position
+    from mnemostream.services.watcher.outbox import Position
 
 
 class Acknowledged:

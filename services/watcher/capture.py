@@ -10,26 +10,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from contracts.sources import Root
-from contracts.vitals import WatcherVitals
-from runtime.clock import Clock
-from runtime.disk.left import Left
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.secrets.scan import scanner
-from services.watcher.acknowledged import Acknowledged
-from services.watcher.catalog import Positions
-from services.watcher.files.active import ActiveFiles
-from services.watcher.files.reading import read_next
-from services.watcher.files.registry import Missing, Registry
-from services.watcher.files.resting import Resting
-from services.watcher.files.tracked import FORGOTTEN, Files, ReadResult, TrackedFile
-from services.watcher.hints import Hints
-from services.watcher.ledger import LineCounts
-from services.watcher.outbox import Outbox, Position, Sink
-from services.watcher.parsing.secrecy import Secrecy
-from services.watcher.reporting import counters, figures_of
-from services.watcher.settings import Settings
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.disk.left import Left
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.secrets.scan import scanner
+from mnemostream.services.watcher.acknowledged import Acknowledged
+from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.files.active import ActiveFiles
+from mnemostream.services.watcher.files.reading import read_next
+from mnemostream.services.watcher.files.registry import Missing, Registry
+from mnemostream.services.watcher.files.resting import Resting
+from mnemostream.services.watcher.files.tracked import FORGOTTEN, Files, ReadResult, TrackedFile
+from mnemostream.services.watcher.hints import Hints
+from mnemostream.services.watcher.ledger import LineCounts
+from mnemostream.services.watcher.outbox import Outbox, Position, Sink
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
+from mnemostream.services.watcher.reporting import counters, figures_of
+from mnemostream.services.watcher.settings import Settings
 
 log = Log("mnemo.capture")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import msgspec
 from nats.aio.msg import Msg
 
-from contracts import codec, sources, subjects, topology
-from contracts.transcripts import Checkpoint
-from runtime import streams
-from runtime.bus import Bus
-from runtime.logs import Log
-from runtime.streams import Selection
+from mnemostream.contracts import codec, sources, subjects, topology
+from mnemostream.contracts.transcripts import Checkpoint
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.streams import Selection
 
 log = Log("mnemo.catalog")
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from contracts.sources import CANARY
-from contracts.vitals import SourceVitals
+from mnemostream.contracts.sources import CANARY
+from mnemostream.contracts.vitals import SourceVitals
 
 if TYPE_CHECKING:  # types only: this module does no I/O
-    from services.watcher.files.tracked import TrackedFile
+    from mnemostream.services.watcher.files.tracked import TrackedFile
 
 MOST_NAMES = 60
 PER_SOURCE = SourceVitals.__struct_fields__

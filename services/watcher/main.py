@@ -16,19 +16,19 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.msg import Msg
 
-from contracts import subjects
-from contracts.events import Phase, Stage
-from runtime import bus, heartbeat
-from runtime.bus import Bus
-from runtime.clock import SystemClock
-from runtime.errors import Transient
-from runtime.logs import Log
-from runtime.process import lifecycle, watchdog
-from runtime.tasks import cancel_and_wait, either
-from services.watcher import catalog
-from services.watcher.capture import REPORT_SECONDS, Capture
-from services.watcher.notification import Notification
-from services.watcher.settings import Settings
+from mnemostream.contracts import subjects
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.runtime import bus, heartbeat
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import lifecycle, watchdog
+from mnemostream.runtime.tasks import cancel_and_wait, either
+from mnemostream.services.watcher import catalog
+from mnemostream.services.watcher.capture import REPORT_SECONDS, Capture
+from mnemostream.services.watcher.notification import Notification
+from mnemostream.services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from watchfiles import Change, awatch
 
-from contracts import sources
-from runtime.disk.files import walk
-from runtime.logs import Log
-from runtime.tasks import either
-from services.watcher.capture import Capture
-from services.watcher.settings import Settings
+from mnemostream.contracts import sources
+from mnemostream.runtime.disk.files import walk
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import either
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
 

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import msgspec
 
-from contracts import codec, subjects
-from contracts.transcripts import TranscriptChanged
-from runtime.bus import Message
-from runtime.errors import NoSpace, Permanent, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.tasks import backoff
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.bus import Message
+from mnemostream.runtime.errors import NoSpace, Permanent, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.tasks import backoff
 
 log = Log("mnemo.outbox")
 

@@ -1,6 +1,6 @@
 """Parses the archive anew with the present parsers; no file is needed.
 
-    python -m services.watcher.reparse
+    python -m mnemostream.services.watcher.reparse
 
     log ──bytes of a generation──▶ parse (pure) ──▶ transcripts.reparsed.* ──▶ writer, embedder
 
@@ -20,23 +20,23 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError
 
-from contracts import codec, sources, subjects, topology
-from contracts.requests import ReparseProgress
-from contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
-from runtime import bus, streams
-from runtime.bus import Bus, Message
-from runtime.disk import packed
-from runtime.errors import Transient
-from runtime.logs import Log
-from runtime.process import lifecycle
-from runtime.secrets.scan import scanner
-from runtime.settings import Common
-from runtime.streams import Selection
-from services.watcher.files.identify import HEAD
-from services.watcher.formats import FORMATS, identify
-from services.watcher.parsing.secrecy import Secrecy
-from services.watcher.parsing.segments import batches
-from services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
+from mnemostream.contracts import codec, sources, subjects, topology
+from mnemostream.contracts.requests import ReparseProgress
+from mnemostream.contracts.transcripts import Record, RecordsReparsed, TranscriptChanged
+from mnemostream.runtime import bus, streams
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.secrets.scan import scanner
+from mnemostream.runtime.settings import Common
+from mnemostream.runtime.streams import Selection
+from mnemostream.services.watcher.files.identify import HEAD
+from mnemostream.services.watcher.formats import FORMATS, identify
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
+from mnemostream.services.watcher.parsing.segments import batches
+from mnemostream.services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
 
 log = Log("mnemo.reparse")
 

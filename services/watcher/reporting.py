@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts import codec
-from runtime.disk.left import Left
-from services.watcher.ledger import figures, reason_of, uncaptured
+from mnemostream.contracts import codec
+from mnemostream.runtime.disk.left import Left
+from mnemostream.services.watcher.ledger import figures, reason_of, uncaptured
 
 if TYPE_CHECKING:  # types only: this module does no I/O
-    from services.watcher.capture import Capture
+    from mnemostream.services.watcher.capture import Capture
 
 EXAMPLES = 3
 """Files and folders that are named among those that cannot be read."""

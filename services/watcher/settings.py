@@ -6,9 +6,9 @@ import os
 
 import msgspec
 
-from contracts import sources
-from runtime.process.home import home
-from runtime.settings import Common
+from mnemostream.contracts import sources
+from mnemostream.runtime.process.home import home
+from mnemostream.runtime.settings import Common
 
 
 class Settings(Common, frozen=True, kw_only=True):

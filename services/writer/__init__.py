@@ -1,1 +1,1 @@
-"""The writer; `python -m services.writer.main`."""
+"""The writer; `python -m mnemostream.services.writer.main`."""

@@ -15,16 +15,16 @@ from contextlib import aclosing
 import msgspec
 from nats.js.errors import NotFoundError
 
-from contracts import codec, topology
-from contracts.events import Event
-from contracts.topology import Consumer
-from contracts.transcripts import RecordsEmbedded
-from runtime import streams
-from runtime.bus import Bus
-from runtime.errors import Permanent, TooSlow, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from services.writer.database import Database
+from mnemostream.contracts import codec, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.topology import Consumer
+from mnemostream.contracts.transcripts import RecordsEmbedded
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Permanent, TooSlow, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.services.writer.database import Database
 
 log = Log("mnemo.writer")
 

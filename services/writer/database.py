@@ -11,14 +11,14 @@ import asyncpg
 import numpy as np
 from pgvector.asyncpg import register_vector
 
-from contracts.events import Event
-from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
-from runtime.clock import SystemClock
-from runtime.errors import Misconfigured, Permanent, TooSlow, Transient
-from runtime.logs import without_password
-from services.writer import queries, rows
-from services.writer import vectors as vectors_
-from services.writer.indexing import Indexer
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.transcripts import RecordsEmbedded, TranscriptForgotten
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.errors import Misconfigured, Permanent, TooSlow, Transient
+from mnemostream.runtime.logs import without_password
+from mnemostream.services.writer import queries, rows
+from mnemostream.services.writer import vectors as vectors_
+from mnemostream.services.writer.indexing import Indexer
 
 COMMAND_TIMEOUT = 30.0
 """Longest wait for one statement, seconds: a frozen server is noticed by it. A batch that needs longer is split."""
@@ -180,7 +180,7 @@ async def connect(dsn: str) -> AsyncIterator[Database]:
             break
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, ValueError) as error:
             raise Misconfigured(
-                f"database {without_password(dsn)}: {error}; run `python -m services.writer.migrate` first"
+                f"database {without_password(dsn)}: {error}; run `python -m mnemostream.services.writer.migrate` first"
             ) from error
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await asyncio.sleep(0.5)

@@ -17,10 +17,10 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from runtime.lexical import terms, texts
-from runtime.lexical.texts import Around, Spoken, Texts
-from runtime.logs import Log
-from services.writer import queries
+from mnemostream.runtime.lexical import terms, texts
+from mnemostream.runtime.lexical.texts import Around, Spoken, Texts
+from mnemostream.runtime.logs import Log
+from mnemostream.services.writer import queries
 
 log = Log("mnemo.indexing")
 

@@ -14,20 +14,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from contracts import topology
-from contracts.events import Event, Phase, Stage
-from contracts.transcripts import RecordsEmbedded
-from contracts.vitals import WriterVitals
-from runtime import bus, heartbeat
-from runtime.clock import SystemClock
-from runtime.delivery import consume, retry
-from runtime.delivery.custody import Gate
-from runtime.delivery.settle import Work
-from runtime.process import lifecycle, watchdog
-from runtime.tasks import cancel_and_wait
-from services.writer import catchup, database
-from services.writer.database import Database
-from services.writer.settings import Settings
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Event, Phase, Stage
+from mnemostream.contracts.transcripts import RecordsEmbedded
+from mnemostream.contracts.vitals import WriterVitals
+from mnemostream.runtime import bus, heartbeat
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume, retry
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.delivery.settle import Work
+from mnemostream.runtime.process import lifecycle, watchdog
+from mnemostream.runtime.tasks import cancel_and_wait
+from mnemostream.services.writer import catchup, database
+from mnemostream.services.writer.database import Database
+from mnemostream.services.writer.settings import Settings
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:

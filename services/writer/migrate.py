@@ -1,6 +1,6 @@
 """Brings the database to the newest schema; idempotent, forward only.
 
-    python -m services.writer.migrate
+    python -m mnemostream.services.writer.migrate
 
 Needs the owner's DSN. Each file of schema/ runs once, in order, in one transaction, under a lock.
 """
@@ -13,12 +13,12 @@ from importlib.resources import files
 
 import asyncpg
 
-from contracts.topology import DEFAULT_MODEL
-from runtime.errors import Misconfigured, Transient
-from runtime.logs import Log, without_password
-from runtime.process import lifecycle
-from runtime.settings import Common
-from services.writer import queries
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.logs import Log, without_password
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.settings import Common
+from mnemostream.services.writer import queries
 
 log = Log("mnemo.migrate")
 
@@ -71,7 +71,7 @@ async def connected(dsn: str) -> asyncpg.Connection:
 
 
 def schema_files() -> list[tuple[str, str]]:
-    folder = files("services.writer.schema")
+    folder = files("mnemostream.services.writer.schema")
     return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
 
 

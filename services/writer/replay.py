@@ -1,6 +1,6 @@
 """Rebuilds the database from the log in a schema of its own, compares, swaps it in.
 
-    python -m services.writer.replay
+    python -m mnemostream.services.writer.replay
 
     log ──all of it──▶ schema `replay` ──compare──▶ lock ──what came meanwhile──▶ swap ──▶ drop the old tables
 
@@ -19,19 +19,19 @@ import asyncpg
 import msgspec
 from pgvector.asyncpg import register_vector
 
-from contracts import codec, topology
-from contracts.events import Event
-from contracts.requests import ReplayedTable, ReplayProgress
-from contracts.transcripts import RecordsEmbedded
-from runtime import bus, streams
-from runtime.bus import Bus
-from runtime.errors import Permanent
-from runtime.logs import Log
-from runtime.process import lifecycle
-from runtime.streams import Selection
-from services.writer import migrate, queries
-from services.writer.database import REFUSALS, store, store_vectors
-from services.writer.indexing import Indexer
+from mnemostream.contracts import codec, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.requests import ReplayedTable, ReplayProgress
+from mnemostream.contracts.transcripts import RecordsEmbedded
+from mnemostream.runtime import bus, streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Permanent
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.streams import Selection
+from mnemostream.services.writer import migrate, queries
+from mnemostream.services.writer.database import REFUSALS, store, store_vectors
+from mnemostream.services.writer.indexing import Indexer
 
 log = Log("mnemo.replay")
 

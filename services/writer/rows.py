@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from contracts import codec
-from contracts.codec import storable as text
-from contracts.events import Event
-from contracts.transcripts import (
+from mnemostream.contracts import codec
+from mnemostream.contracts.codec import storable as text
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.transcripts import (
     Record,
     RecordsEmbedded,
     RecordsReparsed,
@@ -19,7 +19,7 @@ from contracts.transcripts import (
     TranscriptForgotten,
     embeddable,
 )
-from runtime.disk import bodies
+from mnemostream.runtime.disk import bodies
 
 Row = tuple[Any, ...]
 

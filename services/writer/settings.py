@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.settings import Common
+from mnemostream.runtime.settings import Common
 
 
 class Settings(Common, frozen=True, kw_only=True):

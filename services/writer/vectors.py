@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from contracts.transcripts import RecordsEmbedded
+from mnemostream.contracts.transcripts import RecordsEmbedded
 
 NORM_WITHIN = 1e-3
 """Vectors have length 1 (services/embedder/model.py), within what 32-bit floats and other processors leave."""
@@ -22,8 +22,8 @@ def fault(
     size = event.dimensions
     if event.model_name not in announced:
         return (
-            f"model {event.model_name[:200]} was not announced: run `python -m services.writer.migrate` with its name "
-            "in MNEMO_EMBEDDER_MODEL"
+            f"model {event.model_name[:200]} was not announced: run `python -m mnemostream.services.writer.migrate` "
+            "with its name in MNEMO_EMBEDDER_MODEL"
         )
     if event.model in known and known[event.model] != (event.model_name, size):
         return f"model {event.model[:200]} has {known[event.model][1]} dimensions, not {size}, or another name"

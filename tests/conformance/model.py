@@ -20,16 +20,16 @@ from pathlib import Path
 
 import zstandard
 
-from contracts.events import Stage
-from contracts.sources import Root
-from contracts.transcripts import Record, TranscriptChanged
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from services.watcher.capture import Capture
-from services.watcher.files.identify import HEAD
-from services.watcher.formats import identify
-from services.watcher.parsing.units import FileOrigin, Unit, parse
-from services.watcher.settings import Settings
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import Record, TranscriptChanged
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.files.identify import HEAD
+from mnemostream.services.watcher.formats import identify
+from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
+from mnemostream.services.watcher.settings import Settings
 from tests.conftest import answer, jsonl, prompt
 from tests.doubles import Faults, Killed, MemoryLog
 

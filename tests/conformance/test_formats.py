@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import sources
-from contracts.transcripts import OPENERS, Record
-from services.watcher.formats import FORMATS, identify, lines
-from services.watcher.formats.base import Format, State
-from services.watcher.parsing.units import FileOrigin, Unit, parse, split
+from mnemostream.contracts import sources
+from mnemostream.contracts.transcripts import OPENERS, Record
+from mnemostream.services.watcher.formats import FORMATS, identify, lines
+from mnemostream.services.watcher.formats.base import Format, State
+from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse, split
 
 FOLDER = Path(__file__).parent / "formats"
 FIXTURES = sorted(f for f in FOLDER.glob("*/*.json*") if not f.name.endswith(".expected.json"))

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from contracts.events import Stage
-from contracts.sources import Root
-from contracts.transcripts import Record
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from services.watcher.capture import Capture
-from services.watcher.catalog import Positions
-from services.watcher.settings import Settings
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import Record
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.settings import Settings
 from tests.conformance.model import Case
 from tests.conftest import EXAMPLES
 from tests.doubles import MemoryLog

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.transcripts import Checkpoint, TranscriptChanged
-from runtime.bus import Bus, Message
-from services.watcher import catalog
-from services.watcher.catalog import Positions
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.services.watcher import catalog
+from mnemostream.services.watcher.catalog import Positions
 from tests.doubles import MemoryLog
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from contracts import codec
-from runtime import tasks
-from services.writer.database import Database, connect
+from mnemostream.contracts import codec
+from mnemostream.runtime import tasks
+from mnemostream.services.writer.database import Database, connect
 from tests.conformance.model import Case, Key
 
 CASES = int(os.environ.get("MNEMO_TEST_CASES", "500"))

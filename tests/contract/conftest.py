@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.health.http import metrics
+from mnemostream.services.health.http import metrics
 from tests.contract.metrics_text import (
     WEBHOOKS,
     full,

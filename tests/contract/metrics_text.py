@@ -12,15 +12,15 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from contracts import topology
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import SourceVitals, WatcherVitals, WriterVitals
-from services.health.http.metrics import WebhookFigures
-from services.health.http.metrics.families import PREFIX
-from services.health.judge.evaluation import Judge
-from services.health.judge.observer import Observer
-from services.health.judge.snapshot import KeptLetter, Snapshot
-from services.health.judge.window import BusState, CanaryState, ConsumerState, Lag, StreamState
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals, WriterVitals
+from mnemostream.services.health.http.metrics import WebhookFigures
+from mnemostream.services.health.http.metrics.families import PREFIX
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.snapshot import KeptLetter, Snapshot
+from mnemostream.services.health.judge.window import BusState, CanaryState, ConsumerState, Lag, StreamState
 from tests.conftest import ROOT
 
 NOW = 1_800_000_000.0

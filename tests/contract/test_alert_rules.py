@@ -10,9 +10,9 @@ import subprocess
 import pytest
 import yaml
 
-from contracts.events import Stage
-from services.health.http import metrics
-from services.health.judge.rules import failing, impaired
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.http import metrics
+from mnemostream.services.health.judge.rules import failing, impaired
 from tests.conftest import ROOT
 from tests.contract.metrics_text import (
     CONFIG,

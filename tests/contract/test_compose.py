@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contracts.events import Stage
-from local import system
+from mnemostream.contracts.events import Stage
+from mnemostream.local import system
 from tests.conftest import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -45,9 +45,9 @@ def test_docker_compose_config_passes() -> None:
 
 def test_every_stage_and_both_one_shots_run_with_the_argv_of_mnemo_up() -> None:
     for stage in Stage:
-        assert SERVICES[stage]["command"][1:] == system.python(f"services.{stage}.main")[-2:]
-    assert SERVICES["provision"]["command"][1:] == ["-m", "runtime.provision"]
-    assert SERVICES["migrate"]["command"][1:] == ["-m", "services.writer.migrate"]
+        assert SERVICES[stage]["command"][1:] == system.python(f"mnemostream.services.{stage}.main")[-2:]
+    assert SERVICES["provision"]["command"][1:] == ["-m", "mnemostream.runtime.provision"]
+    assert SERVICES["migrate"]["command"][1:] == ["-m", "mnemostream.services.writer.migrate"]
 
 
 def test_published_health_check_defaults() -> None:

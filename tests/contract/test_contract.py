@@ -11,17 +11,12 @@ import sys
 import msgspec
 import pytest
 
-import archive
-import cli
-import contracts
-import local
-import runtime
-import services
-from contracts import asyncapi, codec, grants, subjects, topology
-from contracts.events import Event, HealthChanged, Heartbeat, Stage
-from contracts.reasons import Reason
-from contracts.vitals import SourceVitals, WatcherVitals
-from local import nats_conf
+import mnemostream
+from mnemostream.contracts import asyncapi, codec, grants, subjects, topology
+from mnemostream.contracts.events import Event, HealthChanged, Heartbeat, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
+from mnemostream.local import nats_conf
 from tests.conftest import ROOT
 
 LATEST = {"Heartbeat": 2, "HealthChanged": 2, "AlertDelivered": 2}
@@ -86,8 +81,7 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_nothing_happens_at_import() -> None:
-    packages = (contracts, runtime, archive, services, local, cli)
-    names = [m.name for p in packages for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
+    names = [m.name for m in pkgutil.walk_packages(mnemostream.__path__, "mnemostream.")]
     assert len(names) > 40
     code = "import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *names], env={}, cwd=ROOT, capture_output=True)

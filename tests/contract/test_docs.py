@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from cli.app import cli
-from contracts import asyncapi, subjects, topology
-from contracts.events import Event, Stage
-from contracts.reasons import Reason
-from runtime import provision
-from runtime.settings import Common, variables
-from services.embedder.settings import Settings as Embedder
-from services.health.judge.rules.table import RULES
-from services.health.settings import Settings as Health
-from services.watcher.settings import Settings as Watcher
-from services.writer import migrate
+from mnemostream.cli.app import cli
+from mnemostream.contracts import asyncapi, subjects, topology
+from mnemostream.contracts.events import Event, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.runtime import provision
+from mnemostream.runtime.settings import Common, variables
+from mnemostream.services.embedder.settings import Settings as Embedder
+from mnemostream.services.health.judge.rules.table import RULES
+from mnemostream.services.health.settings import Settings as Health
+from mnemostream.services.watcher.settings import Settings as Watcher
+from mnemostream.services.writer import migrate
 from tests.conftest import ROOT
 
 SETTINGS = [

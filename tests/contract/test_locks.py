@@ -98,8 +98,8 @@ for top in ("archive", "cli", "contracts", "local", "runtime", "services"):
             importlib.import_module(module.name)
 if "embedder" in sys.argv[2]:
     sys.exit()
-from services.embedder.engines import choice
-from services.embedder.settings import Settings
+from mnemostream.services.embedder.engines import choice
+from mnemostream.services.embedder.settings import Settings
 engine, refused = choice.chosen(Settings(nats_url="nats://unused"))
 print(engine.encode(["a text"]).shape, engine.label, "torch" in sys.modules)
 try:

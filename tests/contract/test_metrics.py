@@ -7,13 +7,13 @@ import re
 import msgspec
 import pytest
 
-from contracts.events import Heartbeat, Stage
-from contracts.reasons import Reason
-from services.health.http import metrics
-from services.health.http.metrics.families import PREFIX
-from services.health.judge.evaluation import Judge
-from services.health.judge.observer import Observer
-from services.health.judge.rules.verdict import Status
+from mnemostream.contracts.events import Heartbeat, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.http import metrics
+from mnemostream.services.health.http.metrics.families import PREFIX
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.verdict import Status
 from tests.contract.metrics_text import (
     FOREIGN_UNITS,
     HOSTILE,

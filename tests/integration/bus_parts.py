@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import psutil
 
-from contracts import codec, subjects, topology
-from contracts.events import Stage
-from contracts.transcripts import TranscriptChanged
-from runtime.bus import Bus, Message
-from runtime.clock import SystemClock
-from runtime.delivery import consume
-from runtime.delivery.settle import Work
-from runtime.heartbeat import Beat
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
+from mnemostream.runtime.delivery.settle import Work
+from mnemostream.runtime.heartbeat import Beat
 from tests.conftest import ROOT
 
 GOLDEN = codec.decode((ROOT / "contracts/golden/TranscriptChanged.v1.json").read_bytes())

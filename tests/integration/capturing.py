@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from contracts.events import Stage
-from contracts.sources import Root
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from services.watcher.capture import Capture
-from services.watcher.catalog import Positions
-from services.watcher.settings import Settings
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.sources import Root
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.settings import Settings
 from tests.doubles import MemoryLog
 
 

@@ -14,25 +14,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archive import copies
-from archive.copies import Archive
-from contracts import codec
-from contracts.events import Event, Stage
-from contracts.requests import ReplayProgress
-from contracts.sources import Root
-from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
-from local.endpoints import Endpoints
-from local.nats_server import Nats
-from runtime.bus import Bus
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from services.health import main as health
-from services.health.settings import Settings as HealthSettings
-from services.watcher import catalog
-from services.watcher.capture import Capture
-from services.watcher.settings import Settings
-from services.writer import replay
-from services.writer.database import connect
+from mnemostream.archive import copies
+from mnemostream.archive.copies import Archive
+from mnemostream.contracts import codec
+from mnemostream.contracts.events import Event, Stage
+from mnemostream.contracts.requests import ReplayProgress
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import RecordsEmbedded, TranscriptForgotten
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.health import main as health
+from mnemostream.services.health.settings import Settings as HealthSettings
+from mnemostream.services.watcher import catalog
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.settings import Settings
+from mnemostream.services.writer import replay
+from mnemostream.services.writer.database import connect
 from tests.conftest import answer, eventually, prompt, some_port
 from tests.integration.forgetting import changed_by_hand, embedded
 from tests.integration.health_service import (

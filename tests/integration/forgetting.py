@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncpg
 import msgspec
 
-from contracts import codec, subjects
-from contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
-from runtime.bus import Bus
-from services.writer.database import connect
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import Chunk, Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
+from mnemostream.runtime.bus import Bus
+from mnemostream.services.writer.database import connect
 from tests.conftest import ROOT
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import psutil
 
-from contracts import codec, subjects
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import WatcherVitals
-from local.child import Child
-from runtime.bus import Bus
-from runtime.clock import SystemClock
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.local.child import Child
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
 from tests.conftest import eventually
 
 OLD_SHAPE = json.loads((Path(__file__).parent.parent / "old_health.schema.json").read_text())

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from archive.copies import Archive, Segment, decoded
-from archive.proof.verify import Report, Scope, verify
-from contracts import codec, subjects, topology
-from contracts.sources import Root
-from contracts.transcripts import TranscriptChanged
-from runtime.bus import Message
+from mnemostream.archive.copies import Archive, Segment, decoded
+from mnemostream.archive.proof.verify import Report, Scope, verify
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.bus import Message
 from tests.conftest import answer, jsonl, prompt
 
 Range = tuple[int, int]

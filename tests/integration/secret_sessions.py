@@ -7,10 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from archive.copies import Archive
-from contracts import codec, subjects
-from contracts.transcripts import TranscriptChanged
-from runtime.secrets.scan import scanner
+from mnemostream.archive.copies import Archive
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.secrets.scan import scanner
 from tests.conftest import answer, jsonl, prompt
 from tests.unit.secret_samples import planted
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage
-from contracts.transcripts import TranscriptChanged
-from local.nats_server import Nats
-from runtime import bus, provision
-from runtime.bus import Bus, Message
-from runtime.errors import Misconfigured, Permanent
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Event, Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.errors import Misconfigured, Permanent
 from tests.conftest import eventually
 from tests.integration.bus_parts import GOLDEN, Worker, count, lag, segment
 

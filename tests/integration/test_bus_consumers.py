@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import pytest
 from nats.js import api
 
-from contracts import topology
-from contracts.events import Event
-from local.nats_server import Nats
-from runtime import bus, provision
-from runtime.bus import Bus
-from runtime.errors import Misconfigured, Transient
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Event
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus, provision
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Misconfigured, Transient
 from tests import proxy
 from tests.conftest import eventually
 from tests.integration.bus_parts import Worker, _to, count, lag, segment

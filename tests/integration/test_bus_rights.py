@@ -11,15 +11,15 @@ import msgspec
 import nats as library
 from nats.aio.client import Client
 
-from contracts import subjects, topology
-from contracts.events import Stage
-from local import nats_conf
-from local.nats_server import Nats
-from runtime import bus, pull, streams
-from runtime.bus import Bus
-from runtime.clock import SystemClock
-from runtime.delivery import consume
-from runtime.heartbeat import Beat
+from mnemostream.contracts import subjects, topology
+from mnemostream.contracts.events import Stage
+from mnemostream.local import nats_conf
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus, pull, streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
+from mnemostream.runtime.heartbeat import Beat
 from tests.conftest import ROOT, eventually
 
 LESSER = (*(str(stage) for stage in Stage), nats_conf.READER)

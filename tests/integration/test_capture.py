@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from contracts import topology
-from runtime import tasks as waiting
-from runtime.bus import Bus
+from mnemostream.contracts import topology
+from mnemostream.runtime import tasks as waiting
+from mnemostream.runtime.bus import Bus
 from tests.conftest import eventually, jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import Stopwatch, close, watcher

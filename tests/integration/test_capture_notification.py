@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from archive.copies import Archive
-from contracts import topology
-from runtime.bus import Bus
-from runtime.disk.files import stat_of
-from services.watcher import main as watching
-from services.watcher import notification
-from services.watcher.files import active, compare
+from mnemostream.archive.copies import Archive
+from mnemostream.contracts import topology
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.disk.files import stat_of
+from mnemostream.services.watcher import main as watching
+from mnemostream.services.watcher import notification
+from mnemostream.services.watcher.files import active, compare
 from tests.conftest import eventually, jsonl, prompt
 from tests.integration.capturing import Later, close, refused, silent, watcher
 from tests.integration.conftest import captured

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.events import Event
-from contracts.transcripts import TranscriptChanged
-from local.nats_server import Nats
-from runtime import bus, pull
-from runtime.bus import Bus, Message
-from runtime.delivery import settle
-from runtime.errors import Transient
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus, pull
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.delivery import settle
+from mnemostream.runtime.errors import Transient
 from tests import proxy
 from tests.conftest import ROOT, eventually
 from tests.integration.bus_parts import GOLDEN, Worker, count, segment

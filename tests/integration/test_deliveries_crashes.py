@@ -8,17 +8,17 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage
-from contracts.transcripts import TranscriptChanged
-from local.nats_server import Nats
-from runtime import bus
-from runtime.bus import Bus, Message
-from runtime.clock import SystemClock
-from runtime.delivery import retry
-from runtime.delivery.custody import Gate
-from runtime.errors import Permanent, TooSlow
-from runtime.heartbeat import Beat
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Event, Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import retry
+from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.errors import Permanent, TooSlow
+from mnemostream.runtime.heartbeat import Beat
 from tests import proxy
 from tests.conftest import ROOT, eventually
 from tests.integration.bus_parts import GOLDEN, Worker, count, segment

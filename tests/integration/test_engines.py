@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import settings as cases
 from hypothesis import strategies as st
 
-from contracts.topology import DEFAULT_MODEL
-from runtime.errors import Misconfigured
-from services.embedder.engines import choice, graph, reference, runtimes
-from services.embedder.engines.engine import Engine
-from services.embedder.engines.transformer import TransformerEngine
-from services.embedder.model import Model
-from services.embedder.settings import Settings
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.services.embedder.engines import choice, graph, reference, runtimes
+from mnemostream.services.embedder.engines.engine import Engine
+from mnemostream.services.embedder.engines.transformer import TransformerEngine
+from mnemostream.services.embedder.model import Model
+from mnemostream.services.embedder.settings import Settings
 from tests.conftest import ROOT, eventually
 
 FOLDER = choice.bundled_folder()
@@ -191,8 +191,8 @@ import sys
 events = []
 LOUD = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "os.mkdir", "subprocess.Popen")
 sys.addaudithook(lambda name, args: events.append((name, args)) if name in LOUD else None)
-from services.embedder.engines import choice
-from services.embedder.settings import Settings
+from mnemostream.services.embedder.engines import choice
+from mnemostream.services.embedder.settings import Settings
 engine, refused = choice.chosen(Settings(nats_url="nats://unused", engine="openvino"))
 engine.encode(["one text"])
 import os

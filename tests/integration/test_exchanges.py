@@ -18,11 +18,11 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import sources
-from contracts.transcripts import TranscriptChanged
-from services.watcher.formats import identify
-from services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
-from services.writer.database import store
+from mnemostream.contracts import sources
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.services.watcher.formats import identify
+from mnemostream.services.watcher.parsing.units import FileOrigin, parse, units_of, unpacked_units
+from mnemostream.services.writer.database import store
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.sessions import (
     FAMILIES,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.transcripts import Kind
-from services.watcher.capture import Capture
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.capture import Capture
 from tests.conftest import answer, jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import Later, close, watcher

@@ -9,17 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from archive.copies import Archive, decoded
-from archive.forget import forget, survey
-from archive.proof.verify import Scope, verify
-from archive.restore import find
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Event, Stage
-from contracts.sources import Root
-from contracts.transcripts import TranscriptChanged, TranscriptForgotten
-from local.nats_server import Nats
-from runtime.bus import Bus, Message
-from services.writer.database import connect
+from mnemostream.archive.copies import Archive, decoded
+from mnemostream.archive.forget import forget, survey
+from mnemostream.archive.proof.verify import Scope, verify
+from mnemostream.archive.restore import find
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Event, Stage
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.services.writer.database import connect
 from tests.conftest import jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.forgetting import _apply_tombstones

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from contracts.events import Stage
-from contracts.vitals import WatcherVitals
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.vitals import WatcherVitals
 from tests.conftest import answer, eventually, jsonl, prompt
 from tests.integration.health_service import OWNER, healthy
 

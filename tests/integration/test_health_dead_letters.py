@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Stage
-from local.nats_server import Nats
-from runtime import heartbeat, provision
-from runtime.bus import Bus, Message
-from runtime.clock import SystemClock
-from runtime.delivery import consume
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import heartbeat, provision
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
 from tests.conftest import eventually
 from tests.integration.health_service import (
     STAGES,
@@ -49,9 +49,9 @@ async def test_a_worker_goes_on_when_its_consumer_is_back(nats: Nats, operator: 
 
 
 async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats: Nats, operator: Bus) -> None:
-    from runtime.delivery import retry
-    from runtime.delivery.custody import Gate
-    from runtime.errors import Permanent
+    from mnemostream.runtime.delivery import retry
+    from mnemostream.runtime.delivery.custody import Gate
+    from mnemostream.runtime.errors import Permanent
 
     one = await service(token="secret")
     await healthy(one)
@@ -114,9 +114,9 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
 async def test_webhooks_outlast_a_receiver_that_fails_hangs_and_lies(
     service: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.health.notify.webhooks.TIMEOUT", 0.3)
-    monkeypatch.setattr("services.health.notify.webhooks.BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr("services.health.notify.webhooks.TRIES", 20)
+    monkeypatch.setattr("mnemostream.services.health.notify.webhooks.TIMEOUT", 0.3)
+    monkeypatch.setattr("mnemostream.services.health.notify.webhooks.BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("mnemostream.services.health.notify.webhooks.TRIES", 20)
     troubles = ["fails", "hangs", "lies", "redirects", "cuts", "trickles", "limits", "misleads"]
     receiver.behaviour = list(troubles)
     url = f"http://127.0.0.1:{receiver.port}/secret-path"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from local import logs
-from runtime.logs import FOLD_AFTER, Folded
-from services.health.http import connections
-from services.health.http.routes.dashboard import STREAMS
+from mnemostream.local import logs
+from mnemostream.runtime.logs import FOLD_AFTER, Folded
+from mnemostream.services.health.http import connections
+from mnemostream.services.health.http.routes.dashboard import STREAMS
 from tests.conftest import eventually
 from tests.integration.health_service import OWNER, healthy
 

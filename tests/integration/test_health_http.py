@@ -12,14 +12,14 @@ import httpx
 import jsonschema
 import pytest
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Stage
-from local.child import Child
-from local.nats_server import Nats
-from runtime.bus import Bus, Message
-from runtime.errors import Misconfigured
-from services.health import main as health
-from services.health.settings import Settings
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local.child import Child
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.services.health import main as health
+from mnemostream.services.health.settings import Settings
 from tests.conftest import answer as said
 from tests.conftest import eventually, jsonl, prompt, some_port
 from tests.integration.health_service import (
@@ -122,7 +122,7 @@ async def test_a_huge_conversation_comes_in_pages(
     lines = [prompt("the question", "q"), *(said(call, f"step {n} " + "x" * 900) for n, call in enumerate(calls))]
     (transcripts / "s.jsonl").write_bytes(jsonl(*lines))
     await fill()
-    monkeypatch.setattr("services.health.http.routes.archive.CHARACTERS", 10_000)
+    monkeypatch.setattr("mnemostream.services.health.http.routes.archive.CHARACTERS", 10_000)
     one = await service()
     await healthy(one)
     whole = (await one.get("conversation/q?limit=1000")).json()

@@ -16,13 +16,13 @@ import psutil
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
-from contracts import codec, subjects, topology
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import WatcherVitals
-from local.child import Child
-from local.nats_server import Nats
-from runtime import provision
-from runtime.bus import Bus, connect
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.local.child import Child
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import provision
+from mnemostream.runtime.bus import Bus, connect
 from tests.conftest import eventually
 from tests.integration.health_service import (
     STAGES,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts import topology
-from contracts.events import Stage
-from local.nats_server import Nats
-from runtime.bus import Bus, connect
-from services.health.judge.memory import Eviction, HealthState
-from services.health.observe.state import SUBJECT, StateStore
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Stage
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus, connect
+from mnemostream.services.health.judge.memory import Eviction, HealthState
+from mnemostream.services.health.observe.state import SUBJECT, StateStore
 
 STATE = HealthState(
     at=1000.0,

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from contracts.events import Stage
+from mnemostream.contracts.events import Stage
 from tests.integration.health_service import (
     AGES,
     FAILURES,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from archive.copies import Archive
-from local.nats_server import Nats
-from runtime.errors import Permanent
-from services.watcher import capture as capturing
-from services.watcher.formats import identify
+from mnemostream.archive.copies import Archive
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.errors import Permanent
+from mnemostream.services.watcher import capture as capturing
+from mnemostream.services.watcher.formats import identify
 from tests.conftest import jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import Later, close, watcher

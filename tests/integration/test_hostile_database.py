@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from archive.copies import Archive
-from archive.proof.verify import Scope, verify
-from archive.retention import guard
-from contracts import codec
-from contracts.sources import Root
-from contracts.transcripts import Kind
-from local.nats_server import Nats
-from runtime.bus import Bus, Message
-from services.watcher.files import active
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.proof.verify import Scope, verify
+from mnemostream.archive.retention import guard
+from mnemostream.contracts import codec
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.services.watcher.files import active
 from tests.conftest import jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import close, watcher
@@ -138,10 +138,10 @@ async def test_a_tombstone_and_late_rows_of_another_writer_never_leave_a_rest(
     """Two transactions at once: the one that adds rows waits for the tombstone, or the tombstone for it."""
     import asyncpg
 
-    from archive.copies import decoded
-    from contracts import subjects
-    from contracts.transcripts import TranscriptForgotten
-    from services.writer.database import store
+    from mnemostream.archive.copies import decoded
+    from mnemostream.contracts import subjects
+    from mnemostream.contracts.transcripts import TranscriptForgotten
+    from mnemostream.services.writer.database import store
 
     write(transcripts / "s.jsonl", "s")
     await captured(operator, transcripts)

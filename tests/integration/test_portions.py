@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from contracts import topology
-from contracts.events import Event
-from local.nats_server import Nats
-from runtime import bus
-from runtime.bus import Bus
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Event
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
 from tests.conftest import eventually
 from tests.integration.bus_parts import Worker, segment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archive.copies import Archive
+from mnemostream.archive.copies import Archive
 from tests.integration.conftest import Fill
 from tests.integration.proving import (
     DAMAGES,

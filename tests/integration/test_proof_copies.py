@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from archive.copies import Archive
-from archive.restore import Damaged, InTheWay, find, restore
-from contracts import subjects, topology
-from local.nats_server import Nats
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.restore import Damaged, InTheWay, find, restore
+from mnemostream.contracts import subjects, topology
+from mnemostream.local.nats_server import Nats
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.proving import (
     DELETE,

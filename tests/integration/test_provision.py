@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts import subjects, topology
-from contracts.topology import Consumer, Stream
-from local.nats_server import Nats
-from runtime import drift, provision
-from runtime.bus import Bus, Message
-from runtime.errors import Misconfigured
-from services.health.observe import probe
+from mnemostream.contracts import subjects, topology
+from mnemostream.contracts.topology import Consumer, Stream
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import drift, provision
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.services.health.observe import probe
 from tests.conftest import ROOT
 
 HOUR = 3600 * 10**9
@@ -176,7 +176,7 @@ async def test_the_command_repairs(nats: Nats, operator: Bus) -> None:
     await ask(operator, "STREAM.UPDATE.TRANSCRIPTS", config)
     for arguments, code in (([], 78), (["--repair"], 0), ([], 0), (["--mend"], 1)):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "ignore", "-m", "runtime.provision", *arguments),
+            *(sys.executable, "-W", "ignore", "-m", "mnemostream.runtime.provision", *arguments),
             env={"MNEMO_NATS_URL": nats.url("operator"), "PATH": ""},
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import zstandard
 
-from archive import secrets
-from archive.copies import Archive
-from archive.proof.verify import Scope, verify
-from archive.restore import Damaged, InTheWay, find, restore
-from contracts import subjects
-from contracts.sources import Root
-from local.nats_server import Nats
-from runtime.bus import Bus
+from mnemostream.archive import secrets
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.proof.verify import Scope, verify
+from mnemostream.archive.restore import Damaged, InTheWay, find, restore
+from mnemostream.contracts import subjects
+from mnemostream.contracts.sources import Root
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus
 from tests.conftest import jsonl, prompt
 from tests.integration.capturing import close, watcher
 from tests.integration.conftest import captured, replayed

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archive.copies import Archive, decoded
-from archive.proof.verify import Scope, verify
-from cli import examine
-from contracts import codec, subjects, topology
-from contracts.events import Event
-from contracts.requests import ReparseProgress
-from contracts.transcripts import Kind, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
-from local.nats_server import Nats
-from runtime import streams
-from runtime.bus import Bus
-from services.watcher import reparse
-from services.watcher.formats import FORMATS
-from services.watcher.parsing.secrecy import Secrecy
-from services.writer.database import connect
+from mnemostream.archive.copies import Archive, decoded
+from mnemostream.archive.proof.verify import Scope, verify
+from mnemostream.cli import examine
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Event
+from mnemostream.contracts.requests import ReparseProgress
+from mnemostream.contracts.transcripts import Kind, RecordsEmbedded, TranscriptChanged, TranscriptForgotten
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus
+from mnemostream.services.watcher import reparse
+from mnemostream.services.watcher.formats import FORMATS
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
+from mnemostream.services.writer.database import connect
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill, captured, replayed
 from tests.integration.forgetting import _kinds, _rows, changed_by_hand, embedded

@@ -14,21 +14,21 @@ from typing import Any
 import asyncpg
 import pytest
 
-from archive.copies import Archive
-from archive.find import sides
-from archive.find.answer import CannotSearch
-from archive.find.finder import Finder, opened
-from archive.find.question import Question
-from contracts import codec
-from contracts.transcripts import TranscriptForgotten
-from local.endpoints import Endpoints
-from local.nats_server import Nats
-from runtime.secrets.scan import scanner
-from services.health.search.messages import Asked, Search
-from services.health.search.worker import Answers
-from services.writer import queries
-from services.writer.database import connect
-from services.writer.indexing import Indexer, index
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.find import sides
+from mnemostream.archive.find.answer import CannotSearch
+from mnemostream.archive.find.finder import Finder, opened
+from mnemostream.archive.find.question import Question
+from mnemostream.contracts import codec
+from mnemostream.contracts.transcripts import TranscriptForgotten
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.secrets.scan import scanner
+from mnemostream.services.health.search.messages import Asked, Search
+from mnemostream.services.health.search.worker import Answers
+from mnemostream.services.writer import queries
+from mnemostream.services.writer.database import connect
+from mnemostream.services.writer.indexing import Indexer, index
 from tests.conftest import answer, eventually, jsonl, prompt
 from tests.integration.conftest import Fill
 

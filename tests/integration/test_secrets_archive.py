@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from archive import secrets
-from archive.copies import Archive
-from contracts import codec, subjects
-from contracts.events import DeadLetter, Stage
-from local.nats_server import Nats
-from runtime.bus import Bus, Message
-from services.watcher import reparse
-from services.watcher.parsing.secrecy import Secrecy
+from mnemostream.archive import secrets
+from mnemostream.archive.copies import Archive
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local.nats_server import Nats
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.services.watcher import reparse
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
 from tests.conftest import answer, eventually, jsonl, prompt
 from tests.integration.conftest import captured, replayed
 from tests.integration.health_service import Service
@@ -54,7 +54,7 @@ async def test_what_was_archived_before_is_looked_at_by_a_reparse(
     transcripts: Path, operator: Bus, kept: Archive, nats: Nats, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, _ = session(transcripts)
-    monkeypatch.setattr("services.watcher.capture.Secrecy", lambda *_: Secrecy())
+    monkeypatch.setattr("mnemostream.services.watcher.capture.Secrecy", lambda *_: Secrecy())
     await captured(operator, transcripts)
     monkeypatch.undo()
     await replayed(nats, database)

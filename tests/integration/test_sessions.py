@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archive import sessions
-from archive.copies import Archive
-from archive.restore import find
-from archive.sessions import Wanted
+from mnemostream.archive import sessions
+from mnemostream.archive.copies import Archive
+from mnemostream.archive.restore import find
+from mnemostream.archive.sessions import Wanted
 from tests.conftest import answer, jsonl, prompt
 from tests.integration.conftest import Fill
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from contracts.sources import ATTACHMENT, Root, attached, session_of
-from contracts.transcripts import Kind
-from services.watcher.capture import Capture
-from services.watcher.notification import Change, _files, _transcripts
+from mnemostream.contracts.sources import ATTACHMENT, Root, attached, session_of
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.notification import Change, _files, _transcripts
 from tests.conftest import answer, jsonl, prompt
 from tests.doubles import MemoryLog
 from tests.integration.capturing import close, watcher

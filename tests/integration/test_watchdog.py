@@ -12,8 +12,8 @@ import pytest
 
 FROZEN = """
 import asyncio, sys, time
-from runtime.process import lifecycle
-from runtime.settings import Common
+from mnemostream.runtime.process import lifecycle
+from mnemostream.runtime.settings import Common
 async def main(settings, stop):
     print("runs", flush=True)
     await asyncio.sleep(0.3)

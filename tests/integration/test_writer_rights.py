@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.transcripts import RecordsEmbedded, TranscriptForgotten
-from local.secrets import Secrets
-from runtime.errors import Permanent
-from services.writer import vectors
-from services.writer.database import Database, connect
+from mnemostream.contracts.transcripts import RecordsEmbedded, TranscriptForgotten
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime.errors import Permanent
+from mnemostream.services.writer import vectors
+from mnemostream.services.writer.database import Database, connect
 from tests.conftest import answer, prompt
 from tests.integration.forgetting import changed_by_hand, embedded
 

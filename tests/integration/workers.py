@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts import codec
-from contracts.events import DeadLetter, Event
-from contracts.transcripts import TranscriptChanged
-from runtime.bus import Bus
+from mnemostream.contracts import codec
+from mnemostream.contracts.events import DeadLetter, Event
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime.bus import Bus
 from tests.conftest import eventually
 from tests.integration.bus_parts import lag
 

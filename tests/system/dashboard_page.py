@@ -17,11 +17,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, Response, async_playwright, expect
 
-from contracts import codec, subjects
-from contracts.events import DeadLetter, Stage
-from local import system
-from runtime import bus
-from runtime.bus import Message
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local import system
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Message
 from tests.conftest import answer, jsonl, prompt
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")

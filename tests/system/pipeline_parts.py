@@ -15,9 +15,9 @@ import httpx
 import nats
 import zstandard
 
-from archive.find.finder import opened
-from archive.find.question import Question
-from local import system
+from mnemostream.archive.find.finder import opened
+from mnemostream.archive.find.question import Question
+from mnemostream.local import system
 from tests.conftest import answer, eventually, jsonl, prompt
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
-from contracts.sources import Root
-from local import system
+from mnemostream.contracts.sources import Root
+from mnemostream.local import system
 from tests.conftest import EXAMPLES, ROOT, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import get
 from tests.system.test_cli import mnemo

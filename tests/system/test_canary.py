@@ -10,12 +10,12 @@ from typing import Any
 
 import asyncpg
 
-from archive import copies
-from archive.find.finder import opened
-from archive.find.question import Question
-from archive.proof import verify
-from contracts.sources import Root
-from local import system
+from mnemostream.archive import copies
+from mnemostream.archive.find.finder import opened
+from mnemostream.archive.find.question import Question
+from mnemostream.archive.proof import verify
+from mnemostream.contracts.sources import Root
+from mnemostream.local import system
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system import pipeline_parts as owner
 

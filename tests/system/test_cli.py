@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import EXAMPLES, eventually, jsonl, prompt, unreadable
 
-MNEMO = [sys.executable, "-W", "ignore", "-m", "cli.app"]
+MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream.cli.app"]
 
 
 def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

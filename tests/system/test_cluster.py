@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from contracts import topology
-from contracts.events import Event, Stage
-from contracts.transcripts import TranscriptChanged
-from runtime import bus
-from runtime.bus import Bus
-from runtime.clock import SystemClock
-from runtime.delivery import consume
-from runtime.errors import Transient
-from runtime.heartbeat import Beat
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Event, Stage
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.delivery import consume
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.heartbeat import Beat
 from tests import cluster as clusters
 from tests.conftest import eventually
 from tests.integration.bus_parts import segment

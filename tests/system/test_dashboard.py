@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local import system
+from mnemostream.local import system
 from tests.conftest import eventually, quick
 from tests.system.dashboard_page import (
     TOKEN,

@@ -17,8 +17,8 @@ import asyncpg
 import psutil
 import pytest
 
-from local import folder as data_folder
-from local import system
+from mnemostream.local import folder as data_folder
+from mnemostream.local import system
 from tests.conftest import EXAMPLES, eventually, jsonl, prompt, quick
 
 MNEMO = str(Path(sys.executable).with_name("mnemo"))
@@ -175,10 +175,10 @@ def test_supervision_goes_on_when_nobody_reads_what_it_says(folder: Path) -> Non
         os.close(reads)
         try:
             asyncio.run(eventually(lambda: _endpoints(data), 60))
-            watcher = _child(started.pid, "services.watcher.main")
+            watcher = _child(started.pid, "mnemostream.services.watcher.main")
             watcher.kill()
             psutil.wait_procs([watcher], 10)
-            asyncio.run(eventually(lambda: _is_there(started.pid, "services.watcher.main"), 30))
+            asyncio.run(eventually(lambda: _is_there(started.pid, "mnemostream.services.watcher.main"), 30))
             assert "watcher exited with code -9" in (data / "logs" / "mnemo.log").read_text()
         finally:
             started.terminate()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import asyncpg
 
-from archive import copies, forget
-from contracts import codec, subjects
-from contracts.events import DeadLetter, Stage
-from local import system
-from local.endpoints import Endpoints
-from runtime.bus import Message
+from mnemostream.archive import copies, forget
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local import system
+from mnemostream.local.endpoints import Endpoints
+from mnemostream.runtime.bus import Message
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.traces import traces
 

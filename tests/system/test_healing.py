@@ -7,9 +7,9 @@ import os
 import signal
 from pathlib import Path
 
-from local import system
-from runtime import bus
-from runtime.bus import Bus
+from mnemostream.local import system
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import database, get
 from tests.system.test_cli import mnemo

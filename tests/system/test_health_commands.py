@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import nats
 
-from contracts import subjects
-from local import system
-from runtime import bus
+from mnemostream.contracts import subjects
+from mnemostream.local import system
+from mnemostream.runtime import bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 
-MNEMO = [sys.executable, "-W", "ignore", "-m", "cli.app"]
+MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream.cli.app"]
 
 
 async def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

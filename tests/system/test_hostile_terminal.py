@@ -10,11 +10,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from contracts import codec, subjects
-from contracts.events import DeadLetter, Stage
-from local import system
-from runtime import bus
-from runtime.bus import Message
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.local import system
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Message
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import get
 from tests.system.test_cli import MNEMO, mnemo

@@ -10,11 +10,11 @@ from typing import Any
 import asyncpg
 import httpx
 
-from contracts import codec, subjects
-from contracts.events import Heartbeat, Stage
-from contracts.reasons import Reason
-from local import system
-from runtime import bus
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import Heartbeat, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.local import system
+from mnemostream.runtime import bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.test_field import mnemo
 

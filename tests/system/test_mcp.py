@@ -20,7 +20,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
-from local import system
+from mnemostream.local import system
 from tests.conftest import ROOT, answer, eventually, jsonl, prompt, quick, some_port
 from tests.system.test_cli import MNEMO, mnemo
 
@@ -77,7 +77,7 @@ async def said(client: Client, tool: str, **arguments: Any) -> str:
 
 
 def stdio(folder: Path, **env: str) -> StdioServerParameters:
-    words = ["-W", "ignore", "-m", "cli.app", "mcp", "--data", str(folder / "d")]
+    words = ["-W", "ignore", "-m", "mnemostream.cli.app", "mcp", "--data", str(folder / "d")]
     more = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **env}
     return StdioServerParameters(command=sys.executable, args=words, env=more, cwd=folder / "work")
 

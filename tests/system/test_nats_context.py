@@ -14,8 +14,8 @@ from typing import Any
 import nats
 import pytest
 
-from contracts import topology
-from local import system
+from mnemostream.contracts import topology
+from mnemostream.local import system
 from tests.conftest import EXAMPLES, eventually, quick
 from tests.system.test_cli import mnemo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from local import system
+from mnemostream.local import system
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import (
     _every_paraphrase_finds_its_exchange,

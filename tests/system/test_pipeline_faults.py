@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import system
-from local.folder import Busy
+from mnemostream.local import system
+from mnemostream.local.folder import Busy
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick, unreadable
 from tests.system.pipeline_parts import (
     archived,

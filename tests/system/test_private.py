@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from local import endpoints, system
-from local import folder as data_folder
-from local.nats_server import Nats
-from local.postgres import server as postgres_server
-from local.secrets import Secrets
-from runtime import bus
-from runtime.errors import Transient
+from mnemostream.local import endpoints, system
+from mnemostream.local import folder as data_folder
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.postgres import server as postgres_server
+from mnemostream.local.secrets import Secrets
+from mnemostream.runtime import bus
+from mnemostream.runtime.errors import Transient
 from tests.conftest import eventually, jsonl, prompt, quick
 from tests.system.test_cli import mnemo
 

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import yaml
 
-from local import system
-from services.health.judge.rules.verdict import Status
+from mnemostream.local import system
+from mnemostream.services.health.judge.rules.verdict import Status
 from tests.conftest import EXAMPLES, ROOT, eventually, quick, some_port
 
 RULES = ROOT / "ops/prometheus/alerts.yml"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import zstandard
 
-from archive import copies
-from contracts import codec, subjects
-from contracts.transcripts import TranscriptChanged
-from local import system
-from runtime.secrets.scan import scanner
+from mnemostream.archive import copies
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.local import system
+from mnemostream.runtime.secrets.scan import scanner
 from tests.conftest import eventually, quick
 from tests.integration.secret_sessions import session
 from tests.system.pipeline_parts import get

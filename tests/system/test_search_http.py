@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
-from local import system
+from mnemostream.local import system
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick
 from tests.system.dashboard_page import _judged
 
@@ -140,7 +140,7 @@ async def _sessions_are_paged_and_read(client: httpx.AsyncClient) -> None:
 
 def _search_processes(running: int) -> list[psutil.Process]:
     children = psutil.Process(running).children(recursive=True)
-    return [one for one in children if "services.health.search.worker" in " ".join(one.cmdline())]
+    return [one for one in children if "mnemostream.services.health.search.worker" in " ".join(one.cmdline())]
 
 
 async def _a_killed_search_process_is_replaced(client: httpx.AsyncClient) -> None:

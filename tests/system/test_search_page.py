@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from archive.render.entries import OUTPUTS, YOU
-from local import system
-from services.health.http.assets import assets
+from mnemostream.archive.render.entries import OUTPUTS, YOU
+from mnemostream.local import system
+from mnemostream.services.health.http.assets import assets
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.dashboard_page import BROWSER, TOKEN, WITHIN, Watched, _judged, chromium
 

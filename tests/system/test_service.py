@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from local.service import watched
+from mnemostream.local.service import watched
 from tests.system.test_field import PORTS, copied, mnemo
 
 

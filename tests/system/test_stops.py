@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from nats.js.errors import NotFoundError
 
-from contracts import subjects
-from contracts.events import Stage
-from local.child import Child, Spec
-from local.nats_server import Nats
-from local.ports import Port, free_port
-from local.system import python
-from runtime import bus
-from runtime.bus import Bus
+from mnemostream.contracts import subjects
+from mnemostream.contracts.events import Stage
+from mnemostream.local.child import Child, Spec
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.ports import Port, free_port
+from mnemostream.local.system import python
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Bus
 from tests import proxy
 from tests.conftest import answer, eventually, jsonl, prompt, some_port
 from tests.integration.bus_parts import segment
@@ -32,7 +32,8 @@ class Service:
     def __init__(self, stage: Stage, folder: Path, env: dict[str, str]) -> None:
         self.alive = folder / f"{stage}.alive"
         env = {"MNEMO_ALIVE_FILE": str(self.alive), "MNEMO_HEARTBEAT_SECONDS": "0.5", **env}
-        spec = Spec(str(stage), python(f"services.{stage}.main"), {**os.environ, **env}, folder / f"{stage}.log")
+        command = python(f"mnemostream.services.{stage}.main")
+        spec = Spec(str(stage), command, {**os.environ, **env}, folder / f"{stage}.log")
         self.child = Child(spec, print)
 
     async def listens(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.health.judge.rules.verdict import Status
+from mnemostream.services.health.judge.rules.verdict import Status
 from tests.unit.health_world import World
 
 

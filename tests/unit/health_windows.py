@@ -10,10 +10,10 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from contracts.events import Heartbeat, Phase, Stage
-from contracts.vitals import WatcherVitals, WriterVitals
-from services.health.judge.beats import Instance
-from services.health.judge.window import Lag, Sample, StageWindow, StorageState
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.contracts.vitals import WatcherVitals, WriterVitals
+from mnemostream.services.health.judge.beats import Instance
+from mnemostream.services.health.judge.window import Lag, Sample, StageWindow, StorageState
 
 NOW = 100_000.0
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.events import AlertDelivered, HealthChanged, Heartbeat, Stage
-from contracts.reasons import Reason
-from contracts.vitals import WatcherVitals
-from services.health.judge.evaluation import Judge
-from services.health.judge.memory import HealthState
-from services.health.judge.observer import Observer
-from services.health.judge.rules.table import judge
-from services.health.judge.rules.verdict import Verdict
-from services.health.judge.snapshot import Snapshot
-from services.health.judge.window import BusState, ConsumerState, Lag, StreamState
-from services.health.notify.alerts import Alert
+from mnemostream.contracts.events import AlertDelivered, HealthChanged, Heartbeat, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.memory import HealthState
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.table import judge
+from mnemostream.services.health.judge.rules.verdict import Verdict
+from mnemostream.services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.judge.window import BusState, ConsumerState, Lag, StreamState
+from mnemostream.services.health.notify.alerts import Alert
 from tests.unit.health_windows import NOW, beat
 
 CONSUMERS = ("TRANSCRIPTS.embedder", "TRANSCRIPTS.writer", "EMBEDDINGS.writer")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_claude, of_codex, of_copilot, of_qwen
-from services.watcher.authorship.heads import HEADS, Author, head_of
-from services.watcher.authorship.texts import blocks_of, joined
-from services.watcher.authorship.wrappers import unwrapped, without_marks
-from services.watcher.formats import FORMATS
-from services.watcher.formats.base import Context
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_claude, of_codex, of_copilot, of_qwen
+from mnemostream.services.watcher.authorship.heads import HEADS, Author, head_of
+from mnemostream.services.watcher.authorship.texts import blocks_of, joined
+from mnemostream.services.watcher.authorship.wrappers import unwrapped, without_marks
+from mnemostream.services.watcher.formats import FORMATS
+from mnemostream.services.watcher.formats.base import Context
 from tests.conftest import prompt
 
 P, H, A, K = Author.PERSON, Author.HARNESS, Author.AGENT, Author.HOOK

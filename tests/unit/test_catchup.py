@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from contracts.events import Stage
-from runtime.clock import SystemClock
-from runtime.errors import Transient
-from runtime.heartbeat import Beat
-from services.writer import catchup
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.writer import catchup
 
 
 class Rows:

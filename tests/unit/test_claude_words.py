@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.transcripts import Kind, Record
-from services.watcher.formats import FORMATS
-from services.watcher.formats.base import Context
+from mnemostream.contracts.transcripts import Kind, Record
+from mnemostream.services.watcher.formats import FORMATS
+from mnemostream.services.watcher.formats.base import Context
 from tests.conftest import answer, prompt
 
 CLAUDE = FORMATS["claude-code"]

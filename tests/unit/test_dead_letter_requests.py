@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from cli.bus.dead_letter_requests import Listed, settled
-from contracts.http.archive import DeadLetterItem
+from mnemostream.cli.bus.dead_letter_requests import Listed, settled
+from mnemostream.contracts.http.archive import DeadLetterItem
 
 
 def letter(retry: str) -> DeadLetterItem:

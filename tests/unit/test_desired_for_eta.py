@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contracts.events import Stage
-from services.health.judge.instances import Instances
-from services.health.judge.samples import Samples
-from services.health.judge.snapshot import STAGES
-from services.health.judge.window import BusState, Lag
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.judge.instances import Instances
+from mnemostream.services.health.judge.samples import Samples
+from mnemostream.services.health.judge.snapshot import STAGES
+from mnemostream.services.health.judge.window import BusState, Lag
 from tests.unit.health_windows import beat
 
 EACH = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from cli import examine
-from contracts.http.health import Health
-from contracts.vitals import EmbedderVitals
-from runtime.heartbeat import service_version
-from services.health.http.bodies.examples import HEALTH
+from mnemostream.cli import examine
+from mnemostream.contracts.http.health import Health
+from mnemostream.contracts.vitals import EmbedderVitals
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.services.health.http.bodies.examples import HEALTH
 
 
 def running(*embedders: EmbedderVitals) -> Health:

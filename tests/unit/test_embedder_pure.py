@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.embedder import chunks
+from mnemostream.services.embedder import chunks
 
 
 def words(text: str) -> list[tuple[int, int]]:

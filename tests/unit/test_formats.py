@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from contracts.transcripts import Kind
-from services.watcher.formats import lines
-from services.watcher.formats.base import Context
-from services.watcher.formats.claude import ClaudeCode
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.formats import lines
+from mnemostream.services.watcher.formats.base import Context
+from mnemostream.services.watcher.formats.claude import ClaudeCode
 from tests.conftest import answer, prompt
 
 MAIN = Context("session", False)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from contracts.events import AlertDelivered, Heartbeat, Stage
-from contracts.reasons import Reason
-from services.health.http.bodies import archive as bodies
-from services.health.judge.beats import Instance, fold
-from services.health.judge.evaluation import Judge
-from services.health.judge.observer import Observer
-from services.health.judge.rules.verdict import Status
-from services.health.judge.snapshot import KeptLetter
-from services.health.judge.window import BusState, StreamState
-from services.health.notify.alerts import Alerts
-from services.health.observe.dead_letters import QUEUE, DeadLetterRequests, newest
+from mnemostream.contracts.events import AlertDelivered, Heartbeat, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.http.bodies import archive as bodies
+from mnemostream.services.health.judge.beats import Instance, fold
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.verdict import Status
+from mnemostream.services.health.judge.snapshot import KeptLetter
+from mnemostream.services.health.judge.window import BusState, StreamState
+from mnemostream.services.health.notify.alerts import Alerts
+from mnemostream.services.health.observe.dead_letters import QUEUE, DeadLetterRequests, newest
 from tests.unit.health_windows import NOW, beat
 from tests.unit.health_world import World, bus, changed, kept, told
 

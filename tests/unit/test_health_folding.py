@@ -5,16 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from contracts.events import Phase, Stage
-from contracts.reasons import Reason
-from contracts.vitals import SourceVitals, WatcherVitals
-from services.health.judge.beats import fold
-from services.health.judge.held import Held
-from services.health.judge.instances import MOST_INSTANCES, is_valid
-from services.health.judge.observer import Observer
-from services.health.judge.rules.table import judge
-from services.health.judge.rules.verdict import Status, Verdict
-from services.health.judge.window import BusState
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
+from mnemostream.services.health.judge.beats import fold
+from mnemostream.services.health.judge.held import Held
+from mnemostream.services.health.judge.instances import MOST_INSTANCES, is_valid
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.table import judge
+from mnemostream.services.health.judge.rules.verdict import Status, Verdict
+from mnemostream.services.health.judge.window import BusState
 from tests.unit.health_windows import NOW, beat, one, window
 from tests.unit.health_world import World, bus, verdict_of
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.events import Phase, Stage
-from contracts.reasons import Reason
-from services.health.judge.beats import Instance
-from services.health.judge.rules.canary import judge_canary
-from services.health.judge.rules.table import RULES, judge
-from services.health.judge.rules.verdict import SEVERITY, Status
-from services.health.judge.trends import eta, stalled_seconds, trend
-from services.health.judge.window import CanaryState, StageWindow
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.beats import Instance
+from mnemostream.services.health.judge.rules.canary import judge_canary
+from mnemostream.services.health.judge.rules.table import RULES, judge
+from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
+from mnemostream.services.health.judge.trends import eta, stalled_seconds, trend
+from mnemostream.services.health.judge.window import CanaryState, StageWindow
 from tests.unit.health_windows import (
     CASES,
     NOW,

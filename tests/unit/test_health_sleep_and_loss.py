@@ -5,18 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from contracts.events import Phase, Stage
-from contracts.reasons import Reason
-from contracts.vitals import WatcherVitals
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from services.health.judge.beats import fold
-from services.health.judge.evaluation import Judge
-from services.health.judge.observer import Observer
-from services.health.judge.rules.verdict import Status
-from services.health.judge.snapshot import KeptLetter
-from services.health.judge.window import BusState, CanaryState, ConsumerState, Lag
-from services.health.notify.alerts import Alerts
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.services.health.judge.beats import fold
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.verdict import Status
+from mnemostream.services.health.judge.snapshot import KeptLetter
+from mnemostream.services.health.judge.window import BusState, CanaryState, ConsumerState, Lag
+from mnemostream.services.health.notify.alerts import Alerts
 from tests.unit.health_windows import NOW, beat, one
 from tests.unit.health_world import World, bus, changed, kept, verdict_of
 

@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contracts.events import Phase, Stage
-from runtime.clock import SystemClock
-from runtime.heartbeat import Beat
-from runtime.process.instance import claimed
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.process.instance import claimed
 
 HOLD = """
 import sys
 from pathlib import Path
-from contracts.events import Stage
-from runtime.process.instance import claimed
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime.process.instance import claimed
 with claimed(Stage.WRITER, Path(sys.argv[1])) as name:
     print(name, flush=True)
     sys.stdin.read()

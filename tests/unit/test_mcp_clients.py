@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.mcp.clients import Command, Unreadable, claude_with, gemini_with, toml_with
+from mnemostream.cli.mcp.clients import Command, Unreadable, claude_with, gemini_with, toml_with
 
 OURS = Command("/opt/my tools/mnemo", ["mcp", "--data", 'a "b" \\c'])
 CLAUDE = '{\n    "numStartups": 3,\n    "mcpServers": {\n        "other": {"command": "x"}\n    },\n    "ü": 1\n}\n'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.vitals import SourceVitals, WatcherVitals
-from services.health.judge.samples import MissingRows, published
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
+from mnemostream.services.health.judge.samples import MissingRows, published
 
 COUNTS = st.lists(
     st.tuples(st.floats(0.1, 50), st.integers(0, 3), st.integers(0, 3), st.booleans()), min_size=1, max_size=12

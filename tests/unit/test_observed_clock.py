@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.health.judge.clock import SLEPT_SECONDS, ObservedClock
+from mnemostream.services.health.judge.clock import SLEPT_SECONDS, ObservedClock
 
 START = 1_000_000.0
 LOOK = st.tuples(st.just("look"), st.floats(0.1, SLEPT_SECONDS))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.transcripts import Kind, Record
-from runtime.disk import bodies
-from runtime.errors import Permanent
-from services.watcher.authorship.texts import output_of
-from services.watcher.formats import FORMATS
-from services.watcher.parsing.segments import batches
-from services.watcher.parsing.units import FileOrigin, Unit, parse
+from mnemostream.contracts.transcripts import Kind, Record
+from mnemostream.runtime.disk import bodies
+from mnemostream.runtime.errors import Permanent
+from mnemostream.services.watcher.authorship.texts import output_of
+from mnemostream.services.watcher.formats import FORMATS
+from mnemostream.services.watcher.parsing.segments import batches
+from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
 
 SHAPES = [
     ("plain", "plain"),

@@ -7,7 +7,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.disk.packed import Damaged, unpacked
+from mnemostream.runtime.disk.packed import Damaged, unpacked
 
 CONTENTS = st.one_of(st.binary(max_size=3000), st.binary(min_size=1, max_size=9).map(lambda data: data * 400))
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import codec
-from contracts.transcripts import Record
-from services.watcher.formats import FORMATS, lines
+from mnemostream.contracts import codec
+from mnemostream.contracts.transcripts import Record
+from mnemostream.services.watcher.formats import FORMATS, lines
 from tests.conftest import ROOT
 
 FIXTURES = [

@@ -7,9 +7,9 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Phase, Stage
-from runtime.delivery.peers import UNHEARD, Peers
-from runtime.delivery.portion import Portion
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.runtime.delivery.peers import UNHEARD, Peers
+from mnemostream.runtime.delivery.portion import Portion
 from tests.unit.health_windows import beat
 
 COSTS = st.lists(st.floats(0.01, 0.5), min_size=25, max_size=400)

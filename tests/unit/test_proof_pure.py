@@ -14,15 +14,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archive.copies import Segment
-from archive.proof.compare import Comparison, difference
-from archive.proof.kept import Kept
-from archive.retention import DEFAULT_DAYS, Guard, cleanup_days
-from contracts import sources
-from contracts.sources import Root
-from contracts.vitals import SourceVitals, WatcherVitals
-from services.health.http.bodies.ledger import accounts, balanced
-from services.watcher.parsing.shrink import TooLarge, shrink
+from mnemostream.archive.copies import Segment
+from mnemostream.archive.proof.compare import Comparison, difference
+from mnemostream.archive.proof.kept import Kept
+from mnemostream.archive.retention import DEFAULT_DAYS, Guard, cleanup_days
+from mnemostream.contracts import sources
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
+from mnemostream.services.health.http.bodies.ledger import accounts, balanced
+from mnemostream.services.watcher.parsing.shrink import TooLarge, shrink
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=40),
@@ -186,13 +186,19 @@ def test_the_guard_says_what_is_not_archived() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "contracts.projects", "contracts.sources", "contracts.subjects", "archive.proof.compare",
-        "services.watcher.parsing.shrink", "services.watcher.authorship.texts", "services.watcher.authorship.wrappers",
+        "contracts.projects",
+        "contracts.sources",
+        "contracts.subjects",
+        "archive.proof.compare",
+        "services.watcher.parsing.shrink",
+        "services.watcher.authorship.texts",
+        "services.watcher.authorship.wrappers",
         "services.watcher.formats.lines",
-        "services.watcher.formats.claude.code", "services.watcher.formats.codex",
+        "services.watcher.formats.claude.code",
+        "services.watcher.formats.codex",
     ],
-)  # fmt: skip
+)
 def test_examples_in_docstrings_are_true(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(name))
+    result = doctest.testmod(importlib.import_module(f"mnemostream.{name}"))
     assert result.attempted
     assert not result.failed

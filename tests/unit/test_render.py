@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.render import fragments, markdown, markup, page
-from cli.find.formatted import Formatted
-from cli.mcp import answers
-from contracts.http.search import Entry, Session
+from mnemostream.archive.render import fragments, markdown, markup, page
+from mnemostream.cli.find.formatted import Formatted
+from mnemostream.cli.mcp import answers
+from mnemostream.contracts.http.search import Entry, Session
 from tests.unit.test_terminal import steers
 
 AT = datetime(2026, 8, 1, 10, tzinfo=UTC)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from contracts import codec
-from contracts.transcripts import Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
-from services.writer import rows
+from mnemostream.contracts import codec
+from mnemostream.contracts.transcripts import Kind, Record, RecordsEmbedded, TranscriptChanged, embeddable
+from mnemostream.services.writer import rows
 
 
 def change(**more: object) -> TranscriptChanged:

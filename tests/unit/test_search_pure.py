@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.find import fuse, snippets
-from archive.find.question import BadQuestion, Question
-from archive.find.snippets import Why
-from archive.find.times import moment
-from runtime.lexical import literals, terms
-from runtime.secrets.scan import scanner
+from mnemostream.archive.find import fuse, snippets
+from mnemostream.archive.find.question import BadQuestion, Question
+from mnemostream.archive.find.snippets import Why
+from mnemostream.archive.find.times import moment
+from mnemostream.runtime.lexical import literals, terms
+from mnemostream.runtime.secrets.scan import scanner
 
 WORD = st.text("abcXYZ019_-./: é中", min_size=1, max_size=12)
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_./:-]{0,20}", fullmatch=True)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from runtime.secrets.mask import masked_cut, replaced, without_halves
-from runtime.secrets.scan import scanner
+from mnemostream.runtime.secrets.mask import masked_cut, replaced, without_halves
+from mnemostream.runtime.secrets.scan import scanner
 from tests.unit.secret_samples import KINDS, encoded
 
 FINDER = scanner()

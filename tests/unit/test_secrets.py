@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import Misconfigured
-from runtime.secrets.mask import masked, placeholder, replaced
-from runtime.secrets.rules import load
-from runtime.secrets.scan import Scanner, scanner
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.secrets.mask import masked, placeholder, replaced
+from mnemostream.runtime.secrets.rules import load
+from mnemostream.runtime.secrets.scan import Scanner, scanner
 from tests.unit.secret_samples import KINDS, NAMED, PLACES, encoded, planted
 
 FINDER = scanner()

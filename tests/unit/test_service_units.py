@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.service import manager, notify, units, watched
-from local.service.manager import CannotManage, Launchd, Systemd
+from mnemostream.local.service import manager, notify, units, watched
+from mnemostream.local.service.manager import CannotManage, Launchd, Systemd
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.sessions import command, shell
-from cli.find.sessions import When
+from mnemostream.archive.sessions import command, shell
+from mnemostream.cli.find.sessions import When
 
 
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1), st.text(st.characters(exclude_characters="\0")))

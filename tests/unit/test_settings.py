@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Stage
-from runtime import provision, settings
-from runtime.errors import Misconfigured
-from runtime.logs import without_password
-from runtime.process.cgroups import quotas
-from runtime.settings import ONE_SHOTS, Common, load
-from services.embedder.settings import Settings as Embedder
-from services.health.settings import Settings as Health
-from services.watcher.settings import Settings as Watcher
-from services.writer import migrate
+from mnemostream.contracts.events import Stage
+from mnemostream.runtime import provision, settings
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.logs import without_password
+from mnemostream.runtime.process.cgroups import quotas
+from mnemostream.runtime.settings import ONE_SHOTS, Common, load
+from mnemostream.services.embedder.settings import Settings as Embedder
+from mnemostream.services.health.settings import Settings as Health
+from mnemostream.services.watcher.settings import Settings as Watcher
+from mnemostream.services.writer import migrate
 
 
 def test_values_come_from_variables_and_files(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import guard
-from runtime.tasks import cancel_and_wait
+from mnemostream.local import guard
+from mnemostream.runtime.tasks import cancel_and_wait
 
 
 async def _deaf(times: int) -> None:
@@ -24,7 +24,7 @@ async def _deaf(times: int) -> None:
 
 @pytest.mark.parametrize("times", [0, 1, 2])
 async def test_a_lost_cancellation_is_repeated(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.tasks.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("mnemostream.runtime.tasks.AGAIN_SECONDS", 0.01)
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_deaf(times)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_the_supervisor_ends_its_looks_though_a_library_loses_their_cancel
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A driver below a look drops one cancellation; `mnemo up` then stopped nothing and never ended."""
-    monkeypatch.setattr("runtime.tasks.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("mnemostream.runtime.tasks.AGAIN_SECONDS", 0.01)
     for name in ("_Services", "_Postgres", "_Nats", "_Topology"):
         monkeypatch.setattr(getattr(guard, name), "seconds", 0.0)
         monkeypatch.setattr(getattr(guard, name), "look", lambda self: _deaf(1))

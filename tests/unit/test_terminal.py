@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from cli.console import Lines, Terminal, json_text, local_time, plain, worded
-from runtime.logs import JsonFormatter
+from mnemostream.cli.console import Lines, Terminal, json_text, local_time, plain, worded
+from mnemostream.runtime.logs import JsonFormatter
 
 HOSTILE = (
     "x\x1b]52;c;cm0gLXJm\x1b\\",  # writes the clipboard

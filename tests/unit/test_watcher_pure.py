@@ -13,14 +13,14 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import codec
-from contracts.sources import Root
-from contracts.transcripts import Checkpoint, TranscriptChanged
-from runtime.disk.files import Stat
-from services.watcher.files.changes import FileChange, judge
-from services.watcher.files.reading import read_next
-from services.watcher.files.tracked import Files, TrackedFile
-from services.watcher.parsing.segments import checkpoint
+from mnemostream.contracts import codec
+from mnemostream.contracts.sources import Root
+from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
+from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.files.changes import FileChange, judge
+from mnemostream.services.watcher.files.reading import read_next
+from mnemostream.services.watcher.files.tracked import Files, TrackedFile
+from mnemostream.services.watcher.parsing.segments import checkpoint
 from tests.conftest import answer, jsonl, prompt
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from contracts.topology import DEFAULT_MODEL
-from runtime.errors import Misconfigured, Transient
-from runtime.logs import Log
-from runtime.process.cores import cores
-from services.embedder.engines import reference, sleeping
-from services.embedder.engines.engine import Engine
-from services.embedder.settings import Settings
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process.cores import cores
+from mnemostream.services.embedder.engines import reference, sleeping
+from mnemostream.services.embedder.engines.engine import Engine
+from mnemostream.services.embedder.settings import Settings
 
 log = Log("mnemo.engine")
 
@@ -88,20 +88,20 @@ def _candidates(settings: Settings) -> Iterator[tuple[str, Make]]:
 def _transformer(name: str, device: str, threads: int) -> Engine:
     if not find_spec("torch") or not find_spec("sentence_transformers"):
         raise ImportError(f"PyTorch and sentence-transformers are not installed; {TORCH_COMES}")
-    from services.embedder.engines.transformer import TransformerEngine
+    from mnemostream.services.embedder.engines.transformer import TransformerEngine
 
     where = str(bundled_folder()) if name == DEFAULT_MODEL else name
     return TransformerEngine(name, where, device, threads)
 
 
 def _openvino(threads: int, precision: str) -> Engine:
-    from services.embedder.engines import runtimes
+    from mnemostream.services.embedder.engines import runtimes
 
     return runtimes.openvino(bundled_folder(), reference.bundled(), threads, precision)
 
 
 def _onnxruntime(threads: int) -> Engine:
-    from services.embedder.engines import runtimes
+    from mnemostream.services.embedder.engines import runtimes
 
     return runtimes.onnxruntime(bundled_folder(), reference.bundled(), threads)
 

@@ -1,6 +1,6 @@
 """What sentence-transformers answers for the bundled model, kept in a file: every other engine is held against it.
 
-`python -m services.embedder.engines.reference` writes the file anew (`make generate`).
+`python -m mnemostream.services.embedder.engines.reference` writes the file anew (`make generate`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from importlib import resources
 import msgspec
 import numpy as np
 
-from contracts.topology import DEFAULT_MODEL
-from services.embedder.engines.engine import Engine, Vectors
+from mnemostream.contracts.topology import DEFAULT_MODEL
+from mnemostream.services.embedder.engines.engine import Engine, Vectors
 
 FILE = "all-MiniLM-L6-v2.json"
 LEAST, LEAST_FAST = 0.9999, 0.99
@@ -66,8 +66,8 @@ def made(engine: Engine) -> Reference:
 
 
 if __name__ == "__main__":
-    from services.embedder.engines.choice import bundled_folder
-    from services.embedder.engines.transformer import TransformerEngine
+    from mnemostream.services.embedder.engines.choice import bundled_folder
+    from mnemostream.services.embedder.engines.transformer import TransformerEngine
 
     written = made(TransformerEngine(DEFAULT_MODEL, str(bundled_folder()), "cpu", 1))
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from services.embedder.engines import graph
-from services.embedder.engines.engine import Vectors
+from mnemostream.services.embedder.engines import graph
+from mnemostream.services.embedder.engines.engine import Vectors
 
 BATCH_TOKENS = 512
 """In one call: as fast as larger ones, and a search waits for one of them at most."""

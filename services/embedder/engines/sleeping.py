@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.embedder.engines.engine import Vectors
+from mnemostream.services.embedder.engines.engine import Vectors
 
 NAME = "sleep"
 TOKEN_CHARS = 4

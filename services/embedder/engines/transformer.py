@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.embedder.engines.engine import Vectors
+from mnemostream.services.embedder.engines.engine import Vectors
 
 CPU_TOKENS, GPU_TOKENS = 2048, 65536
 """In one call: a processor is no faster with more, a GPU has thousands of cores to feed."""

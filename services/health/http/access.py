@@ -12,10 +12,10 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from contracts.http.health import Problem
-from services.health.http.masks import Masks
-from services.health.http.problems import PROBLEM, SECURITY, AnyRequest
-from services.health.settings import Settings
+from mnemostream.contracts.http.health import Problem
+from mnemostream.services.health.http.masks import Masks
+from mnemostream.services.health.http.problems import PROBLEM, SECURITY, AnyRequest
+from mnemostream.services.health.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

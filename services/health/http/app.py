@@ -13,21 +13,21 @@ from litestar import Litestar
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 
-from services.health.http import openapi, problems
-from services.health.http.access import Access, guards
-from services.health.http.finding import Finding
-from services.health.http.routes import search
-from services.health.http.routes.archive import ConversationReader, Conversations
-from services.health.http.routes.dashboard import Dashboard
-from services.health.http.routes.dead_letters import DeadLetterRoutes
-from services.health.http.routes.provided import content_page, page, records_page
-from services.health.http.routes.search import SearchRoutes
-from services.health.http.routes.status import Status
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.notify.webhooks import Sender
-from services.health.observe.dead_letters import DeadLetterRequests
-from services.health.observe.store import Store
-from services.health.settings import Settings
+from mnemostream.services.health.http import openapi, problems
+from mnemostream.services.health.http.access import Access, guards
+from mnemostream.services.health.http.finding import Finding
+from mnemostream.services.health.http.routes import search
+from mnemostream.services.health.http.routes.archive import ConversationReader, Conversations
+from mnemostream.services.health.http.routes.dashboard import Dashboard
+from mnemostream.services.health.http.routes.dead_letters import DeadLetterRoutes
+from mnemostream.services.health.http.routes.provided import content_page, page, records_page
+from mnemostream.services.health.http.routes.search import SearchRoutes
+from mnemostream.services.health.http.routes.status import Status
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.notify.webhooks import Sender
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.services.health.observe.store import Store
+from mnemostream.services.health.settings import Settings
 
 PROVIDED = (page, content_page, records_page, *search.PROVIDED)
 

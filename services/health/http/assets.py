@@ -10,7 +10,7 @@ from importlib.resources import files
 def assets() -> dict[str, bytes]:
     """All files of the dashboard by their path below `static/`, read once."""
     found: dict[str, bytes] = {}
-    folders = [("", files("services.health") / "static")]
+    folders = [("", files("mnemostream.services.health") / "static")]
     while folders:
         prefix, folder = folders.pop()
         for entry in folder.iterdir():

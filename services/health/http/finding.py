@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 import msgspec
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException, ServiceUnavailableException
 
-from runtime.logs import Log
-from runtime.process.command import python
-from services.health.search.messages import (
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process.command import python
+from mnemostream.services.health.search.messages import (
     LENGTH_BYTES,
     Answered,
     Asked,
@@ -25,7 +25,7 @@ from services.health.search.messages import (
     Start,
     framed,
 )
-from services.health.settings import Settings
+from mnemostream.services.health.settings import Settings
 
 log = Log("mnemo.health")
 
@@ -75,7 +75,7 @@ class Finding:
                 await self.close()
                 ours, theirs = socket.socketpair()
                 with theirs:
-                    command = python("services.health.search.worker", str(theirs.fileno()))
+                    command = python("mnemostream.services.health.search.worker", str(theirs.fileno()))
                     self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
                 reader, self._writer = await asyncio.open_connection(sock=ours)
                 self._writer.write(framed(self._start))

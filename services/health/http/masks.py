@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from litestar import Response
 
-from runtime.secrets.mask import masked_value
-from runtime.secrets.scan import scanner
-from services.health.http.problems import json_answer
+from mnemostream.runtime.secrets.mask import masked_value
+from mnemostream.runtime.secrets.scan import scanner
+from mnemostream.services.health.http.problems import json_answer
 
 
 class Masks:

@@ -11,10 +11,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme
 
-from contracts.http.health import Problem
-from runtime.heartbeat import service_version
-from services.health.http import reference
-from services.health.http.problems import PROBLEM, AnyRequest
+from mnemostream.contracts.http.health import Problem
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.services.health.http import reference
+from mnemostream.services.health.http.problems import PROBLEM, AnyRequest
 
 
 def spec(kind: type[msgspec.Struct], example: msgspec.Struct, description: str) -> ResponseSpec:

@@ -18,7 +18,7 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.logs import Log
+from mnemostream.runtime.logs import Log
 
 log = Log("mnemo.health.api")
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import uvicorn
 
-from runtime.errors import Misconfigured
-from services.health.http import app, finding
-from services.health.http.connections import KEPT_SECONDS, Connections
-from services.health.http.problems import head_as_get
-from services.health.http.routes.dashboard import EVENTS
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.notify.webhooks import Sender
-from services.health.observe.dead_letters import DeadLetterRequests
-from services.health.observe.store import Store
-from services.health.settings import Settings
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.services.health.http import app, finding
+from mnemostream.services.health.http.connections import KEPT_SECONDS, Connections
+from mnemostream.services.health.http.problems import head_as_get
+from mnemostream.services.health.http.routes.dashboard import EVENTS
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.notify.webhooks import Sender
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.services.health.observe.store import Store
+from mnemostream.services.health.settings import Settings
 
 PAGES_TIMEOUT = 3.0
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 from litestar.exceptions import ServiceUnavailableException
 
-from services.health.http.bodies.nameless import nameless
-from services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.http.bodies.nameless import nameless
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 
 class SnapshotCache:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.events import Heartbeat, Phase
-from contracts.vitals import WatcherVitals, WriterVitals
+from mnemostream.contracts.events import Heartbeat, Phase
+from mnemostream.contracts.vitals import WatcherVitals, WriterVitals
 
 SETTLED_SECONDS = 60.0
 """A process that has run so long without a failure is in no restart loop."""

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from contracts import topology
-from contracts.events import HealthChanged, Stage
-from contracts.reasons import Reason
-from services.health.judge.held import START, Held
-from services.health.judge.issues import issues
-from services.health.judge.observer import Observer
-from services.health.judge.rules.canary import judge_canary
-from services.health.judge.rules.table import judge
-from services.health.judge.rules.verdict import SEVERITY, Status, Verdict, degraded, healthy, unhealthy, unknown
-from services.health.judge.snapshot import NOT_ASKED, STAGES, Component, Snapshot
-from services.health.judge.window import CanaryState, StageWindow
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import HealthChanged, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.held import START, Held
+from mnemostream.services.health.judge.issues import issues
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.rules.canary import judge_canary
+from mnemostream.services.health.judge.rules.table import judge
+from mnemostream.services.health.judge.rules.verdict import (
+    SEVERITY,
+    Status,
+    Verdict,
+    degraded,
+    healthy,
+    unhealthy,
+    unknown,
+)
+from mnemostream.services.health.judge.snapshot import NOT_ASKED, STAGES, Component, Snapshot
+from mnemostream.services.health.judge.window import CanaryState, StageWindow
 
 ARRIVING_SECONDS = 20.0
 """From the last message before the canary's line to its row with a vector, at most."""

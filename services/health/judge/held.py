@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contracts.reasons import Reason
-from services.health.judge.rules.verdict import SEVERITY, Status, Verdict
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status, Verdict
 
 WORSE_AFTER = 2
 BETTER_AFTER = 3

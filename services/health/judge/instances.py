@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts import vitals
-from contracts.events import Heartbeat, Phase, Stage
-from services.health.judge.beats import Instance, fold
-from services.health.judge.rules.failing import AGE_UNHEALTHY, SILENT_SECONDS
-from services.health.judge.rules.impaired import VANISHED_SECONDS
+from mnemostream.contracts import vitals
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.services.health.judge.beats import Instance, fold
+from mnemostream.services.health.judge.rules.failing import AGE_UNHEALTHY, SILENT_SECONDS
+from mnemostream.services.health.judge.rules.impaired import VANISHED_SECONDS
 
 KEEP_SECONDS = 15 * 60.0
 """A vanished instance is remembered so long."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from contracts import topology
-from contracts.events import Stage
-from contracts.reasons import Reason
-from services.health.judge.beats import Instance
-from services.health.judge.instances import MOST_INSTANCES
-from services.health.judge.rules.impaired import AGE_DEGRADED
-from services.health.judge.rules.verdict import SEVERITY, Status
-from services.health.judge.snapshot import Component
-from services.health.judge.window import StageWindow
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.beats import Instance
+from mnemostream.services.health.judge.instances import MOST_INSTANCES
+from mnemostream.services.health.judge.rules.impaired import AGE_DEGRADED
+from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
+from mnemostream.services.health.judge.snapshot import Component
+from mnemostream.services.health.judge.window import StageWindow
 
 if TYPE_CHECKING:
-    from services.health.judge.observer import Observer
+    from mnemostream.services.health.judge.observer import Observer
 
 CONSEQUENCES = frozenset({Reason.BUS_UNREACHABLE, Reason.DATABASE_UNREACHABLE})
 """Of a stage: its cause is the bus or the database, which tells it."""

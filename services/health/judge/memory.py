@@ -10,9 +10,9 @@ from typing import Literal
 
 import msgspec
 
-from contracts.events import Stage
-from services.health.judge.instances import Instances
-from services.health.judge.snapshot import STAGES
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.judge.instances import Instances
+from mnemostream.services.health.judge.snapshot import STAGES
 
 
 class Eviction(msgspec.Struct, frozen=True):

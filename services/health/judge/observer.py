@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts import topology
-from contracts.events import Heartbeat, Stage
-from contracts.topology import Consumer
-from services.health.judge.clock import ObservedClock
-from services.health.judge.instances import Instances
-from services.health.judge.memory import Eviction, HealthState, failures_of
-from services.health.judge.samples import MissingRows, Samples
-from services.health.judge.snapshot import NOT_ASKED, STAGES, KeptLetter
-from services.health.judge.window import BusState, CanaryState, Lag, StageWindow, StorageState
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Heartbeat, Stage
+from mnemostream.contracts.topology import Consumer
+from mnemostream.services.health.judge.clock import ObservedClock
+from mnemostream.services.health.judge.instances import Instances
+from mnemostream.services.health.judge.memory import Eviction, HealthState, failures_of
+from mnemostream.services.health.judge.samples import MissingRows, Samples
+from mnemostream.services.health.judge.snapshot import NOT_ASKED, STAGES, KeptLetter
+from mnemostream.services.health.judge.window import BusState, CanaryState, Lag, StageWindow, StorageState
 
 CONSUMERS: dict[Stage, tuple[Consumer, ...]] = {
     stage: tuple(consumer for consumer in topology.CONSUMERS if consumer.stage is stage) for stage in STAGES

@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from contracts import topology
-from contracts.events import Phase, Stage
-from contracts.sources import CANARY
-from contracts.vitals import WatcherVitals, total
-from services.health.judge.instances import Instances
-from services.health.judge.snapshot import STAGES
-from services.health.judge.trends import MINUTES
-from services.health.judge.window import SAMPLES_SECONDS, BusState, Lag, Sample, throughput
+from mnemostream.contracts import topology
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.sources import CANARY
+from mnemostream.contracts.vitals import WatcherVitals, total
+from mnemostream.services.health.judge.instances import Instances
+from mnemostream.services.health.judge.snapshot import STAGES
+from mnemostream.services.health.judge.trends import MINUTES
+from mnemostream.services.health.judge.window import SAMPLES_SECONDS, BusState, Lag, Sample, throughput
 
 IMPORT_BYTES = topology.EVENT_BUDGET
 """A watcher with a larger backlog is importing."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from contracts.events import HealthChanged, Stage
-from services.health.judge.rules.verdict import Status, Verdict
-from services.health.judge.window import BusState, CanaryState, StageWindow
+from mnemostream.contracts.events import HealthChanged, Stage
+from mnemostream.services.health.judge.rules.verdict import Status, Verdict
+from mnemostream.services.health.judge.window import BusState, CanaryState, StageWindow
 
 STAGES = (Stage.WATCHER, Stage.EMBEDDER, Stage.WRITER)
 NOT_ASKED = "not asked yet"

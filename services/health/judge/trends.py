@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from contracts.events import Stage
-from services.health.judge.window import StageWindow, rate, throughput
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.judge.window import StageWindow, rate, throughput
 
 BEHIND_SECONDS = 60.0
 MINUTES = 10

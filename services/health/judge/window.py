@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts.events import Phase, Stage
-from services.health.judge.beats import Instance
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.services.health.judge.beats import Instance
 
 SAMPLES_SECONDS = 120.0
 BUSY_SECONDS = 10.0

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.events import AlertDelivered
-from services.health.judge.issues import CONSEQUENCES
-from services.health.judge.rules.verdict import SEVERITY, Status
-from services.health.judge.snapshot import Snapshot
+from mnemostream.contracts.events import AlertDelivered
+from mnemostream.services.health.judge.issues import CONSEQUENCES
+from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from runtime.errors import Misconfigured
+from mnemostream.runtime.errors import Misconfigured
 
 KINDS = ("json", "slack", "discord")
 HOSTS = {"hooks.slack.com": "slack", "discord.com": "discord", "discordapp.com": "discord"}

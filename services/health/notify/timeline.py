@@ -13,14 +13,14 @@ from contextlib import aclosing
 
 import msgspec
 
-from contracts import codec, subjects, topology
-from contracts.events import AlertDelivered, HealthChanged
-from runtime.bus import Bus, Message
-from runtime.errors import Permanent, Transient
-from runtime.logs import Log
-from runtime.streams import history
-from services.health.judge.evaluation import CHANGES
-from services.health.notify.alerts import Alert
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import AlertDelivered, HealthChanged
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.errors import Permanent, Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.streams import history
+from mnemostream.services.health.judge.evaluation import CHANGES
+from mnemostream.services.health.notify.alerts import Alert
 
 log = Log("mnemo.health.timeline")
 

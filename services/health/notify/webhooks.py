@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from contracts.codec import iso
-from runtime.logs import Log
-from services.health.notify.alerts import Alert
-from services.health.notify.targets import Target
+from mnemostream.contracts.codec import iso
+from mnemostream.runtime.logs import Log
+from mnemostream.services.health.notify.alerts import Alert
+from mnemostream.services.health.notify.targets import Target
 
 log = Log("mnemo.health.webhooks")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.codec import iso
-from services.health.judge.observer import Observer
-from services.health.observe.store import FAILURES, Store
+from mnemostream.contracts.codec import iso
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.observe.store import FAILURES, Store
 
 LOST_PERIODS = 6
 """A line that has not arrived after so many periods is given up, and the next one is sent."""

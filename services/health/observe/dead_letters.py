@@ -11,16 +11,16 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError
 
-from contracts import codec, subjects, topology
-from contracts.events import DeadLetter, Stage
-from contracts.requests import Retry, RetryReply
-from runtime.bus import Bus
-from runtime.logs import Log
-from runtime.secrets.mask import without_halves
-from runtime.streams import Stored, deleted, history
-from services.health.judge.observer import Observer
-from services.health.judge.snapshot import KeptLetter
-from services.health.judge.window import StreamState
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.contracts.requests import Retry, RetryReply
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.secrets.mask import without_halves
+from mnemostream.runtime.streams import Stored, deleted, history
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.judge.snapshot import KeptLetter
+from mnemostream.services.health.judge.window import StreamState
 
 log = Log("mnemo.health.letters")
 

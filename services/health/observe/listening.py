@@ -8,27 +8,27 @@ from contextlib import aclosing
 import msgspec
 from nats.aio.msg import Msg
 
-from contracts import codec, subjects, topology
-from contracts.events import Heartbeat, Phase, Stage
-from runtime import bus, heartbeat, provision
-from runtime.bus import Bus
-from runtime.clock import Clock
-from runtime.errors import Misconfigured, Transient
-from runtime.heartbeat import Beat
-from runtime.logs import Log
-from runtime.streams import history
-from runtime.tasks import cancel_and_wait, either
-from services.health.judge.evaluation import Judge
-from services.health.judge.instances import is_valid
-from services.health.judge.observer import CONSUMERS, Observer
-from services.health.judge.snapshot import STAGES
-from services.health.judge.window import BusState
-from services.health.notify.alerts import Alerts
-from services.health.notify.timeline import Timeline, past
-from services.health.observe import probe
-from services.health.observe.dead_letters import DeadLetterReader, DeadLetterRequests
-from services.health.observe.state import StateStore
-from services.health.settings import Settings
+from mnemostream.contracts import codec, subjects, topology
+from mnemostream.contracts.events import Heartbeat, Phase, Stage
+from mnemostream.runtime import bus, heartbeat, provision
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.streams import history
+from mnemostream.runtime.tasks import cancel_and_wait, either
+from mnemostream.services.health.judge.evaluation import Judge
+from mnemostream.services.health.judge.instances import is_valid
+from mnemostream.services.health.judge.observer import CONSUMERS, Observer
+from mnemostream.services.health.judge.snapshot import STAGES
+from mnemostream.services.health.judge.window import BusState
+from mnemostream.services.health.notify.alerts import Alerts
+from mnemostream.services.health.notify.timeline import Timeline, past
+from mnemostream.services.health.observe import probe
+from mnemostream.services.health.observe.dead_letters import DeadLetterReader, DeadLetterRequests
+from mnemostream.services.health.observe.state import StateStore
+from mnemostream.services.health.settings import Settings
 
 log = Log("mnemo.health")
 

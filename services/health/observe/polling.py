@@ -6,19 +6,19 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from contracts.events import Stage
-from contracts.sources import PARSERS
-from runtime import bus
-from runtime.clock import Clock
-from runtime.errors import Misconfigured, Transient
-from runtime.logs import Log
-from services.health.judge import samples
-from services.health.judge.observer import Observer
-from services.health.observe import probe
-from services.health.observe import store as store_module
-from services.health.observe.canary import CanaryProbe
-from services.health.observe.store import Store
-from services.health.settings import Settings
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.sources import PARSERS
+from mnemostream.runtime import bus
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.services.health.judge import samples
+from mnemostream.services.health.judge.observer import Observer
+from mnemostream.services.health.observe import probe
+from mnemostream.services.health.observe import store as store_module
+from mnemostream.services.health.observe.canary import CanaryProbe
+from mnemostream.services.health.observe.store import Store
+from mnemostream.services.health.settings import Settings
 
 log = Log("mnemo.health.storage")
 

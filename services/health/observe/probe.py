@@ -11,12 +11,12 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import subjects, topology
-from contracts.topology import Consumer, Stream
-from runtime import drift
-from runtime.bus import Bus
-from runtime.provision import MISSING
-from services.health.judge.window import BusState, ConsumerState, Lag, StreamState
+from mnemostream.contracts import subjects, topology
+from mnemostream.contracts.topology import Consumer, Stream
+from mnemostream.runtime import drift
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.provision import MISSING
+from mnemostream.services.health.judge.window import BusState, ConsumerState, Lag, StreamState
 
 TIMEOUT = 4.0
 TOMBSTONES = msgspec.json.encode({"subjects_filter": subjects.FORGOTTEN})

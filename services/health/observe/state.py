@@ -6,11 +6,11 @@ import msgspec
 import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import codec, topology
-from runtime.bus import Bus
-from runtime.errors import Transient
-from runtime.logs import Log
-from services.health.judge.memory import HealthState
+from mnemostream.contracts import codec, topology
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Transient
+from mnemostream.runtime.logs import Log
+from mnemostream.services.health.judge.memory import HealthState
 
 log = Log("mnemo.health.state")
 

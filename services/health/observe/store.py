@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from archive import queries
+from mnemostream.archive import queries
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What asking the database may raise."""

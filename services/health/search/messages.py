@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from archive.find.question import Question
-from archive.sessions import Wanted
+from mnemostream.archive.find.question import Question
+from mnemostream.archive.sessions import Wanted
 
 LENGTH_BYTES = 4
 

@@ -16,18 +16,18 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
-from archive import sessions
-from archive.find.answer import CannotSearch
-from archive.find.finder import LOST, PLANS, Embedders, Finder, as_it_is
-from archive.render import fragments
-from contracts.http.search import SessionPage
-from runtime import logs
-from runtime.logs import Log
-from runtime.process.cores import cores
-from runtime.secrets.mask import masked_value
-from runtime.secrets.scan import Scanner, scanner
-from services.health.observe.store import describe
-from services.health.search.messages import (
+from mnemostream.archive import sessions
+from mnemostream.archive.find.answer import CannotSearch
+from mnemostream.archive.find.finder import LOST, PLANS, Embedders, Finder, as_it_is
+from mnemostream.archive.render import fragments
+from mnemostream.contracts.http.search import SessionPage
+from mnemostream.runtime import logs
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process.cores import cores
+from mnemostream.runtime.secrets.mask import masked_value
+from mnemostream.runtime.secrets.scan import Scanner, scanner
+from mnemostream.services.health.observe.store import describe
+from mnemostream.services.health.search.messages import (
     LENGTH_BYTES,
     Answered,
     Asked,

@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from services.watcher.authorship.heads import Author, head_of
-from services.watcher.authorship.texts import Object, joined
+from mnemostream.services.watcher.authorship.heads import Author, head_of
+from mnemostream.services.watcher.authorship.texts import Object, joined
 
 CLAUDE_ORIGINS = {
     "human": Author.PERSON,

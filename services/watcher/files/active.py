@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from services.watcher.files.tracked import TrackedFile
+from mnemostream.services.watcher.files.tracked import TrackedFile
 
 MOST = 128
 

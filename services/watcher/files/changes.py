@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a type only: this module does no I/O
-    from runtime.disk.files import Stat
+    from mnemostream.runtime.disk.files import Stat
 
 EDGE = 4096
 """Bytes hashed at the head of a file and before the captured offset."""

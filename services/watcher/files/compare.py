@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 
-from runtime.disk.files import Stat
-from services.watcher.files.access import pieces, read_at
-from services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
-from services.watcher.files.tracked import TrackedFile
-from services.watcher.formats import lines
-from services.watcher.parsing.secrecy import Secrecy
-from services.watcher.parsing.segments import Cursor
-from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, parse, split
+from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.files.access import pieces, read_at
+from mnemostream.services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
+from mnemostream.services.watcher.files.tracked import TrackedFile
+from mnemostream.services.watcher.formats import lines
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
+from mnemostream.services.watcher.parsing.segments import Cursor
+from mnemostream.services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, parse, split
 
 
 def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: Stat, secrecy: Secrecy) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 
-from contracts import codec, sources
-from contracts.projects import admitted
-from runtime.disk import packed
-from runtime.disk.files import Stat
-from services.watcher.files.access import read_at
-from services.watcher.files.tracked import Files, TrackedFile
-from services.watcher.formats import ATTACHMENT, Identity, identify
-from services.watcher.parsing.units import FileOrigin
+from mnemostream.contracts import codec, sources
+from mnemostream.contracts.projects import admitted
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.files.access import read_at
+from mnemostream.services.watcher.files.tracked import Files, TrackedFile
+from mnemostream.services.watcher.formats import ATTACHMENT, Identity, identify
+from mnemostream.services.watcher.parsing.units import FileOrigin
 
 HEAD = 64 * 1024
 """First bytes of a file that say which assistant wrote it and for which project."""

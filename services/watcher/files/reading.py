@@ -9,18 +9,18 @@ from stat import S_ISREG
 
 import msgspec
 
-from contracts.codec import iso
-from runtime.disk import packed
-from runtime.disk.files import stat_of
-from runtime.secrets.pieces import CONTEXT
-from services.watcher.files.access import pieces, read_at
-from services.watcher.files.compare import holds_objects, same_content
-from services.watcher.files.identify import identified
-from services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
-from services.watcher.formats import lines
-from services.watcher.parsing.secrecy import NOT_LOOKED, Cut, Secrecy, Secrets
-from services.watcher.parsing.segments import Cursor, Stamp, events
-from services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded, unpacked_units
+from mnemostream.contracts.codec import iso
+from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk.files import stat_of
+from mnemostream.runtime.secrets.pieces import CONTEXT
+from mnemostream.services.watcher.files.access import pieces, read_at
+from mnemostream.services.watcher.files.compare import holds_objects, same_content
+from mnemostream.services.watcher.files.identify import identified
+from mnemostream.services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
+from mnemostream.services.watcher.formats import lines
+from mnemostream.services.watcher.parsing.secrecy import NOT_LOOKED, Cut, Secrecy, Secrets
+from mnemostream.services.watcher.parsing.segments import Cursor, Stamp, events
+from mnemostream.services.watcher.parsing.units import LINE_LIMIT, FileOrigin, Unit, bounded, unpacked_units
 
 RACY_SECONDS = 0.1
 """A file may change twice within one tick of its file system's clock: what was read so soon after a change is

@@ -8,13 +8,13 @@ from contextlib import suppress
 
 import msgspec
 
-from contracts import codec
-from contracts.sources import CANARY, Root
-from runtime.disk.files import Stat, linked, walk
-from runtime.disk.left import Left
-from services.watcher.catalog import Positions
-from services.watcher.files.changes import rest_needed
-from services.watcher.files.tracked import FORGOTTEN, TrackedFile
+from mnemostream.contracts import codec
+from mnemostream.contracts.sources import CANARY, Root
+from mnemostream.runtime.disk.files import Stat, linked, walk
+from mnemostream.runtime.disk.left import Left
+from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.files.changes import rest_needed
+from mnemostream.services.watcher.files.tracked import FORGOTTEN, TrackedFile
 
 
 class Missing(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from runtime.clock import Clock
-from runtime.disk.files import stat_of
-from services.watcher.files.tracked import TrackedFile
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.disk.files import stat_of
+from mnemostream.services.watcher.files.tracked import TrackedFile
 
 LEAST_SECONDS = 0.05
 

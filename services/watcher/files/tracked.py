@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from contracts import codec, sources
-from contracts.transcripts import Checkpoint
-from runtime.bus import Message
-from runtime.disk.files import Stat
-from services.watcher.parsing.secrecy import Secrecy
-from services.watcher.parsing.segments import Cursor, Stamp, checkpoint
-from services.watcher.parsing.units import FileOrigin
+from mnemostream.contracts import codec, sources
+from mnemostream.contracts.transcripts import Checkpoint
+from mnemostream.runtime.bus import Message
+from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.parsing.secrecy import Secrecy
+from mnemostream.services.watcher.parsing.segments import Cursor, Stamp, checkpoint
+from mnemostream.services.watcher.parsing.units import FileOrigin
 
 FORGOTTEN = "forgotten"
 """Why a file is ignored whose session a person wanted gone."""

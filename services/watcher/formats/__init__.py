@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts import sources
-from services.watcher.formats import lines
-from services.watcher.formats.attachment import Attachment
-from services.watcher.formats.base import Format
-from services.watcher.formats.claude import ClaudeCode
-from services.watcher.formats.codex import Codex
-from services.watcher.formats.copilot import Copilot
-from services.watcher.formats.gemini import Gemini
-from services.watcher.formats.opencode import OpenCode
-from services.watcher.formats.pi import Pi
-from services.watcher.formats.qwen import Qwen
+from mnemostream.contracts import sources
+from mnemostream.services.watcher.formats import lines
+from mnemostream.services.watcher.formats.attachment import Attachment
+from mnemostream.services.watcher.formats.base import Format
+from mnemostream.services.watcher.formats.claude import ClaudeCode
+from mnemostream.services.watcher.formats.codex import Codex
+from mnemostream.services.watcher.formats.copilot import Copilot
+from mnemostream.services.watcher.formats.gemini import Gemini
+from mnemostream.services.watcher.formats.opencode import OpenCode
+from mnemostream.services.watcher.formats.pi import Pi
+from mnemostream.services.watcher.formats.qwen import Qwen
 
 FORMATS: dict[str, Format] = {
     parser.name: parser for parser in (ClaudeCode(), Codex(), Gemini(), Copilot(), OpenCode(), Pi(), Qwen())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contracts import sources
-from services.watcher.authorship.texts import Object
-from services.watcher.formats.base import Context, Format, Reading, State
+from mnemostream.contracts import sources
+from mnemostream.services.watcher.authorship.texts import Object
+from mnemostream.services.watcher.formats.base import Context, Format, Reading, State
 
 
 class Attachment(Format):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts import codec, sources
-from contracts.transcripts import OPENERS, Kind, Record
-from services.watcher.authorship.texts import Object, text_of
+from mnemostream.contracts import codec, sources
+from mnemostream.contracts.transcripts import OPENERS, Kind, Record
+from mnemostream.services.watcher.authorship.texts import Object, text_of
 
 FIELD_CHARS = 200
 PATH_CHARS = 4096

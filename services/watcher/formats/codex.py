@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_codex
-from services.watcher.authorship.texts import (
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_codex
+from mnemostream.services.watcher.authorship.texts import (
     Object,
     arguments_of,
     blocks_of,
@@ -21,9 +21,9 @@ from services.watcher.authorship.texts import (
     output_of,
     text_of,
 )
-from services.watcher.authorship.wrappers import unwrapped, without_marks
-from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
-from services.watcher.formats.codex_types import CALLS, QUIET, RESULTS
+from mnemostream.services.watcher.authorship.wrappers import unwrapped, without_marks
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from mnemostream.services.watcher.formats.codex_types import CALLS, QUIET, RESULTS
 
 RECENT = 8
 """Messages kept to recognise the second copy of one."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_copilot
-from services.watcher.authorship.texts import Object, arguments_of, dict_of, joined, list_of, output_of, text_of
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_copilot
+from mnemostream.services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    dict_of,
+    joined,
+    list_of,
+    output_of,
+    text_of,
+)
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 QUIET = ("assistant.", "hook.", "permission.", "session.", "skill.", "subagent.", "tool.")
 """Families of events that are understood; those that hold words are named in `_items`."""

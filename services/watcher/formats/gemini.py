@@ -11,9 +11,9 @@ import hashlib
 
 import msgspec
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_text
-from services.watcher.authorship.texts import (
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_text
+from mnemostream.services.watcher.authorship.texts import (
     Object,
     arguments_of,
     blocks_of,
@@ -23,8 +23,8 @@ from services.watcher.authorship.texts import (
     output_of,
     text_of,
 )
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Context, Format, Item, Reading, State, identifier, unknown
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, identifier, unknown
 
 
 class Position(msgspec.Struct):

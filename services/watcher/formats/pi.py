@@ -5,11 +5,19 @@ Branches that were left are kept: what was said was said. The order of the file 
 
 from __future__ import annotations
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_text
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, dict_of, joined, output_of, text_of
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_text
+from mnemostream.services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    dict_of,
+    joined,
+    output_of,
+    text_of,
+)
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 QUIET = frozenset(
     {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_qwen
-from services.watcher.authorship.texts import (
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_qwen
+from mnemostream.services.watcher.authorship.texts import (
     Object,
     arguments_of,
     blocks_of,
@@ -14,8 +14,8 @@ from services.watcher.authorship.texts import (
     output_of,
     text_of,
 )
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 
 
 class Qwen(Format):

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from runtime.secrets.mask import replaced
-from runtime.secrets.pieces import in_pieces, refusal
-from runtime.secrets.scan import Scanner, Secret
-from services.watcher.parsing.units import Unit
+from mnemostream.runtime.secrets.mask import replaced
+from mnemostream.runtime.secrets.pieces import in_pieces, refusal
+from mnemostream.runtime.secrets.scan import Scanner, Secret
+from mnemostream.services.watcher.parsing.units import Unit
 
 
 class Secrets(msgspec.Struct, frozen=True):

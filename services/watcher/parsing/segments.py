@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import msgspec
 import zstandard
 
-from contracts import codec, subjects
-from contracts.transcripts import Checkpoint, Record, TranscriptChanged
-from runtime.bus import Message
-from services.watcher.files.changes import EDGE, edge_hash
-from services.watcher.formats.base import State
-from services.watcher.parsing.secrecy import NOT_LOOKED, Secrets
-from services.watcher.parsing.units import FileOrigin, Unit, parse
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import Checkpoint, Record, TranscriptChanged
+from mnemostream.runtime.bus import Message
+from mnemostream.services.watcher.files.changes import EDGE, edge_hash
+from mnemostream.services.watcher.formats.base import State
+from mnemostream.services.watcher.parsing.secrecy import NOT_LOOKED, Secrets
+from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
 
 RECORDS_BUDGET = 1 << 20
 """Bytes of record texts in one event; more of them travel ahead of the segment, in events without bytes."""

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from contracts import sources
-from contracts.transcripts import Kind, Record
-from runtime.disk import bodies, packed
-from runtime.logs import Log
-from services.watcher.formats import lines
-from services.watcher.formats.base import Context, Format, State
-from services.watcher.parsing.shrink import TooLarge, shrink
+from mnemostream.contracts import sources
+from mnemostream.contracts.transcripts import Kind, Record
+from mnemostream.runtime.disk import bodies, packed
+from mnemostream.runtime.logs import Log
+from mnemostream.services.watcher.formats import lines
+from mnemostream.services.watcher.formats.base import Context, Format, State
+from mnemostream.services.watcher.parsing.shrink import TooLarge, shrink
 
 log = Log("mnemo.parse")
 

@@ -1,1 +1,1 @@
-"""Numbered, forward-only changes of the database, applied by `python -m services.writer.migrate`."""
+"""Numbered, forward-only changes of the database, applied by `python -m mnemostream.services.writer.migrate`."""

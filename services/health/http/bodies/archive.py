@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from contracts import topology
-from contracts.codec import iso
-from contracts.http.archive import (
+from mnemostream.contracts import topology
+from mnemostream.contracts.codec import iso
+from mnemostream.contracts.http.archive import (
     Bucket,
     Conversation,
     ConversationRecord,
@@ -19,9 +19,9 @@ from contracts.http.archive import (
     Recent,
     Timeline,
 )
-from runtime.secrets.mask import without_halves
-from services.health.http.bodies.status import change_of, dated
-from services.health.judge.snapshot import KeptLetter, Snapshot
+from mnemostream.runtime.secrets.mask import without_halves
+from mnemostream.services.health.http.bodies.status import change_of, dated
+from mnemostream.services.health.judge.snapshot import KeptLetter, Snapshot
 
 SHORTENED = 2000
 """Characters of a text in recent.sql."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contracts import subjects
-from contracts.codec import iso
-from contracts.http import archive
-from contracts.http import health as http
-from contracts.reasons import Reason
-from contracts.vitals import EmbedderVitals, WatcherVitals
+from mnemostream.contracts import subjects
+from mnemostream.contracts.codec import iso
+from mnemostream.contracts.http import archive
+from mnemostream.contracts.http import health as http
+from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.vitals import EmbedderVitals, WatcherVitals
 
 AT = "2026-08-01T10:00:00.000Z"
 METRICS = http.DaemonMetrics(4120, 3, 0, None, 86400.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from contracts.http import search as http
+from mnemostream.contracts.http import search as http
 
 AT = datetime(2026, 8, 1, 10, tzinfo=UTC)
 SEARCHED = http.Searched(

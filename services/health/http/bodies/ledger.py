@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contracts.http.health import Account
-from contracts.vitals import SourceVitals, WatcherVitals
+from mnemostream.contracts.http.health import Account
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
 
 GAPS = {
     "uncaptured_bytes": ("disk_bytes", "captured_bytes"),

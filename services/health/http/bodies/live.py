@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from contracts import topology
-from contracts.http.health import Live
-from services.health.http.bodies import status as bodies
-from services.health.http.bodies.archive import outcome
-from services.health.judge.snapshot import Snapshot
+from mnemostream.contracts import topology
+from mnemostream.contracts.http.health import Live
+from mnemostream.services.health.http.bodies import status as bodies
+from mnemostream.services.health.http.bodies.archive import outcome
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 CHANGES = 30
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 HIDDEN = "…"
 PROSE = frozenset(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from contracts import vitals
-from contracts.codec import iso
-from contracts.events import HealthChanged, Stage
-from contracts.http.health import (
+from mnemostream.contracts import vitals
+from mnemostream.contracts.codec import iso
+from mnemostream.contracts.events import HealthChanged, Stage
+from mnemostream.contracts.http.health import (
     CanaryHealth,
     Change,
     Coverage,
@@ -24,15 +24,15 @@ from contracts.http.health import (
     Stats,
     StreamFigures,
 )
-from contracts.sources import CANARY
-from contracts.vitals import WatcherVitals
-from services.health.http.bodies.ledger import accounts, balanced
-from services.health.judge.beats import CRASHES_SECONDS, Instance
-from services.health.judge.rules.impaired import AGE_DEGRADED
-from services.health.judge.rules.verdict import Status
-from services.health.judge.snapshot import Snapshot
-from services.health.judge.trends import eta, trend
-from services.health.judge.window import StageWindow, throughput
+from mnemostream.contracts.sources import CANARY
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.services.health.http.bodies.ledger import accounts, balanced
+from mnemostream.services.health.judge.beats import CRASHES_SECONDS, Instance
+from mnemostream.services.health.judge.rules.impaired import AGE_DEGRADED
+from mnemostream.services.health.judge.rules.verdict import Status
+from mnemostream.services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.judge.trends import eta, trend
+from mnemostream.services.health.judge.window import StageWindow, throughput
 
 COUNTS = ("transcripts", "segments", "stored_bytes", "records", "conversations", "texts", "chunks")
 

@@ -14,10 +14,10 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from services.health.http.metrics import checks, instances, servers, stages, statuses
-from services.health.http.metrics.checks import WebhookFigures, webhook_figures
-from services.health.http.metrics.families import PREFIX, gauge
-from services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.http.metrics import checks, instances, servers, stages, statuses
+from mnemostream.services.health.http.metrics.checks import WebhookFigures, webhook_figures
+from mnemostream.services.health.http.metrics.families import PREFIX, gauge
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 __all__ = ["CONTENT_TYPE", "WebhookFigures", "render", "webhook_figures"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from prometheus_client.core import Metric
 
-from services.health.http.metrics.families import Row, counters, gauge, gauges
-from services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.http.metrics.families import Row, counters, gauge, gauges
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 if TYPE_CHECKING:  # types only: this module does no I/O
-    from services.health.notify.webhooks import Sender
+    from mnemostream.services.health.notify.webhooks import Sender
 
 
 class WebhookFigures(msgspec.Struct, frozen=True):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import Metric
 
-from services.health.http.metrics.families import counters, gauges
-from services.health.judge.beats import CRASHES_SECONDS, Instance
-from services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.http.metrics.families import counters, gauges
+from mnemostream.services.health.judge.beats import CRASHES_SECONDS, Instance
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 
 def instances(snapshot: Snapshot) -> Iterator[Metric]:

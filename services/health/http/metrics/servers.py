@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
-from contracts import topology
-from services.health.http.bodies import status as bodies
-from services.health.http.metrics.families import gauge, gauges
-from services.health.judge.snapshot import NOT_ASKED, Snapshot
+from mnemostream.contracts import topology
+from mnemostream.services.health.http.bodies import status as bodies
+from mnemostream.services.health.http.metrics.families import gauge, gauges
+from mnemostream.services.health.judge.snapshot import NOT_ASKED, Snapshot
 
 
 def bus(snapshot: Snapshot) -> Iterator[Metric]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import Metric
 
-from contracts.events import Stage
-from services.health.http.bodies import status as bodies
-from services.health.http.metrics.families import gauge, gauges
-from services.health.judge.snapshot import Snapshot
-from services.health.judge.trends import eta, growing, not_less, saturated_seconds, stalled_seconds
-from services.health.judge.window import StageWindow, rate, throughput
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.http.bodies import status as bodies
+from mnemostream.services.health.http.metrics.families import gauge, gauges
+from mnemostream.services.health.judge.snapshot import Snapshot
+from mnemostream.services.health.judge.trends import eta, growing, not_less, saturated_seconds, stalled_seconds
+from mnemostream.services.health.judge.window import StageWindow, rate, throughput
 
 Windows = Mapping[str, StageWindow]
 

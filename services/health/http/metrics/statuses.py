@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
-from contracts.events import Stage
-from services.health.http.metrics.families import counters, gauge, gauges
-from services.health.judge.rules.verdict import Status
-from services.health.judge.snapshot import Snapshot
+from mnemostream.contracts.events import Stage
+from mnemostream.services.health.http.metrics.families import counters, gauge, gauges
+from mnemostream.services.health.judge.rules.verdict import Status
+from mnemostream.services.health.judge.snapshot import Snapshot
 
 
 def statuses(snapshot: Snapshot) -> Iterator[Metric]:

@@ -11,14 +11,14 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException, ServiceUnavailableException
 from litestar.params import PathParameter, QueryParameter
 
-from contracts.http.archive import FullConversation, Recent, Timeline
-from services.health.http.bodies import archive as bodies
-from services.health.http.bodies import examples
-from services.health.http.bodies.nameless import nameless
-from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
-from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.provided import Cache, May, OnePage
-from services.health.observe.store import FAILURES, Store, describe
+from mnemostream.contracts.http.archive import FullConversation, Recent, Timeline
+from mnemostream.services.health.http.bodies import archive as bodies
+from mnemostream.services.health.http.bodies import examples
+from mnemostream.services.health.http.bodies.nameless import nameless
+from mnemostream.services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
+from mnemostream.services.health.http.problems import AnyRequest, json_answer
+from mnemostream.services.health.http.routes.provided import Cache, May, OnePage
+from mnemostream.services.health.observe.store import FAILURES, Store, describe
 
 CHARACTERS = 4_000_000
 """Most characters of the records of one page; half of it for the prompt and for the answer."""

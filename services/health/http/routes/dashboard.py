@@ -12,15 +12,15 @@ from litestar.exceptions import NotFoundException, TooManyRequestsException
 from litestar.params import PathParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from runtime.heartbeat import service_version
-from services.health.http import metrics
-from services.health.http.assets import assets
-from services.health.http.bodies import live
-from services.health.http.openapi import BUSY, STARTING, text
-from services.health.http.problems import NO_STORE, AnyRequest
-from services.health.http.routes.provided import Cache, May, Requests, Senders
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.runtime.heartbeat import service_version
+from mnemostream.services.health.http import metrics
+from mnemostream.services.health.http.assets import assets
+from mnemostream.services.health.http.bodies import live
+from mnemostream.services.health.http.openapi import BUSY, STARTING, text
+from mnemostream.services.health.http.problems import NO_STORE, AnyRequest
+from mnemostream.services.health.http.routes.provided import Cache, May, Requests, Senders
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
 
 EVENTS = "/v1/autosave/events"
 STREAMS = 32

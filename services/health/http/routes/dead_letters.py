@@ -9,15 +9,15 @@ from litestar import Controller, Response, delete, get, post
 from litestar.exceptions import HTTPException, NotFoundException, TooManyRequestsException
 from litestar.params import PathParameter, QueryParameter
 
-from contracts.events import Stage
-from contracts.http.archive import DeadLetters, DropAccepted, RetryAccepted
-from services.health.http.bodies import archive as bodies
-from services.health.http.bodies import examples
-from services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
-from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.provided import Cache, May, OnePage, Requests
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.http.archive import DeadLetters, DropAccepted, RetryAccepted
+from mnemostream.services.health.http.bodies import archive as bodies
+from mnemostream.services.health.http.bodies import examples
+from mnemostream.services.health.http.openapi import BAD, BUSY, CLOSED, MISSING, SECURED, STARTING, problem, spec
+from mnemostream.services.health.http.problems import AnyRequest, json_answer
+from mnemostream.services.health.http.routes.provided import Cache, May, OnePage, Requests
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
 
 Sequence = Annotated[int, PathParameter(description="`sequence` of a dead letter.")]
 OnlyStage = Annotated[Stage | None, QueryParameter(description="Only dead letters of this stage.")]

@@ -9,10 +9,10 @@ import msgspec
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from services.health.http.access import Access
-from services.health.http.snapshot_cache import SnapshotCache
-from services.health.notify.webhooks import Sender
-from services.health.observe.dead_letters import DeadLetterRequests
+from mnemostream.services.health.http.access import Access
+from mnemostream.services.health.http.snapshot_cache import SnapshotCache
+from mnemostream.services.health.notify.webhooks import Sender
+from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
 
 Cache = NamedDependency[SnapshotCache]
 May = NamedDependency[Access]

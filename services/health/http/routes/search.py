@@ -11,16 +11,16 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import PathParameter, QueryParameter
 
-from archive.find.question import MOST_CONTEXT, MOST_HITS, BadQuestion, Question
-from archive.find.times import moment
-from archive.sessions import Wanted
-from contracts.http.search import Projects, Searched, SessionPage, Sessions
-from services.health.http.bodies import examples_search as examples
-from services.health.http.finding import Finding
-from services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
-from services.health.http.problems import AnyRequest, json_answer
-from services.health.http.routes.provided import May, Reveal
-from services.health.search import messages
+from mnemostream.archive.find.question import MOST_CONTEXT, MOST_HITS, BadQuestion, Question
+from mnemostream.archive.find.times import moment
+from mnemostream.archive.sessions import Wanted
+from mnemostream.contracts.http.search import Projects, Searched, SessionPage, Sessions
+from mnemostream.services.health.http.bodies import examples_search as examples
+from mnemostream.services.health.http.finding import Finding
+from mnemostream.services.health.http.openapi import BAD, CLOSED, MISSING, SECURED, STARTING, spec
+from mnemostream.services.health.http.problems import AnyRequest, json_answer
+from mnemostream.services.health.http.routes.provided import May, Reveal
+from mnemostream.services.health.search import messages
 
 Find = NamedDependency[Finding]
 Query = Annotated[str, QueryParameter(name="q", description="What to look for; an empty text finds nothing.")]

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import msgspec
 from litestar import Controller, Response, get
 
-from contracts.http.health import Alive, Health, Ledger, Ready, Stats
-from services.health.http.bodies import examples
-from services.health.http.bodies import status as bodies
-from services.health.http.openapi import STARTING, spec
-from services.health.http.problems import AnyRequest, accepts, json_answer
-from services.health.http.routes.provided import Cache, May
-from services.health.judge.snapshot import NOT_ASKED
+from mnemostream.contracts.http.health import Alive, Health, Ledger, Ready, Stats
+from mnemostream.services.health.http.bodies import examples
+from mnemostream.services.health.http.bodies import status as bodies
+from mnemostream.services.health.http.openapi import STARTING, spec
+from mnemostream.services.health.http.problems import AnyRequest, accepts, json_answer
+from mnemostream.services.health.http.routes.provided import Cache, May
+from mnemostream.services.health.judge.snapshot import NOT_ASKED
 
 HEALTH_JSON = "application/health+json"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.reasons import Reason
-from services.health.judge.rules.verdict import Verdict, degraded, healthy, unhealthy, unknown
-from services.health.judge.window import CanaryState
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.rules.verdict import Verdict, degraded, healthy, unhealthy, unknown
+from mnemostream.services.health.judge.window import CanaryState
 
 LOST_PERIODS, LATE_PERIODS = 3, 1.5
 """A canary that has not arrived for so many periods is lost, or late."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from contracts.events import Phase, Stage
-from contracts.reasons import Reason
-from services.health.judge.beats import CRASHES_SECONDS
-from services.health.judge.rules.verdict import Verdict, unhealthy, unknown
-from services.health.judge.rules.words import backlog, last_error, lost_folders, no_contact, paused, worst_error
-from services.health.judge.window import Sample, StageWindow
+from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.beats import CRASHES_SECONDS
+from mnemostream.services.health.judge.rules.verdict import Verdict, unhealthy, unknown
+from mnemostream.services.health.judge.rules.words import (
+    backlog,
+    last_error,
+    lost_folders,
+    no_contact,
+    paused,
+    worst_error,
+)
+from mnemostream.services.health.judge.window import Sample, StageWindow
 
 AGE_UNHEALTHY = 120.0
 FAILURES_UNHEALTHY = 5

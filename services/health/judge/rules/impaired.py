@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contracts.events import Phase
-from contracts.reasons import Reason
-from services.health.judge.rules.failing import HANDOVER_SECONDS, SILENT_SECONDS, UNPOLLED_SECONDS
-from services.health.judge.rules.verdict import Verdict, degraded
-from services.health.judge.rules.words import backlog, lost_folders, no_contact, span, worst_error
-from services.health.judge.trends import BEHIND_SECONDS, growing, not_less, saturated_seconds
-from services.health.judge.window import StageWindow, rate
+from mnemostream.contracts.events import Phase
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.rules.failing import HANDOVER_SECONDS, SILENT_SECONDS, UNPOLLED_SECONDS
+from mnemostream.services.health.judge.rules.verdict import Verdict, degraded
+from mnemostream.services.health.judge.rules.words import backlog, lost_folders, no_contact, span, worst_error
+from mnemostream.services.health.judge.trends import BEHIND_SECONDS, growing, not_less, saturated_seconds
+from mnemostream.services.health.judge.window import StageWindow, rate
 
 AGE_DEGRADED = 60.0
 VANISHED_SECONDS = 30.0

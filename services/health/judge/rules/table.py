@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from contracts.events import Phase
-from contracts.reasons import Reason
-from services.health.judge.rules import failing, impaired
-from services.health.judge.rules.verdict import Verdict, healthy
-from services.health.judge.rules.words import backlog, span
-from services.health.judge.trends import eta
-from services.health.judge.window import StageWindow
+from mnemostream.contracts.events import Phase
+from mnemostream.contracts.reasons import Reason
+from mnemostream.services.health.judge.rules import failing, impaired
+from mnemostream.services.health.judge.rules.verdict import Verdict, healthy
+from mnemostream.services.health.judge.rules.words import backlog, span
+from mnemostream.services.health.judge.trends import eta
+from mnemostream.services.health.judge.window import StageWindow
 
 Rule = Callable[[StageWindow, float], Verdict | None]
 

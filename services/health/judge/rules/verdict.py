@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from contracts.reasons import Reason
+from mnemostream.contracts.reasons import Reason
 
 
 class Status(StrEnum):

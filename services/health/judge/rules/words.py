@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contracts.events import Stage
-from contracts.vitals import WatcherVitals
-from services.health.judge.beats import Instance
-from services.health.judge.window import StageWindow
+from mnemostream.contracts.events import Stage
+from mnemostream.contracts.vitals import WatcherVitals
+from mnemostream.services.health.judge.beats import Instance
+from mnemostream.services.health.judge.window import StageWindow
 
 
 def backlog(w: StageWindow) -> str:

@@ -6,14 +6,22 @@ timestamps. What the human typed while the assistant worked stands in the queue,
 
 from __future__ import annotations
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_claude
-from services.watcher.authorship.texts import Object, arguments_of, blocks_of, content_of, dict_of, joined, text_of
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
-from services.watcher.formats.claude import user
-from services.watcher.formats.claude.memory import MOST_WAITING, ClaudeState, Queue
-from services.watcher.formats.claude.replies import QUESTIONS
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_claude
+from mnemostream.services.watcher.authorship.texts import (
+    Object,
+    arguments_of,
+    blocks_of,
+    content_of,
+    dict_of,
+    joined,
+    text_of,
+)
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
+from mnemostream.services.watcher.formats.claude import user
+from mnemostream.services.watcher.formats.claude.memory import MOST_WAITING, ClaudeState, Queue
+from mnemostream.services.watcher.formats.claude.replies import QUESTIONS
 
 BOOKKEEPING = frozenset(
     {

@@ -6,8 +6,8 @@ from collections import Counter
 
 import msgspec
 
-from contracts.transcripts import Kind
-from services.watcher.formats.base import Item, State
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.formats.base import Item, State
 
 MOST_WAITING = 500
 """Entries of a queue that are remembered; nobody types more into a running turn."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from services.watcher.authorship.texts import Object, dict_of, joined, text_of
+from mnemostream.services.watcher.authorship.texts import Object, dict_of, joined, text_of
 
 QUESTIONS = "AskUserQuestion"
 """The tool by which the assistant asks a person."""

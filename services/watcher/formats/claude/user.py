@@ -10,13 +10,13 @@ import re
 
 import msgspec
 
-from contracts.transcripts import Kind
-from services.watcher.authorship.families import of_claude
-from services.watcher.authorship.texts import Object, blocks_of, content_of, output_of, text_of
-from services.watcher.authorship.wrappers import unwrapped
-from services.watcher.formats.base import Item
-from services.watcher.formats.claude.memory import ClaudeState
-from services.watcher.formats.claude.replies import answers, rejection
+from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.families import of_claude
+from mnemostream.services.watcher.authorship.texts import Object, blocks_of, content_of, output_of, text_of
+from mnemostream.services.watcher.authorship.wrappers import unwrapped
+from mnemostream.services.watcher.formats.base import Item
+from mnemostream.services.watcher.formats.claude.memory import ClaudeState
+from mnemostream.services.watcher.formats.claude.replies import answers, rejection
 
 LOCAL_OUTPUT_HEADS = ("<local-command-stdout>", "<local-command-stderr>", "<bash-stdout>", "<bash-stderr>")
 INTERRUPT_HEAD = "[Request interrupted by user"
