@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ import click
 import msgspec
 
 import mnemostream
-from mnemostream.cli import api, archive, doctor, find, mcp, model, progress, proof, service, status
+from mnemostream.cli import api, archive, backup, doctor, find, mcp, model, progress, proof, service, status
 from mnemostream.cli.bus import deadletters, nats_context
 from mnemostream.cli.console import (
     EX_FALSE,
@@ -33,6 +34,7 @@ from mnemostream.cli.console import (
 from mnemostream.cli.service import gap
 from mnemostream.contracts import sources
 from mnemostream.local import endpoints, folder, logs, system
+from mnemostream.local.backup import schedule
 from mnemostream.local.logs import Unbreakable
 from mnemostream.local.service import detached, notify, watched
 from mnemostream.runtime.disk.files import walk
@@ -148,12 +150,15 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     since = watched.until(plan.data)
-    async with system.running(plan, say) as running, notify.running(plan.data):
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(system.running(plan, say))
+        await stack.enter_async_context(notify.running(plan.data))
         started.set()
         noted = logs.kept(say, plan.data / "logs" / "mnemo.log")
         if missed := gap.told(since):
             noted(missed)
         noted(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
+        await stack.enter_async_context(schedule.running(plan.data, os.environ, noted))
         say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)
@@ -173,7 +178,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return 0
 
 
-for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service, model):
+for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service, model, backup):
     for command in commands.COMMANDS:
         cli.add_command(command)
 

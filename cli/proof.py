@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -63,7 +64,8 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
         redact = own_scanner() if where.redact else None
-        scope = verify.Scope(roots, everything, where.include, where.exclude, redact)
+        host = os.environ.get("MNEMO_HOST") or where.host
+        scope = verify.Scope(roots, everything, where.include, where.exclude, host, redact)
         with steps("verifying") as show:
             return await verify.verify(opened, scope, show)
 

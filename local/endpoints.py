@@ -40,6 +40,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     """Socket of the API in a private folder: who listens there is ours; empty = ask `health_url`."""
     redact: str = ""
     """Whether the watcher replaces secrets, as in its settings."""
+    host: str = ""
+    """Name of the installation in transcript ids; empty = that of the machine, or MNEMO_HOST."""
     elsewhere: bool = False
     """Others run it (compose): no lock on this folder tells whether it runs."""
 

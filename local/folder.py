@@ -5,15 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import secrets
 import shutil
+import socket
 import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from mnemostream.local.secrets import write_private
+
 PRIVATE = 0o077
 """What others may do: nothing. As umask, and as the bits that `doctor` looks for."""
+HOST = "host"
 RUN = "run"
 """Folder of the signs of life, and of the API's socket, in the data folder."""
 MOST_SOCKET_BYTES = 90
@@ -60,6 +65,19 @@ def open_to_others(data: Path) -> list[Path]:
     found = [data] if data.stat().st_mode & (0o066 if os.geteuid() == 0 else PRIVATE) else []
     inside = [entry for folder in (data, data / "logs", data / RUN) if folder.is_dir() for entry in folder.iterdir()]
     return found + [entry for entry in inside if not entry.is_symlink() and entry.lstat().st_mode & PRIVATE]
+
+
+def host_name(data: Path) -> str:
+    """The name of this installation in transcript ids: it stays when the machine gets another name, or the folder
+    another machine. A folder of a version that kept none goes on under the machine's name, as it has worked so far."""
+    file = data / HOST
+    with suppress(FileNotFoundError):
+        if known := file.read_text().strip():
+            return known
+    worked = (data / "nats").exists()
+    made = socket.gethostname() if worked else f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    write_private(file, made.encode())
+    return made
 
 
 def reachable(path: Path) -> bool:

@@ -137,6 +137,7 @@ def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
     stack.callback(folder.lock(data).close)
     endpoints.remove(data)
     stack.callback(endpoints.remove, data)
+    folder.host_name(data)  # before there are streams: a folder with streams and no name is one of a former version
     return Secrets.renewed(data)
 
 
@@ -166,6 +167,7 @@ def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path]
         postgres.dsn("mnemo_reader"),
         str(api[1]),
         env_of(plan, "MNEMO_REDACT") or "",
+        _host(plan),
     )
 
 
@@ -175,6 +177,10 @@ async def _stop_all(children: Sequence[Child]) -> None:
 
 def _listed(plan: Plan, name: str) -> tuple[str, ...]:
     return tuple(listed(env_of(plan, name)))
+
+
+def _host(plan: Plan) -> str:
+    return env_of(plan, "MNEMO_HOST") or folder.host_name(plan.data)
 
 
 def env_of(plan: Plan, name: str) -> str:
@@ -208,7 +214,7 @@ def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path],
     own: list[tuple[str, Stage, dict[str, str]]] = [
         ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
         ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
-        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": joined(map(str, plan.roots))}),
+        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": joined(map(str, plan.roots)), "MNEMO_HOST": _host(plan)}),
     ]
     own[0][2].update(
         {

@@ -84,6 +84,8 @@ class Scope(msgspec.Struct, frozen=True):
     archived: bool = False
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    host: str = ""
+    """Name of this installation in transcript ids; empty = that of the machine."""
     redact: Scanner | None = None
     """Recognises what the watcher replaces, if it does."""
 
@@ -146,7 +148,7 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     """Files in scope with their size and their transcript, if the archive knows one."""
     known = await archive.transcripts()
     forgotten = await archive.forgotten()
-    own = os.environ.get("MNEMO_HOST") or socket.gethostname()
+    own = scope.host or socket.gethostname()
     hosts = {row.host for row in known} | {own}
     known_sources = [*sources.BY_NAME, sources.ATTACHMENT]
     files: list[File] = []

@@ -120,7 +120,7 @@ class Postgres:
             "shared_buffers": "128MB",
             "max_wal_size": "1GB",
             "log_min_messages": "warning",
-            "autovacuum_naptime": "5min",
+            "autovacuum_naptime": "20s",  # a table is planned for blindly until it was analysed first
             "wal_recycle": "off",  # a recycled segment keeps what a person wanted forgotten
             "log_error_verbosity": "terse",  # DETAIL and CONTEXT hold rows
             "log_min_error_statement": "panic",

@@ -1,0 +1,133 @@
+"""The file of a backup: a ZIP archive with one member a stream, as the server gave it, and what it should hold.
+
+    TRANSCRIPTS.tar.s2   EMBEDDINGS.tar.s2   …   backup.json (last: a file without it is not whole)
+
+It is written under another name and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from mnemostream.archive.backup import snapshot
+from mnemostream.archive.backup.snapshot import Head, State
+from mnemostream.contracts import topology
+from mnemostream.contracts.topology import Stream
+from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.errors import Misconfigured
+
+FORMAT = 1
+MANIFEST = "backup.json"
+STREAMS = tuple(each for each in topology.STREAMS if each not in (*topology.VOLATILE, topology.ADVISORIES))
+"""What is kept; the database is made from the log."""
+PIECE = snapshot.CHUNK
+Tell = Callable[[str, int, int], None]
+"""Step, done, total."""
+
+
+class Damaged(Exception):
+    """The file is no backup, or not what was written."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One stream in the file."""
+
+    name: str
+    head: Head
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says of itself. `made_at` in Unix seconds."""
+
+    format: int = FORMAT
+    made_at: float
+    version: str
+    host: str
+    """Name of the installation in transcript ids."""
+    roots: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def log(self) -> State:
+        """What the log holds."""
+        return next(part.head.holds() for part in self.parts if part.name == topology.TRANSCRIPTS.name)
+
+
+async def write(bus: Bus, file: Path, about: Manifest, tell: Tell) -> Manifest:
+    """A backup of every stream, the log first: what the embedder has acknowledged there is in the later snapshot of its
+    vectors. `file` is replaced when all is there. Raises Transient, OSError."""
+    partial = file.with_name(f"{file.name}.partial")
+    parts = []
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as handle, zipfile.ZipFile(handle, "w") as members:
+            for stream in STREAMS:
+                parts.append(await _part(bus, stream, members, tell))
+            whole = msgspec.structs.replace(about, parts=tuple(parts))
+            members.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(whole)))
+            members.close()
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return whole
+
+
+async def _part(bus: Bus, stream: Stream, members: zipfile.ZipFile, tell: Tell) -> Part:
+    name, digest, size = f"{stream.name}.tar.s2", hashlib.sha256(), 0
+    async with snapshot.taken(bus, stream.name) as one, aclosing(one.chunks()) as chunks:
+        with members.open(name, "w", force_zip64=True) as member:
+            async for chunk in chunks:
+                member.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                tell(f"saving {stream.name}", size, max(size, one.head.holds().bytes))
+    return Part(stream.name, one.head, size, digest.hexdigest())
+
+
+def read(file: Path) -> Manifest:
+    """What a file says of itself. Raises Damaged, OSError, and Misconfigured for one of a later version."""
+    try:
+        with zipfile.ZipFile(file) as members:
+            text = members.read(MANIFEST)
+        if msgspec.json.decode(text)["format"] > FORMAT:
+            raise Misconfigured(f"{file} was made by a later version; update Mnemostream")
+        return msgspec.json.decode(text, type=Manifest)
+    except (zipfile.BadZipFile, KeyError, TypeError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"{file} is no backup, or not whole: {error}") from error
+
+
+async def put_back(bus: Bus, file: Path, manifest: Manifest, tell: Tell) -> None:
+    """Makes all streams on a server that has none. Raises Damaged where one does not hold what it held; Transient."""
+    with zipfile.ZipFile(file) as members:
+        for part in manifest.parts:
+            async with aclosing(_checked(members, part, tell)) as pieces:
+                made = await snapshot.restored(bus, part.name, part.head, pieces)
+            if not made.like(part.head.holds()):
+                raise Damaged(f"{file}: {part.name} held {part.head.holds()}, and holds {made} when it is restored")
+
+
+async def _checked(members: zipfile.ZipFile, part: Part, tell: Tell) -> AsyncGenerator[bytes, None]:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with members.open(f"{part.name}.tar.s2") as member:
+            while piece := member.read(PIECE):
+                digest.update(piece)
+                size += len(piece)
+                tell(f"reading {part.name}", size, part.size)
+                yield piece
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise Damaged(f"{part.name} is damaged: {error}") from error
+    if (size, digest.hexdigest()) != (part.size, part.sha256):
+        raise Damaged(f"{part.name} is damaged: its checksum differs")

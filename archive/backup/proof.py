@@ -1,0 +1,75 @@
+"""Reads a restored log and proves it by itself: every segment's bytes, in a row without a gap, with its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import aclosing
+
+import msgspec
+
+from mnemostream.archive.backup.book import Tell
+from mnemostream.archive.copies import Segment, decoded
+from mnemostream.contracts import sources, topology
+from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
+from mnemostream.runtime import streams
+from mnemostream.runtime.bus import Bus
+
+
+class Proof(msgspec.Struct):
+    """What was read. Sizes in bytes."""
+
+    transcripts: int = 0
+    bytes: int = 0
+    problems: list[str] = []
+
+
+class _Chain:
+    """The segments of one generation of one transcript."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.sum: hashlib._Hash | None = hashlib.sha256()
+        """Of the file so far; None where it cannot be known, since secrets were replaced."""
+
+    def take(self, segment: Segment) -> str:
+        """What is wrong with it, "" if nothing. One that was delivered again is not read again."""
+        if segment.end <= self.end:
+            return ""
+        if segment.start > self.end:
+            return f"bytes {self.end} to {segment.start} are missing"
+        try:
+            kept = segment.bytes()
+        except ValueError as error:
+            return f"bytes {segment.start} to {segment.end}: {error}"
+        new = kept[self.end - segment.start :]
+        self.end = segment.end
+        if segment.kept_sha256:
+            self.sum = None
+        if self.sum is not None:
+            self.sum.update(new)
+            if self.sum.digest() != segment.sha256:
+                return f"bytes {segment.start} to {segment.end}: checksum mismatch"
+        return ""
+
+
+async def proved(bus: Bus, tell: Tell) -> Proof:
+    """Reads the whole log. Raises Transient."""
+    proof, chains, forgotten = Proof(), dict[tuple[str, int], _Chain](), set[str]()
+    problems: dict[str, list[str]] = {}
+    done = 0
+    async with aclosing(streams.read(bus, topology.TRANSCRIPTS.name)) as messages:
+        async for message, left in messages:
+            done += 1
+            tell("proving", done, done + left)
+            event = decoded(message)
+            if isinstance(event, TranscriptForgotten):
+                forgotten.add(event.transcript)
+            elif isinstance(event, TranscriptChanged) and event.end > event.start and event.source != sources.CANARY:
+                chain = chains.setdefault((event.transcript, event.generation), _Chain())
+                if wrong := chain.take(Segment.of(event)):
+                    problems.setdefault(event.transcript, []).append(f"{event.root}/{event.path}: {wrong}")
+    kept = {key: chain for key, chain in chains.items() if key[0] not in forgotten}
+    proof.transcripts = len({transcript for transcript, _ in kept})
+    proof.bytes = sum(chain.end for chain in kept.values())
+    proof.problems = [each for name, wrong in problems.items() if name not in forgotten for each in wrong]
+    return proof

@@ -1,0 +1,108 @@
+"""Backups at an interval, made by `mnemo up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from mnemostream.local.child import service_env
+from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.process.command import python
+from mnemostream.runtime.tasks import cancel_and_wait
+
+SUFFIX = ".mnemo-backup"
+LOOK_SECONDS = 60.0
+HOUR = 3600.0
+HOURS = 24.0
+KEEP = 7
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Where to, how often, and how many are kept."""
+
+    folder: Path
+    hours: float = HOURS
+    keep: int = KEEP
+
+    def due(self, now: float) -> bool:
+        """True if the newest is older than it should be."""
+        found = self.kept()
+        return not found or now - found[-1].stat().st_mtime > self.hours * HOUR
+
+    def kept(self) -> list[Path]:
+        """Backups in the folder, the oldest first: their names hold the time."""
+        return sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
+
+    def prune(self) -> None:
+        """Removes all but the newest."""
+        for file in self.kept()[: -self.keep]:
+            file.unlink()
+
+
+def of(environ: Mapping[str, str]) -> Schedule | None:
+    """What the environment wants; None = nothing. Raises Misconfigured."""
+    folder = environ.get("MNEMO_LOCAL_BACKUP_FOLDER", "")
+    if not folder:
+        return None
+    try:
+        hours = float(environ.get("MNEMO_LOCAL_BACKUP_HOURS") or HOURS)
+        keep = int(environ.get("MNEMO_LOCAL_BACKUP_KEEP") or KEEP)
+    except ValueError as error:
+        raise Misconfigured(f"MNEMO_LOCAL_BACKUP_HOURS, MNEMO_LOCAL_BACKUP_KEEP: {error}") from error
+    if hours <= 0 or keep < 1:
+        raise Misconfigured("MNEMO_LOCAL_BACKUP_HOURS must be above 0, MNEMO_LOCAL_BACKUP_KEEP at least 1")
+    return Schedule(Path(folder), hours, keep)
+
+
+@asynccontextmanager
+async def running(data: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Makes backups meanwhile, if the environment wants it. Raises Misconfigured."""
+    schedule = of(environ)
+    task = asyncio.create_task(follow(schedule, data, say), name="backups") if schedule else None
+    try:
+        yield
+    finally:
+        await cancel_and_wait(*filter(None, (task,)))
+
+
+async def follow(schedule: Schedule, data: Path, say: Callable[[str], None], every: float = LOOK_SECONDS) -> None:
+    """Makes backups when they are due, until cancelled; one that fails is told and tried again an hour later."""
+    clock, failed = SystemClock(), float("-inf")
+    while True:
+        now = clock.now()
+        if schedule.due(now) and now - failed > HOUR and (problem := await _made(schedule, data, now)):
+            failed = now
+            say(f"the backup was not made: {problem}")
+        await asyncio.sleep(every)
+
+
+async def _made(schedule: Schedule, data: Path, now: float) -> str:
+    """Why not; "" if it was, and proved. By a process of its own: it reads the whole log."""
+    name = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    try:
+        schedule.folder.mkdir(parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            *python("mnemostream", "backup", str(schedule.folder / f"{name}{SUFFIX}"), "--data", str(data)),
+            env=service_env(dict(os.environ)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            _, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+        if process.returncode:
+            return errors.decode("utf-8", "replace").strip() or f"exit code {process.returncode}"
+        schedule.prune()
+    except OSError as error:
+        return str(error)
+    return ""
