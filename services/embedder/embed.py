@@ -94,11 +94,7 @@ class Embedder:
 
     async def _vectors(self, texts: dict[str, str]) -> dict[str, Vectors]:
         known = {sha: self._remembered[sha] for sha in texts if sha in self._remembered}
-        todo = [
-            _Todo(sha, text, await self.model.off_loop(chunks.split, text, self.model.tokens, self.model.window))
-            for sha, text in texts.items()
-            if sha not in known
-        ]
+        todo = [_Todo(sha, text, await self.model.split(text)) for sha, text in texts.items() if sha not in known]
         flat = [(item, span) for item in todo for span in item.spans]
         pieces = [item.text[span.begin : span.stop] for item, span in flat]
         vectors = await self._encoded(pieces, [span.tokens + self.model.special for _, span in flat])
@@ -115,7 +111,7 @@ class Embedder:
 
         async def encode(group: Sequence[int]) -> None:
             for i, vector in zip(group, await self.model.in_turn([pieces[i] for i in group]), strict=True):
-                vectors[i] = vector.tobytes()
+                vectors[i] = vector
             self.beat.record_progress(self.loop_name)
 
         await asyncio.gather(*map(encode, chunks.batches(lengths, self.model.batch_tokens)))

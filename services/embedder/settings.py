@@ -21,6 +21,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """cpu, cuda, mps, for torch; empty = the best available."""
     threads: int = 0
     """Threads of the model; 0 = one per core."""
+    idle_seconds: float = 300.0
+    """Seconds without anything to embed after which the model leaves memory, until there is something; 0 = never."""
     window_tokens: int = 0
     """Maximum tokens in one chunk; 0 = the model's own window."""
     batch_tokens: int = 0

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from mnemostream.contracts.topology import DEFAULT_MODEL
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.services.embedder.engines import choice, graph, reference, runtimes
 from mnemostream.services.embedder.engines.engine import Engine
+from mnemostream.services.embedder.engines.messages import Asked, Load
 from mnemostream.services.embedder.engines.transformer import TransformerEngine
+from mnemostream.services.embedder.engines.worker import Answers
 from mnemostream.services.embedder.model import Model
 from mnemostream.services.embedder.settings import Settings
 from tests.conftest import ROOT, eventually
@@ -167,9 +169,20 @@ class Held:
         return np.ones((len(texts), 2), np.float32)
 
 
+class InThisProcess:
+    """What the engine process does, without one."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    async def ask(self, question: Callable[[int], Asked]) -> Any:
+        return await self._answers.answer(question(1))
+
+
 async def test_a_search_waits_for_no_more_than_one_batch() -> None:
     engine = Held()
-    model = Model(engine, "", settings())
+    process = InThisProcess(Answers(engine, ""))
+    model = Model(process, await process.ask(lambda number: Asked(number, Load())), settings())
     batches = [asyncio.create_task(model.in_turn([f"batch {number}"])) for number in range(6)]
 
     async def begun(count: int) -> None:
@@ -183,7 +196,6 @@ async def test_a_search_waits_for_no_more_than_one_batch() -> None:
     assert engine.begun[2] == "query"
     engine.go.release(10)
     await asyncio.gather(query, *batches)
-    model.close()
 
 
 LOOKS = """

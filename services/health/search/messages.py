@@ -1,4 +1,4 @@
-"""What the API asks its search process, and what that answers: msgpack, each with its length before it."""
+"""What the API asks its search process, and what that answers:"""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import msgspec
 
 from mnemostream.archive.find.question import Question
 from mnemostream.archive.sessions import Wanted
-
-LENGTH_BYTES = 4
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -61,9 +59,3 @@ class Answered(msgspec.Struct, frozen=True):
     body: bytes = b""
     status: int = 200
     detail: str = ""
-
-
-def framed(message: msgspec.Struct) -> bytes:
-    """As it is sent."""
-    data = msgspec.msgpack.encode(message)
-    return len(data).to_bytes(LENGTH_BYTES, "big") + data

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -24,23 +24,13 @@ from mnemostream.contracts.http.search import SessionPage
 from mnemostream.runtime import logs
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.process.cores import cores
+from mnemostream.runtime.process.helper import following, framed
 from mnemostream.runtime.secrets.mask import masked_value
 from mnemostream.runtime.secrets.scan import Scanner, scanner
 from mnemostream.services.health.observe.store import describe
-from mnemostream.services.health.search.messages import (
-    LENGTH_BYTES,
-    Answered,
-    Asked,
-    Projects,
-    Read,
-    Search,
-    Sessions,
-    Start,
-    framed,
-)
+from mnemostream.services.health.search.messages import Answered, Asked, Projects, Read, Search, Sessions, Start
 
 log = Log("mnemo.search")
-T = TypeVar("T")
 
 CONNECTIONS = 2
 """Of one question: with more it is no sooner answered on two cores, and answers about health wait longer."""
@@ -117,7 +107,7 @@ async def _page(pool: Any, question: Read) -> SessionPage:
 async def serve(connection: socket.socket) -> None:
     """Until the other side is gone."""
     reader, writer = await asyncio.open_connection(sock=connection)
-    start = await _next(reader, Start)
+    start = await following(reader, Start)
     if start is None:
         return
     async with AsyncExitStack() as stack:
@@ -137,7 +127,7 @@ async def serve(connection: socket.socket) -> None:
         stack.callback(pool.terminate)
         answers = Answers(Finder(pool, Embedders(start.nats_url, stack)), scanner(start.secret_rules))
         working: set[asyncio.Task[None]] = set()
-        while (asked := await _next(reader, Asked)) is not None:
+        while (asked := await following(reader, Asked)) is not None:
             task = asyncio.create_task(_answer(answers, asked, writer))
             working.add(task)
             task.add_done_callback(working.discard)
@@ -148,14 +138,6 @@ async def serve(connection: socket.socket) -> None:
 async def _answer(answers: Answers, asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.write(framed(await answers.answer(asked)))
     await writer.drain()
-
-
-async def _next(reader: asyncio.StreamReader, kind: type[T]) -> T | None:
-    try:
-        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
-        return msgspec.msgpack.decode(await reader.readexactly(length), type=kind)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
 
 
 if __name__ == "__main__":

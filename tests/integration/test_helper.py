@@ -1,0 +1,129 @@
+"""A helper process: it answers, rests, comes back, and ends with whoever asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from mnemostream.runtime.process.helper import Helper, Lost
+from tests.conftest import eventually
+
+PROGRAM = """
+import asyncio, os, socket, sys
+import msgspec
+from mnemostream.runtime.process.helper import following, framed
+
+class Start(msgspec.Struct):
+    factor: int
+
+class Asked(msgspec.Struct):
+    number: int
+    value: int
+
+class Answered(msgspec.Struct):
+    number: int
+    value: int
+    pid: int
+
+async def serve(connection):
+    reader, writer = await asyncio.open_connection(sock=connection)
+    start = await following(reader, Start)
+    while (asked := await following(reader, Asked)) is not None:
+        if asked.value < 0:
+            os._exit(3)
+        if asked.value:
+            writer.write(framed(Answered(asked.number, asked.value * start.factor, os.getpid())))
+
+if __name__ == "__main__":
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+"""
+
+
+class Start(msgspec.Struct):
+    factor: int
+
+
+class Asked(msgspec.Struct):
+    number: int
+    value: int
+
+
+class Answered(msgspec.Struct):
+    number: int
+    value: int
+    pid: int
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "a_helper.py").write_text(textwrap.dedent(PROGRAM))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "a_helper"
+
+
+async def test_it_answers_rests_and_comes_back(module: str) -> None:
+    helper: Helper[Answered] = Helper(module, Start(3), Answered, 0.3)
+    answers = await asyncio.gather(*(helper.ask(lambda n, v=v: Asked(n, v)) for v in range(1, 6)))  # type: ignore[misc]
+    assert [each.value for each in answers] == [3, 6, 9, 12, 15]
+    (pid,) = {each.pid for each in answers}
+
+    async def gone() -> None:
+        assert not psutil.pid_exists(pid)
+
+    await eventually(gone, 30)
+    again = await helper.ask(lambda n: Asked(n, 7))
+    assert (again.value, again.pid != pid) == (21, True)
+    await helper.close()
+    assert not psutil.pid_exists(again.pid)
+
+
+async def test_who_waits_for_one_that_dies_is_told_and_the_next_question_starts_another(module: str) -> None:
+    helper: Helper[Answered] = Helper(module, Start(1), Answered, 0.0)
+    waiting = asyncio.create_task(helper.ask(lambda n: Asked(n, 0)))  # never answered
+    with pytest.raises(Lost):
+        await helper.ask(lambda n: Asked(n, -1))
+    with pytest.raises(Lost):
+        await waiting
+    assert (await helper.ask(lambda n: Asked(n, 2))).value == 2
+    await helper.close()
+
+
+async def test_it_does_not_rest_while_a_question_waits(module: str) -> None:
+    helper: Helper[Answered] = Helper(module, Start(1), Answered, 0.2)
+    pid = (await helper.ask(lambda n: Asked(n, 1))).pid
+    waiting = asyncio.create_task(helper.ask(lambda n: Asked(n, 0)))
+    await asyncio.sleep(1.0)
+    assert psutil.pid_exists(pid)
+    await helper.close()
+    with pytest.raises((Lost, asyncio.CancelledError)):
+        await waiting
+
+
+def test_it_ends_with_the_process_that_asks_also_when_that_is_killed(module: str, tmp_path: Path) -> None:
+    asker = tmp_path / "asker.py"
+    asker.write_text(
+        textwrap.dedent("""
+        import asyncio, os, signal
+        from a_helper import Answered, Asked, Start
+        from mnemostream.runtime.process.helper import Helper
+        async def main():
+            helper = Helper("a_helper", Start(1), Answered, 0.0)
+            print((await helper.ask(lambda n: Asked(n, 1))).pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        asyncio.run(main())
+    """)
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", str(asker)], capture_output=True, text=True)
+    pid = int(done.stdout)
+
+    async def gone() -> None:
+        assert not psutil.pid_exists(pid)
+
+    asyncio.run(eventually(gone, 30))
