@@ -149,7 +149,7 @@ async def large(folder: Path, gigabytes: float, megabytes: float) -> None:
         watch.cancel()
         print(f"large        {total / 1e6:.0f} MB in {seconds:.1f} s = {total / 1e6 / seconds:.0f} MB/s; "
               f"watcher peak {memory[0]:.0f} MB; words beside the picture found: {bool(found)}")  # fmt: skip
-        mnemo = [sys.executable, "-m", "mnemostream.cli.app"]
+        mnemo = [sys.executable, "-m", "mnemostream"]
         began = time.perf_counter()
         done = await asyncio.to_thread(
             subprocess.run, [*mnemo, "verify", "--data", str(data)], capture_output=True, text=True

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-import msgspec
 
 import mnemostream
-from mnemostream.cli import api, archive, backup, doctor, find, mcp, model, progress, proof, service, status
+from mnemostream.cli import api, archive, backup, completion, doctor, find, mcp, model, progress, proof, service, status
 from mnemostream.cli.bus import deadletters, nats_context
 from mnemostream.cli.console import (
     EX_FALSE,
@@ -29,6 +28,7 @@ from mnemostream.cli.console import (
     Lines,
     data_option,
     err,
+    existing,
     worded,
 )
 from mnemostream.cli.service import gap
@@ -40,7 +40,6 @@ from mnemostream.local.service import detached, notify, watched
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.heartbeat import service_version
-from mnemostream.runtime.process.command import python
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.tasks import cancel_and_wait
 
@@ -73,11 +72,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     """
     if once and detach:
         raise click.UsageError("--once and --detach cannot be combined")
-    roots = [sources.parse(text) for text in folders]
-    for root in roots:
-        if not Path(root.folder).is_dir():
-            raise click.UsageError(f"--source {root}: no such folder")
-    roots = [msgspec.structs.replace(r, folder=str(Path(r.folder).resolve())) for r in roots] or _default_roots()
+    roots = existing(folders) or _default_roots()
     model.offered(os.environ, embedders)
     if detach:
         _detached(endpoints.data_folder(data), roots, embedders, ports)
@@ -105,11 +100,8 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
 
 def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict[str, int]) -> NoReturn:
     """The same in the background; ends when it answers, or has ended."""
-    command = [*python("mnemostream.cli.app", "up"), "--data", str(data), "--embedders", str(embedders)]
-    command += [word for root in roots for word in ("--source", str(root))]
-    command += [word for name, port in ports.items() for word in (f"--{name.replace('_', '-')}", str(port))]
     try:
-        pid = asyncio.run(detached.start(command, data))
+        pid = asyncio.run(detached.start(detached.command(data, roots, embedders, ports), data))
     except (folder.Busy, RuntimeError, OSError) as error:
         err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
@@ -178,7 +170,9 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return 0
 
 
-for commands in (proof, archive, status, deadletters, nats_context, doctor, find, mcp, service, model, backup):
+FIND = (proof, archive, find, mcp)
+RUN = (status, deadletters, nats_context, doctor, service, model, backup, completion)
+for commands in (*FIND, *RUN):
     for command in commands.COMMANDS:
         cli.add_command(command)
 
@@ -190,7 +184,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what the terminal's alphabet lacks
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="mnemo", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         sys.exit(EX_USAGE)
@@ -202,7 +196,3 @@ def main() -> None:
     except BrokenPipeError:  # `mnemo … | head`: nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,9 +11,10 @@ import os
 import re
 import string
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -25,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Span, Text
 
 from mnemostream.archive import copies
+from mnemostream.contracts import sources
 from mnemostream.local import endpoints
 from mnemostream.runtime.errors import Misconfigured, Transient
 from mnemostream.runtime.secrets.mask import masked, masked_value
@@ -163,6 +165,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except (endpoints.NotRunning, copies.Unreachable, Transient, Misconfigured, *LOST) as error:
         err.print(worded("result unknown: {}", error or type(error).__name__), soft_wrap=True)
         sys.exit(EX_UNKNOWN)
+
+
+def existing(folders: Sequence[str]) -> list[sources.Root]:
+    """The values of `--source`, with whole paths. Raises click.UsageError for a folder that is not there."""
+    roots = [sources.parse(text) for text in folders]
+    for root in roots:
+        if not Path(root.folder).is_dir():
+            raise click.UsageError(f"--source {root}: no such folder")
+    return [msgspec.structs.replace(root, folder=str(Path(root.folder).resolve())) for root in roots]
 
 
 def print_json(value: Any) -> None:

@@ -11,14 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 
-from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
-from mnemostream.contracts import sources
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNHEALTHY,
+    data_option,
+    err,
+    existing,
+    json_option,
+    out,
+    print_json,
+    worded,
+)
 from mnemostream.local import endpoints, folder
 from mnemostream.local.service import detached, manager
 from mnemostream.local.service.manager import CannotManage, Manager
-from mnemostream.runtime.process.command import python
 from mnemostream.runtime.process.home import home
 
 STOP_SECONDS = 90.0
@@ -56,12 +63,8 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
     with managed(data) as (place, one):
         if folder.in_use(place) and one.state() != "active":
             raise CannotManage(f"`mnemo up` runs on {place}: stop it first with `mnemo down`")
-        command = [*python("mnemostream.cli.app", "up"), "--data", str(place), "--embedders", str(embedders)]
-        for root in map(sources.parse, folders):
-            if not Path(root.folder).is_dir():
-                raise click.UsageError(f"--source {root}: no such folder")
-            command += ["--source", str(msgspec.structs.replace(root, folder=str(Path(root.folder).resolve())))]
-        for file in one.install(command, os.environ):
+        roots = existing(folders)
+        for file in one.install(detached.command(place, roots, embedders, {}), os.environ):
             out.print(worded("wrote {}", file), soft_wrap=True)
         out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
         if one.warning:

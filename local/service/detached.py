@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints, folder
+from mnemostream.runtime.process.command import python
 
 LOOK_SECONDS = 0.2
 LOG = "logs/mnemo.log"
+
+
+def command(data: Path, roots: Sequence[Root], embedders: int, ports: Mapping[str, int]) -> list[str]:
+    """`mnemo up` with these options; a port's name is that of its parameter."""
+    words = [*python("mnemostream", "up"), "--data", str(data), "--embedders", str(embedders)]
+    words += [word for root in roots for word in ("--source", str(root))]
+    return words + [word for name, port in ports.items() for word in (f"--{name.replace('_', '-')}", str(port))]
 
 
 async def start(command: Sequence[str], data: Path) -> int:

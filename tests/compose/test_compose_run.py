@@ -81,7 +81,7 @@ def test_it_starts_reads_a_closed_folder_and_every_command_works_inside_and_from
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     assert "first asks 1" in stack.mnemo("search", "first asks 1").stdout
     for words in (["status"], ["search", "first asks 1"], ["sessions"], ["deadletters", "list"]):
-        done = stack.outside("-m", "mnemostream.cli.app", *words, "--data", str(stack.folder / ".secrets"))
+        done = stack.outside("-m", "mnemostream", *words, "--data", str(stack.folder / ".secrets"))
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import EXAMPLES, eventually, jsonl, prompt, unreadable
 
-MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream.cli.app"]
+MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream"]
 
 
 def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -118,3 +118,12 @@ def test_status_without_a_system_cannot_tell(folder: Path) -> None:
     assert done.returncode == 3
     assert json.loads(done.stdout)["status"] == "unknown"
     assert "mnemo up" in done.stderr
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        done = mnemo("completion", shell)
+        assert (done.returncode, "_MNEMO_COMPLETE" in done.stdout) == (0, True), done.stderr
+    asked = {"_MNEMO_COMPLETE": "bash_complete", "COMP_WORDS": "mnemo res", "COMP_CWORD": "1"}
+    assert {"plain,restore", "plain,resume", "plain,restore-backup"} <= set(mnemo(**asked).stdout.split())
+    assert mnemo("completion", "csh").returncode == 64

@@ -18,7 +18,7 @@ from mnemostream.local import system
 from mnemostream.runtime import bus
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 
-MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream.cli.app"]
+MNEMO = [sys.executable, "-W", "ignore", "-m", "mnemostream"]
 
 
 async def mnemo(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -77,7 +77,7 @@ async def said(client: Client, tool: str, **arguments: Any) -> str:
 
 
 def stdio(folder: Path, **env: str) -> StdioServerParameters:
-    words = ["-W", "ignore", "-m", "mnemostream.cli.app", "mcp", "--data", str(folder / "d")]
+    words = ["-W", "ignore", "-m", "mnemostream", "mcp", "--data", str(folder / "d")]
     more = {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1", **env}
     return StdioServerParameters(command=sys.executable, args=words, env=more, cwd=folder / "work")
 
