@@ -30,6 +30,8 @@ def overall(answer: Health) -> Text:
 
 def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
     lines = [worded("  ! {}", issue) for issue in answer.issues]
+    for name, stage in answer.stages.items():
+        lines += [worded("  → {}: {}", name, stage.next_step)] if stage.next_step else []
     if answer.canary.enabled:
         lines.append(worded("canary  {0.status}: {0.cause}", answer.canary))
     if "watcher" in answer.stages:

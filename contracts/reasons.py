@@ -46,6 +46,44 @@ class Reason(StrEnum):
     CANARY = "Canary"
 
 
+NEXT_STEPS: dict[Reason, str] = {
+    Reason.BUS_UNREACHABLE: "see the log of NATS (logs/nats.log in the data folder, compose: "
+    "`docker compose logs nats`); if its disk is full, make room and restart it",
+    Reason.DATABASE_UNREACHABLE: "see the log of PostgreSQL (logs/postgres.log in the data folder, compose: "
+    "`docker compose logs postgres`); capture goes on meanwhile",
+    Reason.TOPOLOGY_DRIFT: "run `mnemo doctor --repair`",
+    Reason.MESSAGES_EVICTED: "raise MNEMO_STREAM_MAX_BYTES, run `mnemo doctor --repair`, then `mnemo verify`",
+    Reason.ROWS_MISSING: "run `mnemo replay`",
+    Reason.NO_INSTANCE: "start it: `mnemo up`, compose: `docker compose up -d`; `mnemo doctor` checks its settings",
+    Reason.HEARTBEATS_STOPPED: "see its log; it is started again by itself, and nothing is lost",
+    Reason.WORK_STALLED: "see its log; if it does not go on within two minutes, start it again",
+    Reason.RESTART_LOOP: "see the end of its log for the error; `mnemo doctor` checks settings, model and servers",
+    Reason.STORAGE_FULL: "make room on the disk, or raise MNEMO_STREAM_MAX_BYTES and run `mnemo doctor --repair`",
+    Reason.FAILING_REPEATEDLY: "run `mnemo doctor`: it checks what the stage depends on",
+    Reason.HEARTBEAT_STALE: "see its log, and compare the clocks of the machines",
+    Reason.INSTANCE_VANISHED: "see the log of the instance; if it was removed on purpose, lower MNEMO_HEALTH_DESIRED",
+    Reason.INSTANCE_STUCK: "see the log of the instance; start it again if it does not go on",
+    Reason.INSTANCE_CRASHED: "see the end of its log; what it had in hand is delivered again",
+    Reason.CONSUMER_RECREATED: "nothing: it reads its stream again, and what is stored stays",
+    Reason.DEAD_LETTERS_GREW: "run `mnemo deadletters list`, then `mnemo deadletters retry N` once the cause is fixed",
+    Reason.BACKLOG_GROWING: "wait during an import; otherwise add embedders (`--embedders N`, compose: `--scale`)",
+    Reason.SATURATED: "run fewer workers on this machine, or give it more cores; nothing is lost",
+    Reason.STORAGE_FILLING: "make room on the disk, or raise MNEMO_STREAM_MAX_BYTES and run `mnemo doctor --repair`",
+    Reason.FILES_UNREADABLE: "run `mnemo doctor`: it names them; let the user of the watcher read them",
+    Reason.FOLDER_LOST: "mount it, put it back, or name its new place (--source); `mnemo restore` writes sessions back",
+    Reason.FOLDER_MISSING: "mount or create it, or start without naming it",
+    Reason.INDEXING_FAILS: "see the log of the writer; `mnemo doctor` checks the database",
+    Reason.PULLS_REFUSED: "see the log of NATS, and run `mnemo doctor --repair`",
+    Reason.REDELIVERED: "see the logs of its instances; what was delivered twice is stored once",
+    Reason.FAILING: "wait: it tries again; if it goes on, run `mnemo doctor`",
+    Reason.HEARTBEAT_LATE: "see its log, and compare the clocks of the machines",
+    Reason.BACKLOG_UNKNOWN: "update the watcher to the version of the health service",
+    Reason.CANARY: "see which stage lags; `mnemo doctor` checks the rest",
+}
+"""What a person does next; a reason without an entry asks for nothing. The same words in the API, `mnemo status`, the
+page and docs/status.md."""
+
+
 LABELS_OF_VERSION_1 = {
     "0 start": Reason.STARTING,
     "1 bus": Reason.BUS_UNREACHABLE,

@@ -252,7 +252,7 @@ class Drill:
 async def opened(folder: Path, *, delay: float = 0.0, **more: Any) -> AsyncIterator[Drill]:
     """A whole system with a proxy before each server, and lines being written. `more` are fields of the plan."""
     root = folder / "projects" / "-drill"
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     settings = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
         "MNEMO_HEALTH_PROBE_SECONDS": "1",

@@ -284,10 +284,13 @@ async def killed_at(drill: Drill, point: str) -> AsyncIterator[None]:
 
 
 def small_disks(data: Path, *names: str) -> Callable[[], None]:
-    """File systems of 400 MB for the folders of the servers; needs root. Returns what takes them away."""
+    """Puts folders of servers that do not run on file systems of 400 MB; needs root. Returns what takes these away."""
     for name in names:
-        (data / name).mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0755", "tmpfs", str(data / name)], check=True)
+        before = (data / name).rename(data / f"{name}.before")
+        (data / name).mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(data / name)], check=True)
+        subprocess.run(["cp", "-a", f"{before}/.", str(data / name)], check=True)  # also owner and mode of the folder
+        shutil.rmtree(before)
 
     def away() -> None:
         for name in names:

@@ -90,6 +90,8 @@ class StageHealth(msgspec.Struct, frozen=True):
     status: str
     reason: str
     cause: str
+    next_step: str
+    """What a person does next; empty = nothing."""
     since: str
     consecutive_failures: int
     heartbeat_age_seconds: float | None

@@ -10,7 +10,7 @@ import pytest
 from mnemostream.cli.app import cli
 from mnemostream.contracts import asyncapi, subjects, topology
 from mnemostream.contracts.events import Event, Stage
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import NEXT_STEPS, Reason
 from mnemostream.runtime import provision
 from mnemostream.runtime.settings import Common, variables
 from mnemostream.services.embedder.settings import Settings as Embedder
@@ -41,6 +41,12 @@ def test_every_variable_is_documented_with_its_default(kind, owner) -> None:
         row = re.search(rf"^\| `{name}` \| `(.*?)` \|", text, re.MULTILINE)
         assert row, name
         assert eval(row[1], {"__builtins__": {}}) == field.default, name
+
+
+def test_the_next_steps_are_those_of_the_code() -> None:
+    said = dict(re.findall(r"^\| `([A-Z]\w+)` \| (.+) \|$", doc("docs/operations.md"), re.MULTILINE))
+    assert said == {str(reason): step for reason, step in NEXT_STEPS.items()}
+    assert set(Reason) - NEXT_STEPS.keys() == {Reason.STARTING, Reason.HEALTHY}
 
 
 @pytest.mark.parametrize(("kind", "module"), [(provision.Settings, "runtime.provision"), (migrate.Settings, "migrate")])

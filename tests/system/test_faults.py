@@ -63,6 +63,8 @@ async def test_no_fault_loses_doubles_or_gives_up_anything(folder: Path) -> None
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not faults.can_mount(), reason="a full disk needs a file system of its own, and root to mount it")
 async def test_a_full_disk_heals_by_itself_when_there_is_room(folder: Path) -> None:
+    async with drills.opened(folder) as drill:
+        await drill.ready()
     unmount = faults.small_disks(folder / "data", "nats", "postgres")
     try:
         async with drills.opened(folder) as drill:

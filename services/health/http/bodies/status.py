@@ -24,6 +24,7 @@ from mnemostream.contracts.http.health import (
     Stats,
     StreamFigures,
 )
+from mnemostream.contracts.reasons import NEXT_STEPS
 from mnemostream.contracts.sources import CANARY
 from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.services.health.http.bodies.ledger import accounts, balanced
@@ -147,6 +148,7 @@ def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
         status=component.verdict.status,
         reason=component.verdict.reason,
         cause=component.verdict.cause,
+        next_step=NEXT_STEPS.get(component.verdict.reason, ""),
         since=iso(component.since),
         consecutive_failures=window.failures,
         heartbeat_age_seconds=_rounded(window.age(now)),

@@ -24,6 +24,7 @@ function createStage(name) {
     { class: "stage" },
     createHead(name),
     make("p", { class: "cause" }),
+    make("p", { class: "next-step" }),
     make("p", { class: "stage-since" }),
     make("p", { class: "stage-rule" }),
     createLag(),
@@ -79,6 +80,7 @@ function updateStage(node, name) {
   setIcon(find(".badge-icon"), status);
   text(find(".badge-word"), WORDS[status]);
   text(find(".cause"), stage.cause);
+  text(find(".next-step"), stage.next_step);
   setSince(find(".stage-since"), stage.since);
   text(find(".stage-rule"), status === "healthy" ? "" : `Reason: ${stage.reason}`);
   const { lag } = stage;
