@@ -51,7 +51,7 @@ NEXT_STEPS: dict[Reason, str] = {
     "`docker compose logs nats`); if its disk is full, make room and restart it",
     Reason.DATABASE_UNREACHABLE: "see the log of PostgreSQL (logs/postgres.log in the data folder, compose: "
     "`docker compose logs postgres`); capture goes on meanwhile",
-    Reason.TOPOLOGY_DRIFT: "run `mnemo doctor --repair`",
+    Reason.TOPOLOGY_DRIFT: "run `mnemo doctor --repair`, in compose `docker compose run --rm mnemo doctor --repair`",
     Reason.MESSAGES_EVICTED: "raise MNEMO_STREAM_MAX_BYTES, run `mnemo doctor --repair`, then `mnemo verify`",
     Reason.ROWS_MISSING: "run `mnemo replay`",
     Reason.NO_INSTANCE: "start it: `mnemo up`, compose: `docker compose up -d`; `mnemo doctor` checks its settings",

@@ -18,7 +18,6 @@ from mnemostream.contracts.topology import Consumer, Stream
 Config = Mapping[str, Any]
 
 NANOSECONDS = 10**9
-REMEDY = "run `mnemo doctor --repair` (in compose `python -m mnemostream.runtime.provision --repair`)"
 
 DEFAULTS_STREAM: Config = {
     "subjects": [],

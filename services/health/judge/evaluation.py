@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mnemostream.contracts import topology
 from mnemostream.contracts.events import HealthChanged, Stage
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import NEXT_STEPS, Reason
 from mnemostream.services.health.judge.held import START, Held
 from mnemostream.services.health.judge.issues import issues
 from mnemostream.services.health.judge.observer import Observer
@@ -108,7 +108,7 @@ class Judge:
         wrong = self.observer.bus.wrong
         drift = next((wrong[stream.name] for stream in topology.STREAMS if stream.name in wrong), "")
         if drift and not error:
-            return degraded(Reason.TOPOLOGY_DRIFT, drift)
+            return degraded(Reason.TOPOLOGY_DRIFT, f"{drift}; {NEXT_STEPS[Reason.TOPOLOGY_DRIFT]}")
         return _reachable(Reason.BUS_UNREACHABLE, error)
 
     def _queue(self, before: int | None, now: float) -> None:

@@ -143,7 +143,7 @@ def _state(streams: Mapping[Stream, _StreamInfo], consumers: Mapping[Consumer, _
         drifts.append(
             drift.of_consumer(consumer, consumer_info.config, consumer_info.pause_remaining / drift.NANOSECONDS)
         )
-    bus.wrong.update({difference.place: f"{difference.cause}; {drift.REMEDY}" for difference in drifts if difference})
+    bus.wrong.update({difference.place: difference.cause for difference in drifts if difference})
     return bus
 
 
