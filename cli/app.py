@@ -73,6 +73,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     if once and detach:
         raise click.UsageError("--once and --detach cannot be combined")
     roots = existing(folders) or _default_roots()
+    schedule.of(os.environ)  # what is wrong is said before anything starts
     model.offered(os.environ, embedders)
     if detach:
         _detached(endpoints.data_folder(data), roots, embedders, ports)
@@ -150,7 +151,8 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         if missed := gap.told(since):
             noted(missed)
         noted(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
-        await stack.enter_async_context(schedule.running(plan.data, os.environ, noted))
+        backups = None if once else schedule.of(os.environ, running.endpoints.host)
+        await stack.enter_async_context(schedule.running(plan.data, backups, noted))
         say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
         reason = await progress.follow(running, err, stop, once=once)

@@ -21,8 +21,9 @@ from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health
 from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints
+from mnemostream.local.backup import schedule
 from mnemostream.local.endpoints import Endpoints
-from mnemostream.local.folder import in_use
+from mnemostream.local.folder import in_use, known_host
 from mnemostream.local.secrets import Secrets
 from mnemostream.runtime import provision
 from mnemostream.runtime.clock import SystemClock
@@ -30,6 +31,7 @@ from mnemostream.runtime.disk.files import LINK, walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.errors import Misconfigured, Transient
 from mnemostream.runtime.process.home import home
+from mnemostream.runtime.settings import load
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -99,6 +101,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left.counts.items()))
         remedy = "a linked folder is captured if it is named with --source" if LINK in left.counts else ""
         findings.append(Check("not captured", "note", f"{reasons} ({left.examples()})", remedy))
+    findings += _backups(environ, known_host(data), SystemClock().now())
     if health:
         findings += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
     if where and (health or in_use(data)):  # each by itself: what is down may be health alone
@@ -113,6 +116,23 @@ def _health_check(where: Endpoints, health: Health) -> Check:
     if health.status == "healthy":
         return Check("health", "ok", text)
     return Check("health", "wrong", f"{text}: {'; '.join(health.issues)}", "see `mnemo status` and docs/status.md")
+
+
+def _backups(environ: Mapping[str, str], host: str, now: float) -> list[Check]:
+    """Is the newest backup as young as it should be?"""
+    remedy = "see logs/mnemo.log in the data folder"
+    try:
+        wanted = schedule.of(environ, host)
+        if not wanted:
+            return []
+        kept, newest = wanted.kept(), wanted.newest()
+    except (Misconfigured, OSError) as error:
+        return [Check("backups", "wrong", str(error), "see docs/settings.md")]
+    if not kept:
+        return [Check("backups", "wrong", f"none in {wanted.folder}", remedy)]
+    text = f"{len(kept)} in {wanted.folder}, the newest {(now - newest) / schedule.HOUR:.1f} h old"
+    late = now - newest > 2 * wanted.hours * schedule.HOUR
+    return [Check("backups", "wrong" if late else "ok", text, remedy if late else "")]
 
 
 async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Check]:
@@ -170,7 +190,10 @@ def _repair(folder: Path) -> None:
         err.print("new passwords were made: the next `mnemo up` gives them to the servers, no data is lost")
     try:
         where = api.running_at(folder)
-        asyncio.run(provision.main(provision.Settings(nats_url=where.nats_url), asyncio.Event(), repair=True))
+        environ = {**os.environ, "MNEMO_NATS_URL": where.nats_url}
+        environ.pop("MNEMO_NATS_URL_FILE", None)
+        wanted = load(provision.Settings, None, environ)  # a new size, too
+        asyncio.run(provision.main(wanted, asyncio.Event(), repair=True))
         err.print("streams and consumers match the topology")
         healed = asyncio.run(_heal(where))
     except (api.CannotTell, copies.Unreachable, Transient, Misconfigured) as error:

@@ -53,7 +53,7 @@ NEXT_STEPS: dict[Reason, str] = {
     "`docker compose logs postgres`); capture goes on meanwhile",
     Reason.TOPOLOGY_DRIFT: "run `mnemo doctor --repair`, in compose `docker compose run --rm mnemo doctor --repair`",
     Reason.MESSAGES_EVICTED: "raise MNEMO_STREAM_MAX_BYTES, run `mnemo doctor --repair`, then `mnemo verify`",
-    Reason.ROWS_MISSING: "run `mnemo replay`",
+    Reason.ROWS_MISSING: "run `mnemo replay`, unless the writer was only just started: it may be filling the database",
     Reason.NO_INSTANCE: "start it: `mnemo up`, compose: `docker compose up -d`; `mnemo doctor` checks its settings",
     Reason.HEARTBEATS_STOPPED: "see its log; it is started again by itself, and nothing is lost",
     Reason.WORK_STALLED: "see its log; if it does not go on within two minutes, start it again",

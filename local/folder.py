@@ -19,6 +19,8 @@ from mnemostream.local.secrets import write_private
 PRIVATE = 0o077
 """What others may do: nothing. As umask, and as the bits that `doctor` looks for."""
 HOST = "host"
+RESTORING = ".restoring"
+"""Folder in which a backup is restored, in the data folder."""
 RUN = "run"
 """Folder of the signs of life, and of the API's socket, in the data folder."""
 MOST_SOCKET_BYTES = 90
@@ -67,13 +69,20 @@ def open_to_others(data: Path) -> list[Path]:
     return found + [entry for entry in inside if not entry.is_symlink() and entry.lstat().st_mode & PRIVATE]
 
 
+def known_host(data: Path) -> str:
+    """The name that is kept in the folder; "" if none is."""
+    try:
+        return (data / HOST).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def host_name(data: Path) -> str:
     """The name of this installation in transcript ids: it stays when the machine gets another name, or the folder
     another machine. A folder of a version that kept none goes on under the machine's name, as it has worked so far."""
     file = data / HOST
-    with suppress(FileNotFoundError):
-        if known := file.read_text().strip():
-            return known
+    if known := known_host(data):
+        return known
     worked = (data / "nats").exists()
     made = socket.gethostname() if worked else f"{socket.gethostname()}-{secrets.token_hex(2)}"
     write_private(file, made.encode())

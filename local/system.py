@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -137,6 +138,7 @@ def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
     stack.callback(folder.lock(data).close)
     endpoints.remove(data)
     stack.callback(endpoints.remove, data)
+    shutil.rmtree(data / folder.RESTORING, ignore_errors=True)  # of a restore that was killed
     folder.host_name(data)  # before there are streams: a folder with streams and no name is one of a former version
     return Secrets.renewed(data)
 

@@ -60,6 +60,7 @@ def outside(passwords: Mapping[str, str]) -> dict[str, object]:
         "reader_postgres_dsn": f"postgresql://mnemo_reader:{passwords['reader']}@127.0.0.1:5432/mnemo",
         "health_url": "http://127.0.0.1:8001",
         "health_token": passwords["health"],
+        "host": os.environ.get("MNEMO_HOST", "") or "compose",
         "elsewhere": True,
     }
 

@@ -2,7 +2,7 @@
 
     TRANSCRIPTS.tar.s2   EMBEDDINGS.tar.s2   …   backup.json (last: a file without it is not whole)
 
-It is written under another name and renamed when it is whole.
+It is written under another name, and renamed when it is whole and proved (`local/backup/made.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FORMAT = 1
 MANIFEST = "backup.json"
 STREAMS = tuple(each for each in topology.STREAMS if each not in (*topology.VOLATILE, topology.ADVISORIES))
 """What is kept; the database is made from the log."""
+COMPARED = (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name, topology.DEADLETTERS.name)
+"""Streams in which a message stays until a person removes it; those of the others have an age."""
 PIECE = snapshot.CHUNK
 Tell = Callable[[str, int, int], None]
 """Step, done, total."""
@@ -64,23 +66,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 async def write(bus: Bus, file: Path, about: Manifest, tell: Tell) -> Manifest:
     """A backup of every stream, the log first: what the embedder has acknowledged there is in the later snapshot of its
-    vectors. `file` is replaced when all is there. Raises Transient, OSError."""
-    partial = file.with_name(f"{file.name}.partial")
+    vectors. `file` must not be there. Raises Transient, OSError."""
     parts = []
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as handle, zipfile.ZipFile(handle, "w") as members:
-            for stream in STREAMS:
-                parts.append(await _part(bus, stream, members, tell))
-            whole = msgspec.structs.replace(about, parts=tuple(parts))
-            members.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(whole)))
-            members.close()
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(file)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle, zipfile.ZipFile(handle, "w") as members:
+        for stream in STREAMS:
+            parts.append(await _part(bus, stream, members, tell))
+        whole = msgspec.structs.replace(about, parts=tuple(parts))
+        members.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(whole)))
+        members.close()
+        handle.flush()
+        os.fsync(handle.fileno())
     return whole
 
 
@@ -114,7 +110,7 @@ async def put_back(bus: Bus, file: Path, manifest: Manifest, tell: Tell) -> None
         for part in manifest.parts:
             async with aclosing(_checked(members, part, tell)) as pieces:
                 made = await snapshot.restored(bus, part.name, part.head, pieces)
-            if not made.like(part.head.holds()):
+            if part.name in COMPARED and not made.like(part.head.holds()):
                 raise Damaged(f"{file}: {part.name} held {part.head.holds()}, and holds {made} when it is restored")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from contextlib import aclosing
 
 import msgspec
@@ -21,6 +22,8 @@ class Proof(msgspec.Struct):
     transcripts: int = 0
     bytes: int = 0
     problems: list[str] = []
+    host: str = ""
+    """Name of the installation that most segments are of."""
 
 
 class _Chain:
@@ -56,6 +59,7 @@ async def proved(bus: Bus, tell: Tell) -> Proof:
     """Reads the whole log. Raises Transient."""
     proof, chains, forgotten = Proof(), dict[tuple[str, int], _Chain](), set[str]()
     problems: dict[str, list[str]] = {}
+    hosts: Counter[str] = Counter()
     done = 0
     async with aclosing(streams.read(bus, topology.TRANSCRIPTS.name)) as messages:
         async for message, left in messages:
@@ -65,10 +69,12 @@ async def proved(bus: Bus, tell: Tell) -> Proof:
             if isinstance(event, TranscriptForgotten):
                 forgotten.add(event.transcript)
             elif isinstance(event, TranscriptChanged) and event.end > event.start and event.source != sources.CANARY:
+                hosts[event.host] += 1
                 chain = chains.setdefault((event.transcript, event.generation), _Chain())
                 if wrong := chain.take(Segment.of(event)):
                     problems.setdefault(event.transcript, []).append(f"{event.root}/{event.path}: {wrong}")
     kept = {key: chain for key, chain in chains.items() if key[0] not in forgotten}
+    proof.host = hosts.most_common(1)[0][0] if hosts else ""
     proof.transcripts = len({transcript for transcript, _ in kept})
     proof.bytes = sum(chain.end for chain in kept.values())
     proof.problems = [each for name, wrong in problems.items() if name not in forgotten for each in wrong]

@@ -87,8 +87,9 @@ async def taken(bus: Bus, stream: str) -> AsyncIterator[Snapshot]:
 
 
 async def restored(bus: Bus, stream: str, head: Head, chunks: AsyncIterator[bytes]) -> State:
-    """Makes the stream out of a snapshot; what it holds then. Raises Transient."""
-    answer = await _asked(bus, f"{API}.RESTORE.{stream}", msgspec.to_builtins(head))
+    """Makes the stream out of a snapshot, on a server that is alone; what it holds then. Raises Transient."""
+    alone = {name: value for name, value in head.config.items() if name != "placement"} | {"num_replicas": 1}
+    answer = await _asked(bus, f"{API}.RESTORE.{stream}", {"config": alone, "state": head.state})
     address = answer["deliver_subject"]
     async for chunk in chunks:
         await _sent(bus, address, chunk, SILENT_SECONDS)

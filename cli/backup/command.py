@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -46,10 +48,8 @@ def backup_command(file: Path, check: bool, data: str | None, as_json: bool) -> 
     """
     place = endpoints.data_folder(data)
     with steps("saving") as tell:
-        if check:
-            proof = _done(made.check(file, tell))
-        else:
-            _, proof = _done(made.backup(place, file, SystemClock().now(), tell))
+        work = made.check(file, tell) if check else made.backup(place, file, SystemClock().now(), tell)
+        proof = _done(work)
     _tell(file, proof, as_json)
 
 
@@ -65,16 +65,18 @@ def restore_command(file: Path, data: str | None, as_json: bool) -> None:
     """
     place = endpoints.data_folder(data)
     with steps("reading") as tell:
-        manifest, proof = _done(made.restore(file, place, tell))
+        host, proof = _done(made.restore(file, place, tell))
     _tell(file, proof, as_json)
     words = "restored to {}, as the machine {}; `mnemo up` makes the database from it"
-    err.print(worded(words, place, manifest.host), soft_wrap=True)
+    err.print(worded(words, place, host), soft_wrap=True)
 
 
 def _done(work: Coroutine[Any, Any, Any]) -> Any:
     """The result; what cannot be done is told, and leaves with 1 or 2."""
     try:
-        return run(work)
+        return run(_until_told(work))
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
     except Damaged as error:
         err.print(worded("[red]damaged:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_FALSE)
@@ -83,8 +85,16 @@ def _done(work: Coroutine[Any, Any, Any]) -> Any:
         sys.exit(EX_UNHEALTHY)
 
 
+async def _until_told(work: Coroutine[Any, Any, Any]) -> Any:
+    """A stop removes what was begun."""
+    task = asyncio.current_task()
+    if task:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
 def _tell(file: Path, proof: Proof, as_json: bool) -> None:
-    size = file.stat().st_size
+    size = file.stat().st_size if file.exists() else 0  # one that is not proved is not kept
     if as_json:
         print_json({"file": str(file), "size": size, "verified": not proof.problems, **msgspec.to_builtins(proof)})
     else:

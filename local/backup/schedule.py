@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
+import re
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,28 +28,44 @@ KEEP = 7
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Where to, how often, and how many are kept."""
+    """Where to, how often, how many are kept, and of which installation: others may keep theirs in the same folder."""
 
     folder: Path
     hours: float = HOURS
     keep: int = KEEP
+    host: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its files begin with; the time follows."""
+        return f"mnemostream-{self.host}-"
+
+    def newest(self) -> float:
+        """When the newest was made, Unix seconds; -inf if there is none. Raises OSError."""
+        return max((file.stat().st_mtime for file in self.kept()), default=float("-inf"))
 
     def due(self, now: float) -> bool:
-        """True if the newest is older than it should be."""
-        found = self.kept()
-        return not found or now - found[-1].stat().st_mtime > self.hours * HOUR
+        """True if the newest is older than it should be. Raises OSError."""
+        return now - self.newest() > self.hours * HOUR
 
     def kept(self) -> list[Path]:
-        """Backups in the folder, the oldest first: their names hold the time."""
-        return sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
+        """Its backups, the oldest first."""
+        pattern = re.compile(re.escape(self.prefix) + r"\d{4}-\d\d-\d\dT\d{6}Z" + re.escape(SUFFIX))
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted(file for file in found if pattern.fullmatch(file.name))
 
     def prune(self) -> None:
-        """Removes all but the newest."""
+        """Removes all but the newest. Raises OSError."""
         for file in self.kept()[: -self.keep]:
             file.unlink()
 
+    def tidy(self) -> None:
+        """Removes what one that was killed has left. Raises OSError."""
+        for left in self.folder.glob(f".{glob.escape(self.prefix)}*"):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
-def of(environ: Mapping[str, str]) -> Schedule | None:
+
+def of(environ: Mapping[str, str], host: str = "") -> Schedule | None:
     """What the environment wants; None = nothing. Raises Misconfigured."""
     folder = environ.get("MNEMO_LOCAL_BACKUP_FOLDER", "")
     if not folder:
@@ -58,13 +77,12 @@ def of(environ: Mapping[str, str]) -> Schedule | None:
         raise Misconfigured(f"MNEMO_LOCAL_BACKUP_HOURS, MNEMO_LOCAL_BACKUP_KEEP: {error}") from error
     if hours <= 0 or keep < 1:
         raise Misconfigured("MNEMO_LOCAL_BACKUP_HOURS must be above 0, MNEMO_LOCAL_BACKUP_KEEP at least 1")
-    return Schedule(Path(folder), hours, keep)
+    return Schedule(Path(folder).expanduser().resolve(), hours, keep, host)
 
 
 @asynccontextmanager
-async def running(data: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Makes backups meanwhile, if the environment wants it. Raises Misconfigured."""
-    schedule = of(environ)
+async def running(data: Path, schedule: Schedule | None, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Makes backups meanwhile."""
     task = asyncio.create_task(follow(schedule, data, say), name="backups") if schedule else None
     try:
         yield
@@ -77,19 +95,23 @@ async def follow(schedule: Schedule, data: Path, say: Callable[[str], None], eve
     clock, failed = SystemClock(), float("-inf")
     while True:
         now = clock.now()
-        if schedule.due(now) and now - failed > HOUR and (problem := await _made(schedule, data, now)):
+        if now - failed > HOUR and (problem := await _made(schedule, data, now)):
             failed = now
             say(f"the backup was not made: {problem}")
         await asyncio.sleep(every)
 
 
 async def _made(schedule: Schedule, data: Path, now: float) -> str:
-    """Why not; "" if it was, and proved. By a process of its own: it reads the whole log."""
+    """Why not; "" if none was due, or it was made and proved. By a process of its own: it reads the whole log."""
     name = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H%M%SZ")
     try:
+        if not schedule.due(now):
+            return ""
         schedule.folder.mkdir(parents=True, exist_ok=True)
+        schedule.tidy()
         process = await asyncio.create_subprocess_exec(
-            *python("mnemostream", "backup", str(schedule.folder / f"{name}{SUFFIX}"), "--data", str(data)),
+            *python("mnemostream", "backup", str(schedule.folder / f"{schedule.prefix}{name}{SUFFIX}")),
+            *("--data", str(data)),
             env=service_env(dict(os.environ)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -99,7 +121,8 @@ async def _made(schedule: Schedule, data: Path, now: float) -> str:
             _, errors = await process.communicate()
         finally:
             if process.returncode is None:
-                process.terminate()
+                process.terminate()  # it removes what it has begun
+                await process.wait()
         if process.returncode:
             return errors.decode("utf-8", "replace").strip() or f"exit code {process.returncode}"
         schedule.prune()

@@ -38,7 +38,12 @@ A = TypeVar("A", bound=Numbered)
 
 
 class Lost(Exception):
-    """The program has ended before it answered."""
+    """The program has ended before it answered. `code`: its exit code, negative for a signal, None where it was ended
+    on purpose."""
+
+    def __init__(self, text: str, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def framed(message: msgspec.Struct) -> bytes:
@@ -56,6 +61,50 @@ async def following(reader: asyncio.StreamReader, kind: type[T]) -> T | None:
         return None
 
 
+class _Run(Generic[A]):
+    """One process, and the questions that were sent to it."""
+
+    def __init__(self, module: str, kind: Any, process: subprocess.Popen[bytes]) -> None:
+        self.module = module
+        self.kind = kind
+        self.process = process
+        self.waiting: dict[int, asyncio.Future[A]] = {}
+        self.writer: asyncio.StreamWriter
+        self.hearing: asyncio.Task[None]
+        self.gone = False
+
+    async def hear(self, reader: asyncio.StreamReader) -> None:
+        """Until the program is gone; who waits for it then is told at once."""
+        code: int | None = None
+        try:
+            while (answered := await following(reader, self.kind)) is not None:
+                if (waiting := self.waiting.get(answered.number)) and not waiting.done():
+                    waiting.set_result(answered)
+            self.gone = True
+            code = await self.ended()
+            log.warning("a helper process has ended", module=self.module, code=code, questions=len(self.waiting))
+        finally:
+            self.gone = True
+            self.writer.close()
+            for waiting in self.waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(Lost(f"{self.module} has ended with code {code}", code))
+
+    async def ended(self) -> int:
+        """Its exit code; killed where it does not end by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            return await asyncio.get_running_loop().run_in_executor(None, self.process.wait, END_SECONDS)
+        self.process.kill()
+        return self.process.wait()
+
+    async def close(self) -> None:
+        """Ends the program: it sees that its socket closes."""
+        self.hearing.cancel()
+        await asyncio.wait([self.hearing])
+        self.writer.close()
+        await self.ended()
+
+
 class Helper(Generic[A]):
     """One program of a module. `start` is what it is told first, since a command line hides nothing; `kind`, `A` or a
     union, is what it answers. After `rest_seconds` without a question it is ended, its memory is free; 0 = never."""
@@ -65,88 +114,71 @@ class Helper(Generic[A]):
         self._start = start
         self._kind = kind
         self._rest_seconds = rest_seconds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._run: _Run[A] | None = None
         self._resting: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
-        self._waiting: dict[int, asyncio.Future[A]] = {}
+        self._closed = False
         self._number = 0
-
-    @property
-    def waiting(self) -> int:
+        self.waiting = 0
         """Questions that are not answered yet."""
-        return len(self._waiting)
 
     async def ask(self, question: Callable[[int], msgspec.Struct]) -> A:
         """The answer to the question that is made for a number. Raises Lost, OSError."""
         self._number += 1
         number = self._number
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        self.waiting += 1
+        run: _Run[A] | None = None
         try:
-            writer = await self._connected()
-            writer.write(framed(question(number)))
-            await writer.drain()
+            async with self._changing:
+                run = await self._running()
+                run.waiting[number] = answer
+                run.writer.write(framed(question(number)))
+            with suppress(ConnectionError):  # then it has ended, which is told by what was heard last
+                await run.writer.drain()
             return await answer
         finally:
-            self._waiting.pop(number, None)
+            self.waiting -= 1
+            if run:
+                run.waiting.pop(number, None)
             self._rests()
 
-    async def _connected(self) -> asyncio.StreamWriter:
-        async with self._changing:
-            if self._writer is None or self._writer.is_closing():
-                await self._ended()
-                ours, theirs = socket.socketpair()
-                with theirs:
-                    command = python(self._module, str(theirs.fileno()))
-                    self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
-                reader, self._writer = await asyncio.open_connection(sock=ours)
-                self._writer.write(framed(self._start))
-                self._hearing = asyncio.create_task(self._hear(reader, self._writer), name="answers of a helper")
-            return self._writer
-
-    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until the program is gone; who waits for it then is told at once, and the next question starts another."""
-        try:
-            while (answered := await following(reader, self._kind)) is not None:
-                if (waiting := self._waiting.get(answered.number)) and not waiting.done():
-                    waiting.set_result(answered)
-            log.warning("a helper process has ended", module=self._module, questions=len(self._waiting))
-        finally:
-            writer.close()
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(Lost(f"{self._module} has ended"))
+    async def _running(self) -> _Run[A]:
+        if self._closed:
+            raise Lost(f"{self._module} was closed")
+        if self._run is None or self._run.gone:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                command = python(self._module, str(theirs.fileno()))
+                process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
+            self._run = run = _Run[A](self._module, self._kind, process)
+            reader, run.writer = await asyncio.open_connection(sock=ours)
+            run.writer.write(framed(self._start))
+            run.hearing = asyncio.create_task(run.hear(reader), name="answers of a helper")
+        return self._run
 
     def _rests(self) -> None:
         """Nothing is asked any more: it is ended when that lasts."""
         if self._resting:
             self._resting.cancel()
-        wanted = self._rest_seconds and not self._waiting
+        wanted = self._rest_seconds and not self.waiting and not self._closed
         self._resting = asyncio.create_task(self._end_if_it_rests(), name="rest of a helper") if wanted else None
 
     async def _end_if_it_rests(self) -> None:
         await asyncio.sleep(self._rest_seconds)
         async with self._changing:
-            if not self._waiting:  # nobody has asked while it was waited for
-                await self._ended()
+            if not self.waiting:  # nobody has asked while it was waited for
+                await self._end()
 
     async def close(self) -> None:
-        """Ends the program."""
-        self._rest_seconds = 0.0
+        """Ends the program for good; who waits for an answer is told."""
+        self._closed = True
         if self._resting:
             self._resting.cancel()
-        await self._ended()
+        async with self._changing:
+            await self._end()
 
-    async def _ended(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.wait([self._hearing])
-        if self._process is not None:
-            ended = asyncio.get_running_loop().run_in_executor(None, self._process.wait, END_SECONDS)
-            with suppress(subprocess.TimeoutExpired):
-                await ended
-            self._process.kill()
-            self._process.wait()
-        self._process = self._writer = self._hearing = None
+    async def _end(self) -> None:
+        run, self._run = self._run, None
+        if run:
+            await run.close()

@@ -21,6 +21,7 @@ from mnemostream.contracts.transcripts import (
 from mnemostream.runtime import streams
 from mnemostream.runtime.bus import Bus, Message
 from mnemostream.runtime.heartbeat import Beat
+from mnemostream.runtime.tasks import cancel_and_wait
 from mnemostream.services.embedder import chunks
 from mnemostream.services.embedder.model import Model
 from mnemostream.services.embedder.settings import Settings
@@ -114,7 +115,11 @@ class Embedder:
                 vectors[i] = vector
             self.beat.record_progress(self.loop_name)
 
-        await asyncio.gather(*map(encode, chunks.batches(lengths, self.model.batch_tokens)))
+        calls = [asyncio.create_task(encode(group)) for group in chunks.batches(lengths, self.model.batch_tokens)]
+        try:
+            await asyncio.gather(*calls)
+        finally:  # what is left of a batch that failed must not start an engine again
+            await cancel_and_wait(*calls)
         return vectors
 
     def _remember(self, sha: str, vectors: Vectors) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -29,7 +31,10 @@ T = TypeVar("T", Loaded, Spans, Encoded)
 
 
 class EngineLost(Exception):
-    """The engine has crashed, or was killed: so has this embedder, and what it had in hand is counted as such."""
+    """The engine has crashed: so has this embedder, and what it had in hand is counted as such."""
+
+
+FAILURES = {"misconfigured": Misconfigured, "transient": Transient, "crashed": EngineLost}
 
 
 class Model:
@@ -52,6 +57,9 @@ class Model:
     async def encode(self, texts: Sequence[str]) -> list[bytes]:
         """Vectors, each `dimensions` times float32, little-endian, of length 1. Raises EngineLost, Transient."""
         answer = await _asked(self._process, Encode(list(texts)), Encoded)
+        if answer.fingerprint != self.fingerprint:
+            raise EngineLost(f"the model has changed: it was {self.fingerprint}, and is {answer.fingerprint} now")
+        self._engine = answer.label
         size = self.dimensions * FLOAT_BYTES
         return [answer.vectors[at : at + size] for at in range(0, len(answer.vectors), size)]
 
@@ -74,9 +82,15 @@ async def _asked(process: Helper[Answer], question: Load | Split | Encode, kind:
     try:
         answer = await process.ask(lambda number: Asked(number, question))
     except Lost as error:
-        raise EngineLost(f"the engine process has ended: {error}") from error
+        if error.code is not None and error.code < 0:  # killed, perhaps for its memory: a death without a word
+            os.kill(os.getpid(), signal.SIGKILL)
+        if error.code:
+            raise EngineLost(str(error)) from error
+        raise Transient(str(error)) from error
+    except OSError as error:
+        raise Transient(f"the engine process cannot be started: {error}") from error
     if isinstance(answer, Failed):
-        raise Misconfigured(answer.why) if answer.misconfigured else Transient(answer.why)
+        raise FAILURES[answer.kind](answer.why)
     if not isinstance(answer, kind):
         raise AssertionError(f"{type(answer).__name__} is no answer to {type(question).__name__}")
     return answer

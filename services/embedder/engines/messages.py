@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from mnemostream.services.embedder.chunks import Span
@@ -60,15 +62,18 @@ class Spans(msgspec.Struct, frozen=True, tag=True):
 
 
 class Encoded(msgspec.Struct, frozen=True, tag=True):
-    """float32, little-endian, one vector after the other."""
+    """float32, little-endian, one vector after the other; by which model and engine, since it may have been loaded
+    again meanwhile."""
 
     number: int
     vectors: bytes
+    fingerprint: str
+    label: str
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """No engine could be loaded."""
+    """No engine could be loaded, or it has crashed. The process ends."""
 
     number: int
     why: str
-    misconfigured: bool
+    kind: Literal["misconfigured", "transient", "crashed"]

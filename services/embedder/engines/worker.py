@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from mnemostream.contracts.topology import DEFAULT_MODEL
@@ -58,7 +59,8 @@ class Answers:
                 split = partial(chunks.split, text, self._engine.tokens, window)
                 return Spans(asked.number, await loop.run_in_executor(self._tokenizing, split))
             case Encode(texts):
-                return Encoded(asked.number, await loop.run_in_executor(self._encoding, self._encoded, texts))
+                vectors = await loop.run_in_executor(self._encoding, self._encoded, texts)
+                return Encoded(asked.number, vectors, self._engine.fingerprint, self._engine.label)
 
     def _encoded(self, texts: list[str]) -> bytes:
         return self._engine.encode(texts).tobytes()
@@ -84,12 +86,13 @@ async def serve(connection: socket.socket) -> None:
     try:
         answers = await asyncio.to_thread(loaded, settings)
     except (Misconfigured, Transient) as error:
-        failed = partial(Failed, why=str(error), misconfigured=isinstance(error, Misconfigured))
+        failed = partial(Failed, why=str(error), kind="transient" if isinstance(error, Transient) else "misconfigured")
     working: set[asyncio.Task[None]] = set()
     while (asked := await following(reader, Asked)) is not None:
-        if failed:
+        if failed:  # the next question starts another process: there may be memory then
             writer.write(framed(failed(asked.number)))
-            continue
+            await writer.drain()
+            return
         task = asyncio.create_task(_answer(answers, asked, writer))
         working.add(task)
         task.add_done_callback(working.discard)
@@ -103,6 +106,9 @@ async def _answer(answers: Answers, asked: Asked, writer: asyncio.StreamWriter) 
         return
     except Exception as error:  # a fault of the engine ends the process: whoever asked counts it as a crash
         logs.Log("mnemo.engine").exception("the engine has failed", error)
+        with suppress(ConnectionError):
+            writer.write(framed(Failed(asked.number, f"{type(error).__name__}: {error}"[:2000], "crashed")))
+            await writer.drain()
         os._exit(os.EX_SOFTWARE)
 
 
