@@ -64,14 +64,21 @@ async def following(reader: asyncio.StreamReader, kind: type[T]) -> T | None:
 class _Run(Generic[A]):
     """One process, and the questions that were sent to it."""
 
-    def __init__(self, module: str, kind: Any, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self,
+        module: str,
+        kind: Any,
+        process: subprocess.Popen[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         self.module = module
         self.kind = kind
         self.process = process
+        self.writer = writer
         self.waiting: dict[int, asyncio.Future[A]] = {}
-        self.writer: asyncio.StreamWriter
-        self.hearing: asyncio.Task[None]
         self.gone = False
+        self.hearing = asyncio.create_task(self.hear(reader), name="answers of a helper")
 
     async def hear(self, reader: asyncio.StreamReader) -> None:
         """Until the program is gone; who waits for it then is told at once."""
@@ -151,10 +158,15 @@ class Helper(Generic[A]):
             with theirs:
                 command = python(self._module, str(theirs.fileno()))
                 process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
-            self._run = run = _Run[A](self._module, self._kind, process)
-            reader, run.writer = await asyncio.open_connection(sock=ours)
-            run.writer.write(framed(self._start))
-            run.hearing = asyncio.create_task(run.hear(reader), name="answers of a helper")
+            try:
+                reader, writer = await asyncio.open_connection(sock=ours)
+            except BaseException:  # whoever asked does not wait any more: the process sees its socket close
+                ours.close()
+                process.kill()
+                process.wait()
+                raise
+            self._run = _Run[A](self._module, self._kind, process, reader, writer)
+            writer.write(framed(self._start))
         return self._run
 
     def _rests(self) -> None:

@@ -95,6 +95,20 @@ async def test_who_waits_for_one_that_dies_is_told_and_the_next_question_starts_
     await helper.close()
 
 
+async def test_who_gives_up_at_any_moment_leaves_nothing_behind(module: str) -> None:
+    helper: Helper[Answered] = Helper(module, Start(1), Answered, 0.0)
+    for turns in range(12):
+        asked = asyncio.create_task(helper.ask(lambda n: Asked(n, 1)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+    assert (await helper.ask(lambda n: Asked(n, 5))).value == 5
+    await helper.close()
+    left = [one for one in psutil.Process().children() if module in " ".join(one.cmdline())]
+    assert left == []
+
+
 async def test_it_does_not_rest_while_a_question_waits(module: str) -> None:
     helper: Helper[Answered] = Helper(module, Start(1), Answered, 0.2)
     pid = (await helper.ask(lambda n: Asked(n, 1))).pid
