@@ -101,7 +101,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left.counts.items()))
         remedy = "a linked folder is captured if it is named with --source" if LINK in left.counts else ""
         findings.append(Check("not captured", "note", f"{reasons} ({left.examples()})", remedy))
-    findings += _backups(environ, known_host(data), SystemClock().now())
+    findings += _backups(environ, data, SystemClock().now())
     if health:
         findings += [*examine.clocks(health, SystemClock().now()), *examine.services(health)]
     if where and (health or in_use(data)):  # each by itself: what is down may be health alone
@@ -118,11 +118,11 @@ def _health_check(where: Endpoints, health: Health) -> Check:
     return Check("health", "wrong", f"{text}: {'; '.join(health.issues)}", "see `mnemo status` and docs/status.md")
 
 
-def _backups(environ: Mapping[str, str], host: str, now: float) -> list[Check]:
+def _backups(environ: Mapping[str, str], data: Path, now: float) -> list[Check]:
     """Is the newest backup as young as it should be?"""
     remedy = "see logs/mnemo.log in the data folder"
     try:
-        wanted = schedule.of(environ, host)
+        wanted = schedule.of(environ, known_host(data))
         if not wanted:
             return []
         kept, newest = wanted.kept(), wanted.newest()

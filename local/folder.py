@@ -73,7 +73,7 @@ def known_host(data: Path) -> str:
     """The name that is kept in the folder; "" if none is."""
     try:
         return (data / HOST).read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 
