@@ -80,9 +80,10 @@ test-pythons: ## unit, contract and conformance tests on each other Python that 
 	    if "$$one" -c '' 2> /dev/null; then found=$$one; fi; done; \
 	  if [ -z "$$found" ]; then echo "no Python $$version here"; continue; fi; \
 	  test -x .venv-$$version/bin/pytest || { $$found -m venv .venv-$$version \
-	    && .venv-$$version/bin/pip install -q --no-deps --require-hashes -r locks/dev.txt; } || exit 1; \
+	    && .venv-$$version/bin/pip install -q --no-deps --require-hashes -r locks/dev.txt \
+	    && .venv-$$version/bin/pip install -q --no-deps --no-build-isolation -e .; } || exit 1; \
 	  echo "Python $$version"; \
-	  PYTHONPATH=src .venv-$$version/bin/python -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) \
+	  .venv-$$version/bin/python -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) \
 	    tests/unit tests/contract tests/conformance || exit 1; \
 	done
 
