@@ -12,13 +12,14 @@ RUN python -m venv --without-pip /opt/mnemo
 ENV PIP="pip --python /opt/mnemo/bin/python install --no-cache-dir --no-deps"
 RUN $PIP --require-hashes $PIP_ARGS -r locks/slim.txt
 COPY pyproject.toml README.md LICENSE /app/
-COPY src /app/src
-COPY contracts /app/contracts
-COPY runtime /app/runtime
-COPY archive /app/archive
-COPY services /app/services
-COPY local /app/local
-COPY cli /app/cli
+# The folders themselves: not every builder copies the links in src/mnemostream.
+COPY src/mnemostream/__init__.py src/mnemostream/__main__.py /app/src/mnemostream/
+COPY contracts /app/src/mnemostream/contracts
+COPY runtime /app/src/mnemostream/runtime
+COPY archive /app/src/mnemostream/archive
+COPY services /app/src/mnemostream/services
+COPY local /app/src/mnemostream/local
+COPY cli /app/src/mnemostream/cli
 RUN $PIP --no-build-isolation /app
 
 # With `--build-arg TORCH=torch==2.13.0` the image computes any model of sentence-transformers; torch then comes by
