@@ -43,6 +43,14 @@ def test_every_variable_is_documented_with_its_default(kind, owner) -> None:
         assert eval(row[1], {"__builtins__": {}}) == field.default, name
 
 
+def test_every_variable_of_mnemo_itself_is_in_its_section() -> None:
+    section = doc("docs/settings.md").partition("\n## `mnemo`\n")[2]
+    said = set(re.findall(r"^\| `(MNEMO_LOCAL_\w+)` ", section, re.MULTILINE))
+    folders = [ROOT / "src" / "mnemostream" / name for name in ("cli", "local", "archive", "runtime")]
+    code = "".join(file.read_text() for folder in folders for file in folder.resolve().rglob("*.py"))
+    assert said == set(re.findall(r"\bMNEMO_LOCAL_[A-Z]\w+", code))
+
+
 def test_the_next_steps_are_those_of_the_code() -> None:
     said = dict(re.findall(r"^\| `([A-Z]\w+)` \| (.+) \|$", doc("docs/operations.md"), re.MULTILINE))
     assert said == {str(reason): step for reason, step in NEXT_STEPS.items()}

@@ -8,64 +8,18 @@ import sys
 import textwrap
 from pathlib import Path
 
-import msgspec
 import psutil
 import pytest
 
 from mnemostream.runtime.process.helper import Helper, Lost
-from tests.conftest import eventually
-
-PROGRAM = """
-import asyncio, os, socket, sys
-import msgspec
-from mnemostream.runtime.process.helper import following, framed
-
-class Start(msgspec.Struct):
-    factor: int
-
-class Asked(msgspec.Struct):
-    number: int
-    value: int
-
-class Answered(msgspec.Struct):
-    number: int
-    value: int
-    pid: int
-
-async def serve(connection):
-    reader, writer = await asyncio.open_connection(sock=connection)
-    start = await following(reader, Start)
-    while (asked := await following(reader, Asked)) is not None:
-        if asked.value < 0:
-            os._exit(3)
-        if asked.value:
-            writer.write(framed(Answered(asked.number, asked.value * start.factor, os.getpid())))
-
-if __name__ == "__main__":
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
-"""
-
-
-class Start(msgspec.Struct):
-    factor: int
-
-
-class Asked(msgspec.Struct):
-    number: int
-    value: int
-
-
-class Answered(msgspec.Struct):
-    number: int
-    value: int
-    pid: int
+from tests.conftest import ROOT, eventually
+from tests.echoing_helper import Answered, Asked, Start
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "a_helper.py").write_text(textwrap.dedent(PROGRAM))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return "a_helper"
+def module(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return "tests.echoing_helper"
 
 
 async def test_it_answers_rests_and_comes_back(module: str) -> None:
@@ -127,10 +81,10 @@ def test_it_ends_with_the_process_that_asks_also_when_that_is_killed(module: str
     asker.write_text(
         textwrap.dedent("""
         import asyncio, os, signal
-        from a_helper import Answered, Asked, Start
+        from tests.echoing_helper import Answered, Asked, Start
         from mnemostream.runtime.process.helper import Helper
         async def main():
-            helper = Helper("a_helper", Start(1), Answered, 0.0)
+            helper = Helper("tests.echoing_helper", Start(1), Answered, 0.0)
             print((await helper.ask(lambda n: Asked(n, 1))).pid, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         asyncio.run(main())

@@ -86,4 +86,6 @@ async def test_an_engine_that_is_killed_takes_its_embedder_along(folder: Path) -
 
         await eventually(embedded, 60)
         assert (await get(running, "/v1/autosave/deadletters")).json()["total"] == 0
-        assert before
+        assert running.children["embedder-0"].pid != before, (
+            "the embedder went on without its engine's death being counted"
+        )
