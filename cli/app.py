@@ -1,6 +1,7 @@
 """`mnemo`: the person's commands.
 
-Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 unknown · 4 saved, not embedded · 64 usage.
+Exit codes: 0 healthy or true · 1 degraded or false · 2 unhealthy · 3 unknown · 4 saved, not embedded · 5 dead letters ·
+64 usage.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def cli() -> None:
     "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = save only."
 )
 @click.option(
-    "--once", is_flag=True, help="Exit 0 once everything is captured, stored and embedded; 4 = saved, not embedded."
+    "--once",
+    is_flag=True,
+    help="Exit 0 once everything is captured, stored and embedded; 4 = not embedded, 5 = dead letters.",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; `mnemo down` stops it.")
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
@@ -155,14 +158,14 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         await stack.enter_async_context(schedule.running(plan.data, backups, noted))
         say("page     mnemo dashboard --open   (search and read in the browser)")
         say('search   mnemo search "…"      stop with Ctrl-C')
-        reason = await progress.follow(running, err, stop, once=once)
+        ended = await progress.follow(running, err, stop, once=once, say=noted)
         async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
         say("stopping …")
-    if reason:
-        err.print(worded("[red]incomplete:[/] {}", reason), soft_wrap=True)
-        return EX_FALSE
+    if ended.code:
+        err.print(worded("[red]incomplete:[/] {}", ended.words), soft_wrap=True)
+        return ended.code
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
         say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", all texts embedded"))

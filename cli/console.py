@@ -37,7 +37,7 @@ LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, Timeou
 """A connection that breaks in the middle of a command."""
 
 REVEAL = "mnemo.reveal"
-EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_USAGE = 1, 2, 3, 4, 64
+EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_DEAD_LETTERS, EX_USAGE = 1, 2, 3, 4, 5, 64
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """C0 without tab and line feed, DEL, C1 (ECMA-48), the two separators that some terminals take for a line feed, and

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import asyncpg
@@ -13,15 +15,49 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from mnemostream.archive import queries
 from mnemostream.cli.api import CannotTell, asking, decoded, headers
+from mnemostream.cli.console import EX_DEAD_LETTERS, EX_FALSE
 from mnemostream.contracts import topology
 from mnemostream.contracts.http.health import Health, Stats, StreamFigures
-from mnemostream.contracts.sources import distinct, parse
+from mnemostream.contracts.sources import defaults, distinct, parse
 from mnemostream.contracts.vitals import EmbedderVitals
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.system import System
 from mnemostream.runtime.disk.files import walk
+from mnemostream.runtime.process.home import home
 
 POLL_SECONDS = 0.5
+PACE_SECONDS = 10.0
+"""Rates are those of so many last seconds: an average since the start tells of the start."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Why there is no more to wait for: the exit code, and words for people ("" = all is done)."""
+
+    code: int = 0
+    words: str = ""
+
+
+class Pace:
+    """Growth of a count per second over the last seconds."""
+
+    def __init__(self, seconds: float = PACE_SECONDS) -> None:
+        self._seconds = seconds
+        self._looks: deque[tuple[float, int]] = deque()
+
+    def at(self, now: float, count: int) -> float:
+        """The rate at `now`, with one more look.
+
+        >>> pace = Pace(10.0)
+        >>> [pace.at(*look) for look in ((0.0, 0), (5.0, 100), (15.0, 100), (20.0, 100))]
+        [0.0, 20.0, 0.0, 0.0]
+        """
+        if self._looks and count < self._looks[-1][1]:  # a process was started again and counts anew
+            self._looks.clear()
+        self._looks.append((now, count))
+        while len(self._looks) > 2 and self._looks[1][0] <= now - self._seconds:
+            self._looks.popleft()
+        first, before = self._looks[0]
+        return (count - before) / (now - first) if now > first else 0.0
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -92,8 +128,10 @@ def _figures(health: Health, stats: Stats) -> Figures:
     )
 
 
-async def follow(system: System, console: Console, stop: asyncio.Event, *, once: bool) -> str:
-    """Shows progress until `stop`, or with `once` until all is done. Returns "" or why it cannot be done."""
+async def follow(
+    system: System, console: Console, stop: asyncio.Event, *, once: bool, say: Callable[[str], None]
+) -> Ended:
+    """Shows progress until `stop`, or with `once` until all is done or cannot be. `say` gets what is worth a line."""
     with Progress(
         TextColumn("[bold]{task.description:<9}"),
         BarColumn(bar_width=28),
@@ -102,52 +140,64 @@ async def follow(system: System, console: Console, stop: asyncio.Event, *, once:
         console=console,
         transient=True,
     ) as bars:
-        show = _painter(bars)
+        show = _painter(bars, say, await asyncio.to_thread(_watched, system.endpoints.roots))
+        letters = -1
         async with asking(system.endpoints) as client:
             while not stop.is_set():
                 figures = await look(client, system.endpoints)
                 show(figures)
+                letters = figures.dead if letters < 0 and figures.discovered else letters
                 if system.fatal:
-                    return system.fatal
+                    return Ended(EX_FALSE, system.fatal)
                 without = system.not_embedding
                 saved = figures.saved if without else figures.done
-                if once and saved and (verdict := await _verdict(system, figures)) is not None:
+                if once and saved and (verdict := await _verdict(system, figures, letters)) is not None:
                     return verdict
                 try:
                     await asyncio.wait_for(stop.wait(), POLL_SECONDS)
                 except TimeoutError:
                     continue
-    return "stopped before everything was processed" if once else ""
+    return Ended(EX_FALSE, "stopped before everything was processed") if once else Ended()
 
 
-def _painter(bars: Progress) -> Callable[[Figures], None]:
+def _watched(roots: Iterable[str]) -> int:
+    """How many folders there are to watch."""
+    named = [parse(text) for text in roots] or defaults(os.environ, home())
+    return sum(os.path.isdir(root.folder) for root in distinct(named))
+
+
+def _painter(bars: Progress, say: Callable[[str], None], folders: int) -> Callable[[Figures], None]:
     capture = bars.add_task("captured", total=1, words="")
     embed = bars.add_task("embedded", total=1, words="")
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    base: list[int] = []
-    first: list[int] = []
+    captured, embedded = Pace(), Pace()
+    watching = f"watching {folders} folder{'' if folders == 1 else 's'}"
+    told: list[str] = []
 
     def show(figures: Figures) -> None:
         megabytes = f"{figures.captured / 1e6:.1f} of {figures.discovered / 1e6:.1f} MB"
-        first[:] = first or ([figures.captured] if figures.discovered else [])
-        pace = (figures.captured - first[0]) / max(1.0, loop.time() - began) if first else 0.0
+        pace = captured.at(loop.time(), figures.captured)
         missing = figures.discovered - figures.captured
         left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
         summary = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
         bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=summary)
-        base[:] = base or ([figures.chunks] if figures.model else [])
-        speed = (figures.chunks - base[0]) / max(1.0, loop.time() - began) if base else 0.0
+        speed = embedded.at(loop.time(), figures.chunks)
         left = f", about {figures.eta:.0f} s left" if figures.eta else ""
-        summary = f"{figures.chunks} chunks, {speed:.0f}/s{left}  [{figures.status}]"
+        all_of_it = "everything saved and embedded" if figures.done else "everything saved" if figures.saved else ""
+        if all_of_it and all_of_it not in told:
+            told.append(all_of_it)
+            say(f"{all_of_it}: {figures.files} files, {figures.captured / 1e6:.1f} MB; {watching}")
+        working = f"{figures.chunks} chunks, {speed:.0f}/s{left}" if figures.lag_embedder or speed else watching
         finished = figures.messages - figures.lag_embedder
-        bars.update(embed, total=max(1, figures.messages), completed=finished, words=summary)
+        words = f"{working}  [{figures.status}]"
+        bars.update(embed, total=max(1, figures.messages), completed=finished, words=words)
 
     return show
 
 
-async def _verdict(system: System, figures: Figures) -> str | None:
-    """ "" when the database agrees that all is there, a reason when it never will be, None to look again."""
+async def _verdict(system: System, figures: Figures, letters: int) -> Ended | None:
+    """How it ends when the database agrees that all is there, or never will; None to look again. `letters` = dead
+    letters that were there at the start."""
     try:
         connection = await asyncpg.connect(system.endpoints.postgres_dsn, timeout=5, command_timeout=30)
         try:
@@ -157,17 +207,21 @@ async def _verdict(system: System, figures: Figures) -> str | None:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return None  # it is being started again
-    if figures.dead:
-        return f"{figures.dead} messages were dead-lettered; see `mnemo deadletters`"
+    if figures.dead and not row["unindexed"]:
+        stored = f"{row['stored_bytes'] / 1e6:.1f} of {figures.captured / 1e6:.1f} MB stored"
+        before = f", {letters} of them from before this start" if letters > 0 else ""
+        words = f"{stored}; dead letters: {figures.dead}{before}; see `mnemo deadletters`"
+        return Ended(EX_DEAD_LETTERS, words)
     if figures.unreadable:
-        return f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}"
+        return Ended(EX_FALSE, f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}")
     if (
         row["stored_bytes"] < figures.captured
         or row["unindexed"]
         or (not system.not_embedding and row["texts"] != row["embedded"])
     ):
         return None
-    return await asyncio.to_thread(_overlooked, system.endpoints.roots, known)
+    overlooked = await asyncio.to_thread(_overlooked, system.endpoints.roots, known)
+    return Ended(EX_FALSE if overlooked else 0, overlooked)
 
 
 def _overlooked(roots: Iterable[str], known: Iterable[str]) -> str:

@@ -12,7 +12,15 @@ from typing import Any
 import msgspec
 
 from mnemostream.contracts import subjects, topology
-from mnemostream.contracts.events import AlertDelivered, DeadLetter, HealthChanged, Heartbeat, InFlight, Suspect
+from mnemostream.contracts.events import (
+    AlertDelivered,
+    DeadLetter,
+    DeadLetterDropped,
+    HealthChanged,
+    Heartbeat,
+    InFlight,
+    Suspect,
+)
 from mnemostream.contracts.requests import EmbedAgain, EmbedQuery, EmbedReply, Retry, RetryReply
 from mnemostream.contracts.transcripts import RecordsEmbedded, RecordsReparsed, TranscriptChanged, TranscriptForgotten
 
@@ -63,6 +71,7 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         AlertDelivered,
         {"component": "a stage, bus, database or canary"},
     ),
+    "letterDropped": ("health.dropped.{stage}", DeadLetterDropped, {"stage": "who had given the message up"}),
     "retry": ("requests.retry.{stage}", Retry, {"stage": "who gave the message up"}),
     "retryReply": (
         "_INBOX_{user}.{inbox}",

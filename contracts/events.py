@@ -7,6 +7,7 @@
     Heartbeat            one sign of life of one instance of one stage
     HealthChanged        a component of the system has another status than before
     AlertDelivered       people were told of it
+    DeadLetterDropped    a person has dropped a dead letter, and why
     DeadLetter           a message that was given up, whole or by reference, with the reason
     InFlight             what one worker has in hand; its successor hands it back
     Suspect              a message whose worker died while it alone was in work
@@ -188,6 +189,24 @@ class AlertDelivered(msgspec.Struct, frozen=True, tag_field="type", tag="AlertDe
     version: Literal[1, 2] = 2
 
 
+class DeadLetterDropped(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetterDropped"):
+    """A person has had a dead letter removed. What it stood for stays in the log."""
+
+    stage: str
+    """Who had given the message up."""
+    sequence: int
+    """That of the letter in DEADLETTERS."""
+    subject: str
+    stream: str
+    stream_sequence: int
+    error: str
+    why: str
+    """In the words of who dropped it; "" if they said nothing."""
+    at: float
+    """Unix time, seconds."""
+    version: Literal[1] = 1
+
+
 Event = (
     TranscriptChanged
     | RecordsReparsed
@@ -199,4 +218,5 @@ Event = (
     | Suspect
     | HealthChanged
     | AlertDelivered
+    | DeadLetterDropped
 )

@@ -135,6 +135,7 @@ GRANTS = {
             f"$JS.API.DIRECT.GET.{HEALTH_STATE.name}.{HEALTH_STATE.subjects[0]}",
             subjects.HEALTH_CHANGED,
             subjects.ALERT_DELIVERED,
+            subjects.LETTER_DROPPED,
             subjects.RETRIES,
             subjects.EMBED_QUERY,
         ),

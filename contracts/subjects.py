@@ -22,6 +22,7 @@ ADVISORIES = (
 )
 HEALTH_CHANGED = "health.changed.>"
 ALERT_DELIVERED = "health.alerted.>"
+LETTER_DROPPED = "health.dropped.>"
 EMBED_QUERY = "queries.embed"
 RETRIES = "requests.retry.>"
 EMBED_AGAIN = "requests.embed"
@@ -104,6 +105,11 @@ def health_changed(component: str) -> str:
 def alert_delivered(component: str) -> str:
     """Subject of the alerts about one component that people have got."""
     return f"health.alerted.{token(component)}"
+
+
+def letter_dropped(stage: str) -> str:
+    """Subject of the dead letters of one stage that people have dropped."""
+    return f"health.dropped.{token(stage)}"
 
 
 def retry(stage: Stage) -> str:

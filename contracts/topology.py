@@ -119,11 +119,11 @@ SUSPECTS = Stream(
 )
 HEALTH = Stream(
     "HEALTH",
-    (subjects.HEALTH_CHANGED, subjects.ALERT_DELIVERED),
+    (subjects.HEALTH_CHANGED, subjects.ALERT_DELIVERED, subjects.LETTER_DROPPED),
     discard="old",
     max_bytes=256 * MIB,
     max_age=90 * DAY,
-    description="Changes of status, and alerts that were delivered.",
+    description="Changes of status, alerts that were delivered, dead letters that were dropped.",
 )
 HEALTH_STATE = Stream(
     "KV_HEALTH",

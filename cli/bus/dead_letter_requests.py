@@ -22,6 +22,13 @@ PAGE, MOST = 100, 200
 """Dead letters of one page, and the newest ones, which can be paged through."""
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What is wanted: `retry` or `drop`, and why a letter is dropped."""
+
+    what: str
+    why: str = ""
+
+
 class Listed(msgspec.Struct):
     """Dead letters that were chosen; `kept` counts all in the stream."""
 
@@ -56,19 +63,23 @@ async def original(where: Endpoints, letter: DeadLetterItem) -> bytes:
         return stored.data or b""
 
 
-async def ask_all(where: Endpoints, what: str, asked: list[int]) -> list[int]:
+async def ask_all(where: Endpoints, what: Asked, asked: list[int]) -> list[int]:
     """Those that were taken; why the others were not is said, and the rest goes on."""
     async with asking(where) as client:
         return [sequence for sequence in asked if await _ask(client, where, what, sequence)]
 
 
-async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence: int) -> bool:
-    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}" + ("/retry" if what == "retry" else "")
+async def _ask(client: httpx.AsyncClient, where: Endpoints, what: Asked, sequence: int) -> bool:
+    url = f"{where.health_url}/v1/autosave/deadletters/{sequence}"
+    if what.what == "retry":
+        request = client.build_request("POST", f"{url}/retry", headers=headers(where))
+    else:
+        request = client.build_request("DELETE", url, params={"why": what.why}, headers=headers(where))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + BUSY_SECONDS
     try:
         while True:
-            answer = await client.request("POST" if what == "retry" else "DELETE", url, headers=headers(where))
+            answer = await client.send(request)
             if answer.status_code != 429 or loop.time() > deadline:
                 break
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
@@ -81,7 +92,7 @@ async def _ask(client: httpx.AsyncClient, where: Endpoints, what: str, sequence:
     return answer.status_code == 202
 
 
-def settled(look: Callable[[], Listed], what: str, asked: list[int]) -> Listed:
+def settled(look: Callable[[], Listed], what: Asked, asked: list[int]) -> Listed:
     """The list, as soon as each request has an outcome: a dropped letter is gone, whatever it says of a retry."""
 
     async def waited() -> Listed:
@@ -91,7 +102,7 @@ def settled(look: Callable[[], Listed], what: str, asked: list[int]) -> Listed:
             await asyncio.sleep(1.0)  # the next judgement at the earliest
             listing = await asyncio.to_thread(look)
             of_asked = [x for x in listing.deadletters if x.sequence in asked]
-            open_ = [x for x in of_asked if what == "drop" or x.retry in ("", "pending")]
+            open_ = [x for x in of_asked if what.what == "drop" or x.retry in ("", "pending")]
             if len(open_) < before:
                 deadline, before = loop.time() + OUTCOME_SECONDS, len(open_)
             # Their count is of the last look at the stream, the list may lag behind it.

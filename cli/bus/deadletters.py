@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 import nats.errors
 from nats.js.errors import APIError
 
 from mnemostream.cli.api import CannotTell, running_at
-from mnemostream.cli.bus.dead_letter_requests import PAGE, Listed, ask_all, dead_letter, listed, original, settled
+from mnemostream.cli.bus.dead_letter_requests import (
+    PAGE,
+    Asked,
+    Listed,
+    ask_all,
+    dead_letter,
+    listed,
+    original,
+    settled,
+)
 from mnemostream.cli.console import (
     EX_FALSE,
     EX_UNKNOWN,
@@ -109,25 +118,26 @@ def retry_command(
     NUMBERS are those that `list` shows; or choose by --stage, --reason or --all.
     Exit code 0 if no dead letters remain, 1 otherwise.
     """
-    _request("retry", numbers, (stage, reason, everything), data, as_json)
+    _request(Asked("retry"), numbers, (stage, reason, everything), data, as_json)
 
 
 @deadletters.command("drop")
+@click.option("--why", default="", help="Why, for the record: event DeadLetterDropped in the stream HEALTH.")
 @_choosing
 @data_option
 @json_option
-def drop_command(
-    numbers: tuple[int, ...], stage: str | None, reason: str, everything: bool, data: str | None, as_json: bool
-) -> None:
+def drop_command(why: str, as_json: bool, **chosen: Any) -> None:
     """Permanently delete dead letters. Their original messages stay in the log.
 
     NUMBERS are those that `list` shows; or choose by --stage, --reason or --all.
     """
-    _request("drop", numbers, (stage, reason, everything), data, as_json)
+    numbers, data = chosen["numbers"], chosen["data"]
+    filters = (chosen["stage"], chosen["reason"], chosen["everything"])
+    _request(Asked("drop", why), numbers, filters, data, as_json)
 
 
 def _request(
-    what: str, numbers: tuple[int, ...], chosen: tuple[str | None, str, bool], data: str | None, as_json: bool
+    what: Asked, numbers: tuple[int, ...], chosen: tuple[str | None, str, bool], data: str | None, as_json: bool
 ) -> None:
     stage, reason, everything = chosen
     if not numbers and not everything and not stage and not reason:

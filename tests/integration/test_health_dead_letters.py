@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mnemostream.contracts import codec, subjects, topology
-from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.contracts.events import DeadLetter, DeadLetterDropped, Stage
 from mnemostream.local.nats_server import Nats
 from mnemostream.runtime import heartbeat, provision
 from mnemostream.runtime.bus import Bus, Message
@@ -105,8 +105,12 @@ async def test_dead_letters_are_shown_counted_and_tried_again(service: Any, nats
     await eventually(lambda: tried(1, ""))
     gone = f"{one.url}/v1/autosave/deadletters/{numbers['watcher']}"
     assert (await one.client.delete(gone)).status_code == 401
-    assert (await one.client.delete(gone, headers=headers)).status_code == 202
+    assert (await one.client.delete(f"{gone}?why=copied+twice", headers=headers)).status_code == 202
     await eventually(lambda: listed(0))
+    kept = await operator.stream.get_last_msg("HEALTH", subjects.letter_dropped(Stage.WATCHER))
+    event = codec.decode(kept.data or b"")
+    assert isinstance(event, DeadLetterDropped)
+    assert (event.sequence, event.why, event.subject) == (numbers["watcher"], "copied twice", original)
     assert codec.encode(done[0]) == codec.encode(codec.decode(golden))
     assert beat.processed == 1
 

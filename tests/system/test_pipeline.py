@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 
 import asyncpg
 
+from mnemostream.cli import progress
+from mnemostream.cli.console import EX_DEAD_LETTERS, err
+from mnemostream.contracts import codec, subjects
+from mnemostream.contracts.events import DeadLetter, Stage
 from mnemostream.local import system
+from mnemostream.runtime import bus
+from mnemostream.runtime.bus import Message
 from tests.conftest import EXAMPLES, answer, eventually, jsonl, prompt, quick
 from tests.system.pipeline_parts import (
     _every_paraphrase_finds_its_exchange,
@@ -39,6 +47,20 @@ async def test_examples_are_saved_embedded_found_and_shown(folder: Path) -> None
 
         await eventually(swept)
         assert await connection.fetchval("select count(*) from segments") == before
+
+
+async def test_once_ends_beside_dead_letters_and_tells_what_was_saved(folder: Path) -> None:
+    said: list[str] = []
+    async with system.running(quick([EXAMPLES], folder / "data"), print) as running:
+        facts = ("transcripts.changed.x.t", "TRANSCRIPTS", 1, 6, "Permanent: no", "", b"", 0.0)
+        async with bus.connect(running.endpoints.nats_url, "test") as operator:
+            letter = codec.encode(DeadLetter(Stage.WRITER, "w", *facts))
+            await operator.publish(Message(subjects.deadletter(Stage.WRITER), letter, "d"))
+        ended = await progress.follow(running, err, asyncio.Event(), once=True, say=said.append)
+    assert ended.code == EX_DEAD_LETTERS
+    assert re.fullmatch(r"(\S+) of \1 MB stored; dead letters: 1.*; see `mnemo deadletters`", ended.words)
+    assert [line.partition(":")[0] for line in said][-1] == "everything saved and embedded"
+    assert said[-1].endswith("watching 1 folder")
 
 
 async def test_kill_9_of_any_process_during_the_import_loses_and_doubles_nothing(folder: Path) -> None:

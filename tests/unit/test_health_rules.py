@@ -14,7 +14,7 @@ from mnemostream.services.health.judge.rules.canary import judge_canary
 from mnemostream.services.health.judge.rules.table import RULES, judge
 from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
 from mnemostream.services.health.judge.trends import eta, stalled_seconds, trend
-from mnemostream.services.health.judge.window import CanaryState, StageWindow
+from mnemostream.services.health.judge.window import CanaryState, Lag, Sample, StageWindow
 from tests.unit.health_windows import (
     CASES,
     NOW,
@@ -110,3 +110,17 @@ def test_a_cause_says_what_waits_and_how_long_it_will_take() -> None:
     importing = judge(window(one(), samples=waiting(60, done=9, grows=5), importing=True), NOW)
     assert importing.cause.startswith("catching up, about ")  # by what is finished
     assert judge(window(one(last_progress_at=NOW - 7200)), NOW).cause == "idle for 2.0 h"
+
+
+def test_where_the_lag_goes_is_told_by_its_last_samples() -> None:
+    def lags(*values: int, done: float = 0.0) -> StageWindow:
+        start = NOW - 2 * len(values)
+        samples = tuple(Sample(start + 2 * n, Lag(lag), 0, done * n) for n, lag in enumerate(values))
+        return window(one(), samples=samples)
+
+    begun = lags(*range(0, 600, 100), *range(600, 400, -10), done=1)  # work came for 12 s, then it was less for 40 s
+    assert trend(begun) == "draining"
+    assert eta(begun) == pytest.approx(410 / 5)
+    assert trend(lags(0, 1, *[1] * 20)) == "steady"  # nobody works on it, and no more comes
+    assert trend(lags(600, *range(580, 280, -10), *[280] * 20, done=1)) == "draining"  # in the middle of a large piece
+    assert trend(lags(*range(600, 300, -10), *range(300, 400, 5))) == "growing"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from mnemostream.contracts.events import Stage
-from mnemostream.services.health.judge.window import StageWindow, rate, throughput
+from mnemostream.services.health.judge.window import Sample, StageWindow, rate, throughput
 
 BEHIND_SECONDS = 60.0
+RECENT_SECONDS = 30.0
+"""Where the lag goes is told by its last samples: the start of an import is no growth a minute later."""
 MINUTES = 10
 """Minutes over which the lag must have become less, if its oldest work is old."""
 
@@ -19,7 +22,7 @@ def eta(w: StageWindow) -> float | None:
     """
     if not w.lag.total:
         return None
-    speed = rate(w.samples)
+    speed = rate(_since_peak(w.samples))
     if speed <= 0 and w.importing and w.stage is not Stage.WATCHER:
         speed = throughput(w.samples)
     return w.lag.total / speed if speed > 0 else None
@@ -27,8 +30,18 @@ def eta(w: StageWindow) -> float | None:
 
 def trend(w: StageWindow) -> str:
     """`growing`, `draining` or `steady`."""
-    speed = rate(w.samples)
+    recent = [sample for sample in w.samples if sample.at >= w.samples[-1].at - RECENT_SECONDS]
+    speed = rate(recent)
+    if not speed and any(sample.progress != recent[-1].progress for sample in recent):
+        speed = rate(_since_peak(w.samples))  # in the middle of a large piece
     return "draining" if speed > 0 else "growing" if speed < 0 else "steady"
+
+
+def _since_peak(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples from the greatest lag on, if that has been falling for a while; else all of them."""
+    peak = max(range(len(samples)), key=lambda n: (samples[n].lag.total, n), default=0)
+    fell = samples[peak:]
+    return fell if fell and fell[-1].at - fell[0].at >= RECENT_SECONDS / 3 else samples
 
 
 def stalled_seconds(w: StageWindow, now: float) -> float:

@@ -12,9 +12,11 @@ import nats.errors
 from nats.js.errors import APIError
 
 from mnemostream.contracts import codec, subjects, topology
-from mnemostream.contracts.events import DeadLetter, Stage
+from mnemostream.contracts.events import DeadLetter, DeadLetterDropped, Stage
 from mnemostream.contracts.requests import Retry, RetryReply
-from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.clock import Clock
+from mnemostream.runtime.errors import Permanent, Transient
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.secrets.mask import without_halves
 from mnemostream.runtime.streams import Stored, deleted, history
@@ -36,26 +38,28 @@ class DeadLetterRequests:
     """What people want done with dead letters: tried again (`retry`) or removed (`drop`)."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[tuple[str, int]] = asyncio.Queue(QUEUE)
+        self.queue: asyncio.Queue[tuple[str, int, str]] = asyncio.Queue(QUEUE)
         self.pending: set[int] = set()
         """Dead letters with a request that has no outcome yet."""
 
-    def ask(self, sequence: int, what: str = "retry") -> bool:
-        """Asks for one thing at a time, once however often it is called; False when too many are pending."""
+    def ask(self, sequence: int, what: str = "retry", why: str = "") -> bool:
+        """Asks for one thing at a time, once however often it is called; False when too many are pending. `why` a
+        letter is dropped, for the record."""
         if sequence in self.pending:
             return True
         if self.queue.full():
             return False
         self.pending.add(sequence)
-        self.queue.put_nowait((what, sequence))
+        self.queue.put_nowait((what, sequence, why))
         return True
 
 
 class DeadLetterReader:
     """Follows DEADLETTERS; reads only when the stream has changed."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, clock: Clock) -> None:
         self.observer = observer
+        self.clock = clock
         self._seen = StreamState()
 
     async def look(self, bus: Bus) -> None:
@@ -81,10 +85,10 @@ class DeadLetterReader:
     async def requests(self, bus: Bus, asked: DeadLetterRequests) -> None:
         """Does what is asked for, one after the other."""
         while True:
-            what, sequence = await asked.queue.get()
+            what, sequence, why = await asked.queue.get()
             try:
                 if letter := self.observer.dead_letters.get(sequence):
-                    await (self._drop(bus, letter) if what == "drop" else self._retry(bus, letter))
+                    await (self._drop(bus, letter, why) if what == "drop" else self._retry(bus, letter))
             finally:
                 asked.pending.discard(sequence)
 
@@ -95,12 +99,13 @@ class DeadLetterReader:
         log.info("dead letter retry finished", sequence=letter.sequence, error=error)
         self._settled(letter, error)
 
-    async def _drop(self, bus: Bus, letter: KeptLetter) -> None:
-        """Removes the letter; what it stands for stays in the log."""
-        if error := await _removed(bus, letter):
+    async def _drop(self, bus: Bus, letter: KeptLetter, why: str) -> None:
+        """Removes the letter, once it is on record that somebody wanted it; what it stands for stays in the log."""
+        if error := await _recorded(bus, letter, why, self.clock.now()) or await _removed(bus, letter):
             self._settled(letter, f"not dropped: {error}")
             return
-        log.info("dead letter dropped", sequence=letter.sequence, subject=letter.subject, error=letter.error[:200])
+        facts = {"subject": letter.subject, "error": letter.error[:200], "why": why}
+        log.info("dead letter dropped", sequence=letter.sequence, **facts)
         self._settled(letter, "")
 
     def _settled(self, letter: KeptLetter, error: str) -> None:
@@ -109,6 +114,19 @@ class DeadLetterReader:
             known.pop(letter.sequence, None)
         elif letter.sequence in known:
             known[letter.sequence] = msgspec.structs.replace(letter, retry=error)
+
+
+async def _recorded(bus: Bus, letter: KeptLetter, why: str, at: float) -> str:
+    """Why the drop could not be put on record; "" if it was. A repeat within the duplicate window is the same."""
+    event = DeadLetterDropped(
+        letter.stage, letter.sequence, letter.subject, letter.stream, letter.stream_sequence, letter.error, why, at
+    )
+    try:
+        name = f"dropped:{letter.sequence}"
+        await bus.publish(Message(subjects.letter_dropped(letter.stage), codec.encode(event), name))
+    except (Permanent, Transient) as error:
+        return str(error)
+    return ""
 
 
 async def _removed(bus: Bus, letter: KeptLetter) -> str:

@@ -52,7 +52,7 @@ class Listening:
         self.timeline = timeline
         self.alerts = alerts
         self.beat = Beat(Stage.HEALTH, settings.instance_name, settings.heartbeat_seconds, clock)
-        self.dead_letters = DeadLetterReader(self.observer)
+        self.dead_letters = DeadLetterReader(self.observer, clock)
         self.state = StateStore()
         self.remembered = False
         self.predecessor_at = 0.0

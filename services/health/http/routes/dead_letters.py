@@ -20,6 +20,10 @@ from mnemostream.services.health.http.snapshot_cache import SnapshotCache
 from mnemostream.services.health.observe.dead_letters import DeadLetterRequests
 
 Sequence = Annotated[int, PathParameter(description="`sequence` of a dead letter.")]
+WHY_CHARS = 500
+Why = Annotated[
+    str, QueryParameter(description="Why, for the record (event `DeadLetterDropped`).", max_length=WHY_CHARS)
+]
 OnlyStage = Annotated[Stage | None, QueryParameter(description="Only dead letters of this stage.")]
 
 
@@ -101,11 +105,12 @@ class DeadLetterRoutes(Controller):
         access: May,
         requests: Requests,
         sequence: Sequence,
+        why: Why = "",
     ) -> Response[bytes]:
         """Delete a dead letter. Its original message stays in the log. Requires the token, also on loopback."""
         access.to_change(request, "drop")
         _stage_of(cache, sequence)
-        _hand_on(requests, sequence, "drop")
+        _hand_on(requests, sequence, "drop", why)
         return json_answer(msgspec.json.encode(DropAccepted(sequence, "pending")), 202)
 
 
@@ -117,7 +122,7 @@ def _stage_of(cache: SnapshotCache, sequence: int) -> str:
     return letter.stage
 
 
-def _hand_on(requests: DeadLetterRequests, sequence: int, what: str) -> None:
+def _hand_on(requests: DeadLetterRequests, sequence: int, what: str, why: str = "") -> None:
     """Raises TooManyRequestsException."""
-    if not requests.ask(sequence, what):
+    if not requests.ask(sequence, what, why):
         raise TooManyRequestsException("too many requests are pending", headers={"Retry-After": "5"})

@@ -13,7 +13,11 @@ const RETRYABLE = new Set(["embedder", "writer"]);
 const RETRY_MS = 6000;
 const REQUESTS = {
   retry: { method: "POST", path: (sequence) => `deadletters/${sequence}/retry`, name: "Retrying a dead letter" },
-  drop: { method: "DELETE", path: (sequence) => `deadletters/${sequence}`, name: "Dropping a dead letter" },
+  drop: {
+    method: "DELETE",
+    path: (sequence, why) => `deadletters/${sequence}?why=${encodeURIComponent(why)}`,
+    name: "Dropping a dead letter",
+  },
 };
 
 const asked = new Map();
@@ -39,7 +43,13 @@ function createLetter(letter) {
       "div",
       { class: "letter-foot" },
       make("button", { type: "button", class: "retry", onclick: () => request(letter.sequence, "retry") }, "Retry"),
-      make("button", { type: "button", class: "drop", onclick: () => request(letter.sequence, "drop") }, "Drop"),
+      make("button", { type: "button", class: "drop", onclick: () => openWhy(letter.sequence) }, "Drop"),
+      make(
+        "form",
+        { class: "letter-why", hidden: true, onsubmit: (event) => dropped(event, letter.sequence) },
+        make("input", { name: "why", maxlength: "500", autocomplete: "off", placeholder: "Why? (kept as an event)" }),
+        make("button", { type: "submit" }, "Drop it"),
+      ),
       make("p", { class: "letter-state", role: "status" }),
     ),
   );
@@ -64,6 +74,7 @@ function updateLetter(node, letter) {
   find(".traceback").hidden = !letter.traceback;
   attribute(find(".retry"), "aria-label", `Retry dead letter ${letter.sequence}`);
   attribute(find(".drop"), "aria-label", `Drop dead letter ${letter.sequence}; the message stays in the log`);
+  attribute(find(".letter-why input"), "aria-label", `Why dead letter ${letter.sequence} is dropped`);
   find(".retry").hidden = !RETRYABLE.has(letter.stage);
   updateRetry(node, letter.sequence, letter.retry);
 }
@@ -88,24 +99,37 @@ function updateRetry(node, sequence, told) {
   attribute(node.querySelector(".letter-state"), "class", `letter-state ${pending ? "busy" : words ? "poor" : ""}`);
 }
 
-async function request(sequence, what) {
+/** To drop takes two steps: the second asks why. */
+function openWhy(sequence) {
+  const form = byId("letters").querySelector(`[data-key="${sequence}"] .letter-why`);
+  form.hidden = !form.hidden;
+  if (!form.hidden) form.querySelector("input").focus();
+}
+
+function dropped(event, sequence) {
+  event.preventDefault();
+  event.target.hidden = true;
+  request(sequence, "drop", event.target.elements.why.value);
+}
+
+async function request(sequence, what, why = "") {
   const { method, path, name } = REQUESTS[what];
   const node = byId("letters").querySelector(`[data-key="${sequence}"]`);
   if (!node || node.querySelector(".retry").getAttribute("aria-disabled")) return;
   if (!state.token) {
-    askToken(`${name} needs the health service's token.`, () => request(sequence, what));
+    askToken(`${name} needs the health service's token.`, () => request(sequence, what, why));
     return;
   }
   const before = node.dataset.told;
   asked.set(sequence, { before, until: Date.now() + RETRY_MS });
   updateRetry(node, sequence, before);
   try {
-    await ask(path(sequence), { method });
+    await ask(path(sequence, why), { method });
   } catch (error) {
     asked.set(sequence, { refused: error.message });
     updateRetry(node, sequence, before);
     if (error.status === 401)
-      askToken(`The token was not accepted. ${name} needs a valid one.`, () => request(sequence, what));
+      askToken(`The token was not accepted. ${name} needs a valid one.`, () => request(sequence, what, why));
   }
 }
 
