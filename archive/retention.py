@@ -16,6 +16,7 @@ import msgspec
 
 from mnemostream.archive import queries
 from mnemostream.contracts import sources
+from mnemostream.contracts.reasons import counted
 from mnemostream.runtime.disk.files import walk
 
 DEFAULT_DAYS = 30.0
@@ -44,7 +45,7 @@ class Guard(msgspec.Struct):
         """One sentence for people."""
         if not self.due:
             return f"no transcript will be deleted within {self.within_days:.0f} days"
-        start = f"{self.due} transcripts will be deleted within {self.within_days:.0f} days"
+        start = f"{counted(self.due, 'transcript')} will be deleted within {counted(round(self.within_days), 'day')}"
         if self.safe:
             return f"{start}; all {self.due} are archived"
         return f"{start}; {len(self.missing)} of them are NOT archived: {', '.join(self.missing[:3])}"

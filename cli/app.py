@@ -14,7 +14,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -34,6 +34,7 @@ from mnemostream.cli.console import (
 )
 from mnemostream.cli.service import gap
 from mnemostream.contracts import sources
+from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints, folder, logs, system
 from mnemostream.local.backup import schedule
 from mnemostream.local.logs import Unbreakable
@@ -65,20 +66,26 @@ def cli() -> None:
     help="Exit 0 once everything is captured, stored and embedded; 4 = not embedded, 5 = dead letters.",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; `mnemo down` stops it.")
+@click.option("--nats", "nats_url", help="URL of a NATS of your own with JetStream; none is started then.")
+@click.option("--postgres", "postgres_dsn", help="DSN of a PostgreSQL of your own with pgvector; none is started then.")
 @click.option("--nats-port", default=system.NATS_PORT, show_default=True, help="0 = any free port.")
 @click.option("--health-port", default=system.HEALTH_PORT, show_default=True, help="0 = any free port.")
 @click.option("--postgres-port", default=system.POSTGRES_PORT, show_default=True, help="0 = any free port.")
-def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, detach: bool, **ports: int) -> None:
+def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, detach: bool, **more: Any) -> None:
     """Run NATS, PostgreSQL and the four services on this machine, without Docker.
 
-    `mnemo service install` runs it for good.
+    `mnemo service install` runs it for good. Addresses with passwords are better given by the variables
+    MNEMO_LOCAL_NATS_URL and MNEMO_LOCAL_POSTGRES_DSN, or files that …_FILE name: others see a command line.
     """
     if once and detach:
         raise click.UsageError("--once and --detach cannot be combined")
     roots = existing(folders) or _default_roots()
     schedule.of(os.environ)  # what is wrong is said before anything starts
     model.offered(os.environ, embedders)
+    ports = {name: port for name, port in more.items() if name.endswith("_port")}
+    given = endpoints.given(more["nats_url"], more["postgres_dsn"])
     if detach:
+        os.environ.update(given.variables)  # and not by its command line
         _detached(endpoints.data_folder(data), roots, embedders, ports)
     quick = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
@@ -90,9 +97,9 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         roots=roots,
         embedders=embedders,
         settings=quick if once else {},
-        nats_port=ports["nats_port"],
-        health_port=ports["health_port"],
-        postgres_port=ports["postgres_port"],
+        nats_url=given.nats_url,
+        postgres_dsn=given.postgres_dsn,
+        **ports,
     )
     sys.stderr = Unbreakable(sys.stderr)
     try:
@@ -156,8 +163,8 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         noted(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         backups = None if once else schedule.of(os.environ, running.endpoints.host)
         await stack.enter_async_context(schedule.running(plan.data, backups, noted))
-        say("page     mnemo dashboard --open   (search and read in the browser)")
-        say('search   mnemo search "…"      stop with Ctrl-C')
+        say("page     `mnemo dashboard --open`   (search and read in the browser)")
+        say('search   `mnemo search "…"`      stop with Ctrl-C')
         ended = await progress.follow(running, err, stop, once=once, say=noted)
         async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
@@ -168,7 +175,10 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         return ended.code
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
-        say(f"{figures.files} files, {size} captured and stored" + ("" if without else ", all texts embedded"))
+        say(
+            f"{counted(figures.files, 'file')}, {size} captured and stored"
+            + ("" if without else ", all texts embedded")
+        )
     if once and without:
         err.print(worded("[yellow]not embedded:[/] {}", without), soft_wrap=True)
         return EX_NOT_EMBEDDED

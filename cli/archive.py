@@ -26,6 +26,7 @@ from mnemostream.cli.console import (
     steps,
     worded,
 )
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.requests import ReparseProgress, ReplayProgress
 from mnemostream.local import endpoints, oneshot
 from mnemostream.local.endpoints import Endpoints
@@ -68,7 +69,9 @@ async def _forget(data: Path, session: str, *, really: bool) -> forget.Forgotten
 
 
 def _print_forgotten(forgotten: forget.Forgotten) -> None:
-    err.print(worded("session {}: {} transcripts", forgotten.session, len(forgotten.transcripts)), soft_wrap=True)
+    err.print(
+        worded("session {}: {}", forgotten.session, counted(len(forgotten.transcripts), "transcript")), soft_wrap=True
+    )
     for file in forgotten.files[:20]:
         err.print(worded("  {}", file), soft_wrap=True)
     words = (
@@ -169,7 +172,7 @@ def _print_replay(result: Rebuilt) -> None:
         verdict = worded("[green]equal[/]" if row.equal else "[yellow]differed, replaced[/]")
         table.add_row(row.name, str(row.live_rows), str(row.replayed_rows), verdict)
     out.print(table)
-    out.print(worded("{} messages replayed; the new tables are in use", result.replay.done))
+    out.print(worded("{} replayed; the new tables are in use", counted(result.replay.done, "message")))
 
 
 @click.command("embed", short_help="Make vectors again.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import string
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -29,6 +30,7 @@ from mnemostream.archive import copies
 from mnemostream.contracts import sources
 from mnemostream.local import endpoints
 from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.process.command import program
 from mnemostream.runtime.secrets.mask import masked, masked_value
 from mnemostream.runtime.secrets.scan import Scanner, scanner
 
@@ -36,7 +38,7 @@ T = TypeVar("T")
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, TimeoutError)
 """A connection that breaks in the middle of a command."""
 
-REVEAL = "mnemo.reveal"
+REVEAL, FOLDER = "mnemo.reveal", "mnemo.data"
 EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_DEAD_LETTERS, EX_USAGE = 1, 2, 3, 4, 5, 64
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -123,11 +125,45 @@ def worded(template: str, *values: object, **named: object) -> Text:
     return Text(words, spans=spans)
 
 
+COMMAND = re.compile(r"`mnemo( [a-z][^`]*)`")
+ELSEWHERE = ("model", "completion")
+"""Commands that have no data folder."""
+NOT_A_TERMINAL = 400
+"""Columns of a table that a program reads: it is not folded."""
+
+
+def hinted(text: Text) -> Text:
+    """Commands in our own words as they work here: with the path of `mnemo` where it is not on the PATH, and with the
+    `--data` that was given."""
+    chosen = _chosen_folder()
+    for found in reversed(list(COMMAND.finditer(text.plain))):
+        words = found[1] if not chosen or found[1].split()[0] in ELSEWHERE else f"{found[1]} --data {chosen}"
+        text = text[: found.start()] + Text(f"`{program()}{words}`") + text[found.end() :]
+    return text
+
+
+def _chosen_folder() -> str:
+    """What `--data` says, for a shell; "" if it was not given."""
+    context = click.get_current_context(silent=True)
+    return shlex.quote(context.meta.get(FOLDER, "")) if context and context.meta.get(FOLDER) else ""
+
+
 class Terminal(Console):
-    """A console for which a text is a text: no markup, no emoji codes, no controls, also in the cells of a table."""
+    """A console for which a text is a text: no markup, no emoji codes, no controls, also in the cells of a table. Where
+    it is none, no line is folded. What goes to standard error is our own words (`hinted`)."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        if not self.is_terminal:
+            self.soft_wrap = True
+            columns = os.environ.get("COLUMNS", "")
+            self.width = int(columns) if columns.isdigit() else NOT_A_TERMINAL
+
+    def print(self, *objects: Any, **more: Any) -> None:
+        if self.stderr:
+            texts = (self.render_str(each) if isinstance(each, str) else each for each in objects)
+            objects = tuple(hinted(each) if isinstance(each, Text) else each for each in texts)
+        super().print(*objects, **more)
 
     def render_str(self, text: str, **more: Any) -> Text:
         return super().render_str(plain(Lines(text)), **{**more, "markup": False, "emoji": False})
@@ -145,7 +181,15 @@ def json_text(value: Any) -> str:
 err = Terminal(stderr=True)
 out = Terminal()
 
-data_option = click.option("--data", help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder.")
+
+def _folder(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    context.meta[FOLDER] = value or ""
+    return value
+
+
+data_option = click.option(
+    "--data", callback=_folder, help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 

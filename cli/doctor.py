@@ -15,10 +15,23 @@ from rich.table import Table
 
 from mnemostream.archive import again, copies, retention
 from mnemostream.cli import api, examine
-from mnemostream.cli.console import EX_FALSE, Lines, data_option, err, json_option, out, print_json, run, steps, worded
+from mnemostream.cli.console import (
+    EX_FALSE,
+    Lines,
+    data_option,
+    err,
+    hinted,
+    json_option,
+    out,
+    print_json,
+    run,
+    steps,
+    worded,
+)
 from mnemostream.cli.examine import Check
 from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints
 from mnemostream.local.backup import schedule
@@ -179,7 +192,7 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
             mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
             out.print(worded(f"{mark} {{}}: {{}}", check.name, check.words), soft_wrap=True)
             if check.remedy:
-                out.print(worded("    {}", check.remedy), soft_wrap=True)
+                out.print(hinted(worded("    {}", check.remedy)), soft_wrap=True)
     sys.exit(EX_FALSE if any(check.state == "wrong" for check in findings) else 0)
 
 
@@ -202,12 +215,12 @@ def _repair(folder: Path) -> None:
     for consumer in healed.read_again:
         err.print(worded("{} had skipped messages; it has read its stream again", consumer), soft_wrap=True)
     if healed.embedded_again:
-        err.print(worded("missing vectors of {} messages were made", healed.embedded_again), soft_wrap=True)
+        err.print(worded("missing vectors were made: {}", counted(healed.embedded_again, "message")), soft_wrap=True)
     for problem in healed.problems:
         err.print(worded("  {}", problem), soft_wrap=True)
     if healed.proved:
-        words = "proved from the log: {} transcripts are in the database, every text has its vector"
-        err.print(worded(words, healed.transcripts), soft_wrap=True)
+        words = "proved from the log: {} in the database, every text has its vector"
+        err.print(worded(words, counted(healed.transcripts, "transcript")), soft_wrap=True)
     else:
         words = (
             "not proved: {h.waiting} messages wait, {skipped} transcripts lack parts, {h.texts_without_vector} texts"

@@ -18,6 +18,7 @@ from mnemostream.cli.api import CannotTell, asking, decoded, headers
 from mnemostream.cli.console import EX_DEAD_LETTERS, EX_FALSE
 from mnemostream.contracts import topology
 from mnemostream.contracts.http.health import Health, Stats, StreamFigures
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.sources import defaults, distinct, parse
 from mnemostream.contracts.vitals import EmbedderVitals
 from mnemostream.local.endpoints import Endpoints
@@ -171,7 +172,7 @@ def _painter(bars: Progress, say: Callable[[str], None], folders: int) -> Callab
     embed = bars.add_task("embedded", total=1, words="")
     loop = asyncio.get_running_loop()
     captured, embedded = Pace(), Pace()
-    watching = f"watching {folders} folder{'' if folders == 1 else 's'}"
+    watching = f"watching {counted(folders, 'folder')}"
     told: list[str] = []
 
     def show(figures: Figures) -> None:
@@ -179,15 +180,17 @@ def _painter(bars: Progress, say: Callable[[str], None], folders: int) -> Callab
         pace = captured.at(loop.time(), figures.captured)
         missing = figures.discovered - figures.captured
         left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
-        summary = f"{figures.files} files, {megabytes}{left}, {figures.conversations} exchanges"
+        summary = f"{counted(figures.files, 'file')}, {megabytes}{left}, {counted(figures.conversations, 'exchange')}"
         bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=summary)
         speed = embedded.at(loop.time(), figures.chunks)
         left = f", about {figures.eta:.0f} s left" if figures.eta else ""
         all_of_it = "everything saved and embedded" if figures.done else "everything saved" if figures.saved else ""
         if all_of_it and all_of_it not in told:
             told.append(all_of_it)
-            say(f"{all_of_it}: {figures.files} files, {figures.captured / 1e6:.1f} MB; {watching}")
-        working = f"{figures.chunks} chunks, {speed:.0f}/s{left}" if figures.lag_embedder or speed else watching
+            say(f"{all_of_it}: {counted(figures.files, 'file')}, {figures.captured / 1e6:.1f} MB; {watching}")
+        working = (
+            f"{counted(figures.chunks, 'chunk')}, {speed:.0f}/s{left}" if figures.lag_embedder or speed else watching
+        )
         finished = figures.messages - figures.lag_embedder
         words = f"{working}  [{figures.status}]"
         bars.update(embed, total=max(1, figures.messages), completed=finished, words=words)
@@ -213,7 +216,7 @@ async def _verdict(system: System, figures: Figures, letters: int) -> Ended | No
         words = f"{stored}; dead letters: {figures.dead}{before}; see `mnemo deadletters`"
         return Ended(EX_DEAD_LETTERS, words)
     if figures.unreadable:
-        return Ended(EX_FALSE, f"{figures.unreadable} files cannot be read: {'; '.join(figures.issues)}")
+        return Ended(EX_FALSE, f"{counted(figures.unreadable, 'file')} cannot be read: {'; '.join(figures.issues)}")
     if (
         row["stored_bytes"] < figures.captured
         or row["unindexed"]
@@ -230,5 +233,5 @@ def _overlooked(roots: Iterable[str], known: Iterable[str]) -> str:
     for root in distinct(map(parse, roots)):
         count = sum(bool(stat.size) for _, stat in walk(root.folder, root.leaves, []))
         if count and root.folder not in known:
-            missing.append(f"{root} ({count} files)")
+            missing.append(f"{root} ({counted(count, 'file')})")
     return f"nothing was captured from {', '.join(missing)}; `mnemo doctor` lists what is left out" if missing else ""

@@ -24,6 +24,7 @@ from mnemostream.cli.console import (
     steps,
     worded,
 )
+from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints
 
 MOST_GAPS = 50
@@ -74,34 +75,39 @@ def _print_summary(report: verify.Report) -> None:
     megabytes = report.bytes / 1e6
     speed = megabytes / max(report.seconds, 1e-9)
     verdict = "[green]all equal[/]" if report.equal else "[red]{gaps} gaps[/]"
-    words = "{} files, {:.1f} MB in {:.1f} s ({:.0f} MB/s): " + verdict
-    figures = (report.files, megabytes, report.seconds, speed)
+    words = "{}, {:.1f} MB in {:.1f} s ({:.0f} MB/s): " + verdict
+    figures = (counted(report.files, "file"), megabytes, report.seconds, speed)
     out.print(worded(words, *figures, gaps=len(report.gaps)), soft_wrap=True)
     if report.archived_only:
-        out.print(worded("{} transcripts whose file no longer exists: database and log compared", report.archived_only))
+        gone = counted(report.archived_only, "transcript")
+        out.print(worded("{} whose file no longer exists: database and log compared", gone))
     if report.left or report.forgotten:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.left.items()))
         out.print(worded("not captured: {}; {} were forgotten", reasons or "nothing", report.forgotten), soft_wrap=True)
         if report.left_names:
             out.print(worded("  {}", report.left_names), soft_wrap=True)
     if report.replaced:
-        words = "{} secrets in {} transcripts were replaced before they were archived; every other byte was compared"
-        out.print(worded(words, report.replaced, report.replaced_in), soft_wrap=True)
+        words = "replaced before they were archived: {} in {}; every other byte was compared"
+        out.print(
+            worded(words, counted(report.replaced, "secret"), counted(report.replaced_in, "transcript")), soft_wrap=True
+        )
     if report.damaged:
         kinds: Counter[str] = Counter()
         for damage in report.damaged:
             kinds[damage.kind] += damage.lines
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         files = len({damage.file for damage in report.damaged})
-        words = "damaged lines in {} files, archived unchanged: {} (--json lists the files)"
-        out.print(worded(words, files, counts), soft_wrap=True)
+        words = "damaged lines in {}, archived unchanged: {} (--json lists the files)"
+        out.print(worded(words, counted(files, "file"), counts), soft_wrap=True)
     if report.unknown:
         counts = ", ".join(f"{count} {kind}" for kind, count in list(report.unknown.items())[:10])
         out.print(worded("lines of unknown types, archived unchanged: {}", counts), soft_wrap=True)
     left = report.texts_without_vector
-    out.print(worded("{} texts, {}", report.texts, f"{left} not embedded yet" if left else "all embedded"))
+    out.print(worded("{}, {}", counted(report.texts, "text"), f"{left} not embedded yet" if left else "all embedded"))
     left = report.exchanges_not_indexed
-    out.print(worded("{} exchanges, {}", report.exchanges, f"{left} not indexed yet" if left else "all indexed"))
+    out.print(
+        worded("{}, {}", counted(report.exchanges, "exchange"), f"{left} not indexed yet" if left else "all indexed")
+    )
 
 
 @click.command("restore", short_help="Restore a transcript to its file.")
@@ -128,9 +134,11 @@ def restore_command(
     for restored in done:
         if not as_json:
             what = "already identical" if restored.same else f"written from the {restored.copy}"
-            out.print(worded("{}: {} bytes, {}", restored.file, restored.bytes, what), soft_wrap=True)
+            out.print(worded("{}: {}, {}", restored.file, counted(restored.bytes, "byte"), what), soft_wrap=True)
             if restored.replaced:
-                out.print(worded("    {} secrets are placeholders in it (MNEMO_REDACT=publish)", restored.replaced))
+                out.print(
+                    worded("    placeholders in it: {} (MNEMO_REDACT=publish)", counted(restored.replaced, "secret"))
+                )
     sys.exit(0)
 
 

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from mnemostream.archive import retention
 from mnemostream.cli.api import CannotTell, get
-from mnemostream.cli.console import out, worded
+from mnemostream.cli.console import hinted, out, worded
 from mnemostream.contracts.http.health import Health, Ledger, StageHealth
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.runtime.process.home import home
@@ -29,14 +30,14 @@ def overall(answer: Health) -> Text:
 
 
 def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
-    lines = [worded("  ! {}", issue) for issue in answer.issues]
+    lines = [hinted(worded("  ! {}", issue)) for issue in answer.issues]
     for name, stage in answer.stages.items():
-        lines += [worded("  → {}: {}", name, stage.next_step)] if stage.next_step else []
+        lines += [hinted(worded("  → {}: {}", name, stage.next_step))] if stage.next_step else []
     if answer.canary.enabled:
         lines.append(worded("canary  {0.status}: {0.cause}", answer.canary))
     if "watcher" in answer.stages:
         lines += _mode_lines(answer.stages["watcher"])
-    stages = [_table(answer.stages)] if out.width >= WIDE else _stage_lines(answer.stages)
+    stages = [_table(answer.stages)] if out.is_terminal and out.width >= WIDE else _stage_lines(answer.stages)
     return [*stages, *lines, *_ledger_lines(where)]
 
 
@@ -64,9 +65,13 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
         return [worded("[yellow]ledger  counting …[/]")]
     total = ledger.total
     equalities = [
-        (f"on disk {total.disk_bytes:,} bytes in {total.files:,} files", "captured", "uncaptured_bytes"),
+        (
+            f"on disk {counted(total.disk_bytes, 'byte')} in {counted(total.files, 'file')}",
+            "captured",
+            "uncaptured_bytes",
+        ),
         ("captured", "in the log", "unpublished_bytes"),
-        (f"in the log {total.log_bytes:,} bytes", "stored", "unstored_bytes"),
+        (f"in the log {counted(total.log_bytes, 'byte')}", "stored", "unstored_bytes"),
         (f"texts {total.texts:,}", "embedded", "unembedded_texts"),
     ]
     lines = [
@@ -77,11 +82,13 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
     ]
     if ledger.uncaptured:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in ledger.uncaptured.items())
-        there = worded("ledger  {:,} files there = {:,} captured + {}", ledger.there_files or 0, total.files, reasons)
+        there = worded(
+            "ledger  {} there = {:,} captured + {}", counted(ledger.there_files or 0, "file"), total.files, reasons
+        )
         lines = [there, worded("        not captured: {}", ledger.uncaptured_names), *lines]
     if ledger.absent_backlog_bytes:
-        words = "[red]ledger  {:,} bytes of deleted files were never read[/]"
-        lines.append(worded(words, ledger.absent_backlog_bytes))
+        words = "[red]ledger  never read of deleted files: {}[/]"
+        lines.append(worded(words, counted(ledger.absent_backlog_bytes, "byte")))
     return lines
 
 
@@ -110,7 +117,7 @@ def _cells(stage: StageHealth) -> dict[str, str]:
         "rate": f"{lag.rate:.1f}/s",
         "failures": str(stage.consecutive_failures),
         "heartbeat": "never" if age is None else f"{age:.0f} s ago",
-        "instances": str(len(stage.instances)),
+        "instances": f"{stage.beating} of {stage.desired}",
     }
 
 

@@ -9,6 +9,15 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """A number with its noun; `many` = the plural where an `s` does not make it.
+
+    >>> counted(1, "message"), counted(1200, "message"), counted(2, "entry", "entries")
+    ('1 message', '1,200 messages', '2 entries')
+    """
+    return f"{number:,} {noun if number == 1 else many or f'{noun}s'}"
+
+
 class Reason(StrEnum):
     """Why a component has its status."""
 

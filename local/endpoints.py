@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import platformdirs
@@ -19,6 +20,8 @@ from mnemostream.runtime.settings import listed
 
 TOKEN = "MNEMO_LOCAL_HEALTH_TOKEN"
 ADDRESSES = ("MNEMO_NATS_URL", "MNEMO_POSTGRES_DSN", "MNEMO_LOCAL_HEALTH_URL")
+OWN_SERVERS = ("MNEMO_LOCAL_NATS_URL", "MNEMO_LOCAL_POSTGRES_DSN")
+SCHEMES = (("nats", "tls", "ws", "wss"), ("postgresql", "postgres"))
 LISTS = ("MNEMO_WATCHER_ROOTS", "MNEMO_WATCHER_INCLUDE", "MNEMO_WATCHER_EXCLUDE")
 
 
@@ -42,6 +45,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     """Whether the watcher replaces secrets, as in its settings."""
     host: str = ""
     """Name of the installation in transcript ids; empty = that of the machine, or MNEMO_HOST."""
+    nats_elsewhere: bool = False
+    """NATS is not a process of this user: who listens there is not looked at."""
     elsewhere: bool = False
     """Others run it (compose): no lock on this folder tells whether it runs."""
 
@@ -52,6 +57,19 @@ class Endpoints(msgspec.Struct, frozen=True):
             nats_url=self.reader_nats_url or self.nats_url,
             postgres_dsn=self.reader_postgres_dsn or self.postgres_dsn,
         )
+
+
+class Given(msgspec.Struct, frozen=True):
+    """Addresses of servers of one's own, for `mnemo up`; empty = it starts one."""
+
+    nats_url: str = ""
+    postgres_dsn: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The same as environment variables."""
+        both = zip(OWN_SERVERS, (self.nats_url, self.postgres_dsn), strict=True)
+        return {name: value for name, value in both if value}
 
 
 class NotRunning(Exception):
@@ -66,6 +84,18 @@ def data_folder(folder: str | None) -> Path:
     if home() == NOWHERE and not os.environ.get("XDG_DATA_HOME"):
         raise Misconfigured("no home folder is known, and so no data folder: set HOME, or specify --data")
     return Path(platformdirs.user_data_dir("mnemostream"))
+
+
+def given(nats_url: str | None, postgres_dsn: str | None) -> Given:
+    """By option, by variable, or by the file that `<NAME>_FILE` names. Raises Misconfigured for what is no address."""
+    try:
+        found = [value or told(name) for name, value in zip(OWN_SERVERS, (nats_url, postgres_dsn), strict=True)]
+    except NotRunning as error:
+        raise Misconfigured(str(error)) from error
+    for name, value, schemes in zip(OWN_SERVERS, found, SCHEMES, strict=True):
+        if value and urlsplit(value).scheme not in schemes:
+            raise Misconfigured(f"{name}: an address begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return Given(*found)
 
 
 def write(data: Path, endpoints: Endpoints) -> None:
@@ -115,6 +145,8 @@ def read(data: Path) -> Endpoints:
         found = msgspec.convert(json.loads((data / "endpoints.json").read_bytes()), Endpoints)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise NotRunning(f"the start on {data} is not finished yet") from error
+    if found.nats_elsewhere:
+        return found
     owner = f"?{peer.OWNER}={os.geteuid()}"
     nats_urls = (url and url + owner for url in (found.nats_url, found.reader_nats_url))
     return msgspec.structs.replace(found, **dict(zip(("nats_url", "reader_nats_url"), nats_urls, strict=True)))

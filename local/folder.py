@@ -120,7 +120,7 @@ def lock(data: Path) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         handle.close()
-        raise Busy(f"another `mnemo up` is running on {data}") from error
+        raise Busy(f"Mnemostream already runs on {data}") from error
     handle.truncate(0)
     handle.write(f"{os.getpid()}\n")
     handle.flush()

@@ -14,13 +14,23 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from nats.js.errors import NotFoundError
+
 from mnemostream.contracts import topology
+from mnemostream.local import nats_conf
 from mnemostream.local.child import Child
+from mnemostream.local.external.nats import ExternalNats
+from mnemostream.local.external.postgres import ExternalPostgres
 from mnemostream.local.nats_server import Nats
 from mnemostream.local.postgres.server import Postgres
+from mnemostream.runtime import bus
+from mnemostream.runtime import provision as runtime_provision
+from mnemostream.runtime.drift import Repair
+from mnemostream.runtime.errors import Misconfigured, Transient
 
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
@@ -46,22 +56,25 @@ MOST_CALM_LOOKS = 150
 
 def watch(
     children: Mapping[str, Child],
-    nats: Nats,
-    postgres: Postgres,
+    nats: Nats | ExternalNats,
+    postgres: Postgres | ExternalPostgres,
     signs: Path,
     provision: Callable[[], Awaitable[None]],
     say: Callable[[str], None],
 ) -> list[asyncio.Task[None]]:
-    """Starts to look, until the tasks are cancelled. `provision` makes what is missing; raises RuntimeError.
+    """Starts to look, until the tasks are cancelled. `provision` makes what is missing; raises RuntimeError. Servers of
+    others are left alone.
 
     Single tasks and no TaskGroup: a group passes a cancellation on once, and a library may lose it (runtime/tasks.py).
     """
-    guards = (
+    guards: list[_Guard] = [
         _Services(children, signs, say),
-        _Postgres(children["postgres"], postgres, say),
-        _Nats(children["nats"], nats, say),
-        _Topology(children, nats, provision, say),
-    )
+        _Topology(children, nats.own_url(nats_conf.OPERATOR), provision, say),
+    ]
+    if isinstance(postgres, Postgres):
+        guards.append(_Postgres(children["postgres"], postgres, say))
+    if isinstance(nats, Nats):
+        guards.append(_Nats(children["nats"], nats, say))
     return [asyncio.create_task(_forever(guard, say), name=type(guard).__name__) for guard in guards]
 
 
@@ -142,27 +155,44 @@ class _Topology:
     def __init__(
         self,
         children: Mapping[str, Child],
-        server: Nats,
+        url: str,
         provision: Callable[[], Awaitable[None]],
         say: Callable[[str], None],
     ) -> None:
         self.children = children
-        self.server = server
+        self.url = url
         self.provision = provision
         self.say = say
 
     async def look(self) -> None:
         """What was deleted is made again, and who knew of it begins anew: the watcher ships the whole log, the embedder
         embeds it."""
-        missing = await self.server.missing(ANSWER_SECONDS)
+        missing = await _missing(self.url, ANSWER_SECONDS)
         if not missing:
             return
         self.say(f"missing in NATS: {', '.join(missing)}; recreating")
         if topology.EMBEDDINGS.name in missing:
-            await self.server.drop_consumer(topology.EMBEDDER)
+            await _drop_consumer(self.url, topology.EMBEDDER)
         await self.provision()
         if topology.TRANSCRIPTS.name in missing:
             self.children["watcher"].ask_to_stop()
+
+
+async def _missing(url: str, seconds: float) -> list[str]:
+    """Streams and consumers of the topology that somebody deleted; [] also when nothing can be told."""
+    try:
+        async with asyncio.timeout(seconds), bus.connect(url, "guard", within=seconds) as connection:
+            drifts = await runtime_provision.drifts(connection)
+    except (OSError, TimeoutError, Transient, Misconfigured):
+        return []
+    return [drift.place for drift in drifts if drift.repair is Repair.CREATE]
+
+
+async def _drop_consumer(url: str, consumer: topology.Consumer) -> None:
+    """Deletes a consumer: provisioned again, it reads its stream from the start. Raises nats errors."""
+    async with bus.connect(url, "guard", within=5) as connection:
+        with suppress(NotFoundError):
+            await connection.stream.delete_consumer(consumer.stream, consumer.name)
 
 
 class _Nats:

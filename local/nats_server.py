@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,9 +15,7 @@ from mnemostream.contracts import subjects, topology
 from mnemostream.local import nats_conf
 from mnemostream.local.child import Child, Spec
 from mnemostream.local.secrets import write_private
-from mnemostream.runtime import bus, peer, provision
-from mnemostream.runtime.drift import Repair
-from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime import peer
 
 
 def program() -> str:
@@ -44,6 +41,15 @@ class Nats:
     def own_url(self, user: str) -> str:
         """The same for our own programs, which look who listens before they send a password."""
         return f"{self.url(user)}?{peer.OWNER}={os.geteuid()}"
+
+    @property
+    def system_url(self) -> str:
+        """Of the system account, which tells how the server is."""
+        return self.own_url(nats_conf.SYSTEM)
+
+    def through(self, via: int) -> Nats:
+        """The same server, reached by a proxy at this port; 0 = as it is."""
+        return Nats(self.data, via or self.port, self.passwords)
 
     def spec(self) -> Spec:
         """The process; writes its configuration."""
@@ -78,24 +84,6 @@ class Nats:
             return ""
         except (OSError, TimeoutError, nats.errors.Error, msgspec.DecodeError, KeyError):
             return None
-
-    async def missing(self, seconds: float) -> list[str]:
-        """Streams and consumers of the topology that somebody deleted; [] also when nothing can be told."""
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                bus.connect(self.own_url(nats_conf.OPERATOR), "guard", within=seconds) as connection,
-            ):
-                drifts = await provision.drifts(connection)
-        except (OSError, TimeoutError, Transient, Misconfigured):
-            return []
-        return [drift.place for drift in drifts if drift.repair is Repair.CREATE]
-
-    async def drop_consumer(self, consumer: topology.Consumer) -> None:
-        """Deletes a consumer: provisioned again, it reads its stream from the start. Raises nats errors."""
-        async with bus.connect(self.own_url(nats_conf.OPERATOR), "guard", within=5) as connection:
-            with suppress(nats.js.errors.NotFoundError):
-                await connection.stream.delete_consumer(consumer.stream, consumer.name)
 
     async def ready(self, child: Child) -> None:
         """Returns when it answers. Raises RuntimeError (`Child.answering`)."""

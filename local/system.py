@@ -5,49 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from mnemostream.contracts.events import Stage
-from mnemostream.contracts.sources import Root
-from mnemostream.contracts.topology import DEFAULT_MODEL
 from mnemostream.local import contexts, endpoints, folder, guard, logs, nats_conf
-from mnemostream.local.child import Child, Spec, once, service_env
+from mnemostream.local.child import Child, Spec, once
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.nats_server import Nats
+from mnemostream.local.parts import servers, specs
+from mnemostream.local.parts.plan import HEALTH_PORT as HEALTH_PORT
+from mnemostream.local.parts.plan import NATS_PORT as NATS_PORT
+from mnemostream.local.parts.plan import POSTGRES_PORT as POSTGRES_PORT
+from mnemostream.local.parts.plan import Plan as Plan
+from mnemostream.local.parts.plan import env_of, host_of, listed_of
+from mnemostream.local.parts.servers import AnyNats, AnyPostgres
 from mnemostream.local.ports import free_port
 from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import DAMAGED, Secrets
-from mnemostream.runtime.process.command import python
-from mnemostream.runtime.process.cores import cores
-from mnemostream.runtime.settings import joined, listed
 from mnemostream.runtime.tasks import cancel_and_wait
 
-NATS_PORT = 4222
-HEALTH_PORT = 8001
-POSTGRES_PORT = 54329
 API_SOCKET = "health.sock"
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What to run. `settings` are extra environment variables for the services."""
-
-    data: Path
-    roots: Sequence[Path | Root]
-    embedders: int = 1
-    nats_port: int = NATS_PORT
-    health_port: int = HEALTH_PORT
-    postgres_port: int = POSTGRES_PORT
-    settings: Mapping[str, str] = {}
-    nats_via: int = 0
-    postgres_via: int = 0
-    """Ports at which the services reach the servers, for a proxy in between; 0 = the servers' own."""
-    guard: bool = True
-    """Kill and start again what hangs; false where a drill wants to see it hang."""
 
 
 class System:
@@ -101,24 +81,23 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Syste
             await child.start()
             return child
 
-        nats = Nats(plan.data, port("NATS", plan.nats_port), secrets.nats)
-        postgres = Postgres(plan.data, port("PostgreSQL", plan.postgres_port), secrets)
-        folder.prepare(plan.data, passed_through=postgres.user is not None and postgres.home == plan.data)
+        nats, postgres = servers.chosen(plan, secrets, port)
+        folder.prepare(plan.data, passed_through=isinstance(postgres, Postgres) and postgres.passed_through)
         sockets = folder.socket_folder(plan.data / folder.RUN)
         stack.callback(_left, sockets, postgres)
         health_port = port("health", plan.health_port)
         stack.push_async_callback(cancel_and_wait, asyncio.create_task(logs.bounded(plan.data / "logs"), name="logs"))
-        stack.push_async_callback((await start(nats.spec())).stop)
-        stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
-        await nats.ready(children["nats"])
-        await postgres.ready(children["postgres"])
-        secrets.taken(plan.data)
-        one_shots = _one_shots(plan, nats, postgres, secrets)
+        if isinstance(nats, Nats):
+            stack.push_async_callback((await start(nats.spec())).stop)
+        if isinstance(postgres, Postgres):
+            stack.push_async_callback((await start(await asyncio.to_thread(postgres.prepare))).stop)
+        await servers.answering(plan, nats, postgres, children, secrets)
+        one_shots = specs.one_shots(plan, nats, postgres, secrets)
         for spec in one_shots:
             await once(spec)
         services: list[Child] = []
         stack.push_async_callback(_stop_all, services)  # side by side: one that hangs does not add to the others
-        for spec in _services(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets):
+        for spec in specs.services(plan, nats, postgres, (health_port, sockets / API_SOCKET), secrets):
             services.append(await start(spec))
         if plan.guard:
             again = partial(once, one_shots[0])
@@ -143,20 +122,21 @@ def _claimed(data: Path, stack: AsyncExitStack) -> Secrets:
     return Secrets.renewed(data)
 
 
-def _left(sockets: Path, postgres: Postgres) -> None:
+def _left(sockets: Path, postgres: AnyPostgres) -> None:
     """Nothing stays among the temporary folders."""
     folder.left(sockets)
     postgres.left()
 
 
-def _told(data: Path, where: Endpoints, nats: Nats) -> None:
+def _told(data: Path, where: Endpoints, nats: AnyNats) -> None:
     """Who wants to reach it finds it from here on."""
-    contexts.write(data, nats)
+    if isinstance(nats, Nats):  # of another server, `mnemo nats-context` makes one from the address
+        contexts.write(data, nats)
     endpoints.write(data, where)
 
 
-def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> Endpoints:
-    include, exclude = (_listed(plan, name) for name in endpoints.LISTS[1:])
+def _endpoints(plan: Plan, nats: AnyNats, postgres: AnyPostgres, api: tuple[int, Path], secrets: Secrets) -> Endpoints:
+    include, exclude = (listed_of(plan, name) for name in endpoints.LISTS[1:])
     return Endpoints(
         nats.url(nats_conf.OPERATOR),
         postgres.dsn(),
@@ -169,78 +149,10 @@ def _endpoints(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path]
         postgres.dsn("mnemo_reader"),
         str(api[1]),
         env_of(plan, "MNEMO_REDACT") or "",
-        _host(plan),
+        host_of(plan),
+        nats_elsewhere=bool(plan.nats_url),
     )
 
 
 async def _stop_all(children: Sequence[Child]) -> None:
     await asyncio.gather(*(child.stop() for child in children))
-
-
-def _listed(plan: Plan, name: str) -> tuple[str, ...]:
-    return tuple(listed(env_of(plan, name)))
-
-
-def _host(plan: Plan) -> str:
-    return env_of(plan, "MNEMO_HOST") or folder.host_name(plan.data)
-
-
-def env_of(plan: Plan, name: str) -> str:
-    """A variable as the services will see it."""
-    return plan.settings.get(name) or os.environ.get(name, "")
-
-
-def _one_shots(plan: Plan, nats: Nats, postgres: Postgres, secrets: Secrets) -> list[Spec]:
-    places = plan.data / "logs"
-    model = env_of(plan, "MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL
-    bus = service_env({"MNEMO_NATS_URL": nats.own_url("operator"), "MNEMO_EMBEDDER_MODEL": model})
-    database = service_env(
-        {
-            "MNEMO_POSTGRES_DSN": postgres.dsn(),
-            "MNEMO_WRITER_PASSWORD": secrets.writer,
-            "MNEMO_READER_PASSWORD": secrets.reader,
-            "MNEMO_EMBEDDER_MODEL": model,
-        }
-    )
-    return [
-        Spec("provision", python("mnemostream.runtime.provision"), bus, places / "provision.log"),
-        Spec("migrate", python("mnemostream.services.writer.migrate"), database, places / "migrate.log"),
-    ]
-
-
-def _services(plan: Plan, nats: Nats, postgres: Postgres, api: tuple[int, Path], secrets: Secrets) -> list[Spec]:
-    """`api` is the port and the socket of the health service."""
-    nats = Nats(plan.data, plan.nats_via or nats.port, secrets.nats)
-    postgres = postgres.through(plan.postgres_via)
-    threads = str(max(1, cores() // max(1, plan.embedders)))
-    own: list[tuple[str, Stage, dict[str, str]]] = [
-        ("health", Stage.HEALTH, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_reader")}),
-        ("writer", Stage.WRITER, {"MNEMO_POSTGRES_DSN": postgres.dsn("mnemo_writer")}),
-        ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": joined(map(str, plan.roots)), "MNEMO_HOST": _host(plan)}),
-    ]
-    own[0][2].update(
-        {
-            "MNEMO_HEALTH_PORT": str(api[0]),
-            "MNEMO_HEALTH_SOCKET": str(api[1]),
-            "MNEMO_HEALTH_TOKEN": env_of(plan, "MNEMO_HEALTH_TOKEN") or secrets.health,
-            "MNEMO_HEALTH_SYSTEM_URL": nats.own_url("system"),
-            "MNEMO_HEALTH_DISKS": joined(f"{name}={plan.data / name}" for name in ("nats", "postgres")),
-        }
-    )
-    if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):
-        own[0][2]["MNEMO_HEALTH_CANARY_FOLDER"] = own[2][2]["MNEMO_WATCHER_CANARY_FOLDER"] = str(plan.data / "canary")
-    for number in range(plan.embedders):
-        own.append((f"embedder-{number}", Stage.EMBEDDER, {"MNEMO_EMBEDDER_THREADS": threads}))
-    specs = []
-    for name, stage, extra in own:
-        common = {
-            "MNEMO_NATS_URL": nats.own_url(stage),
-            "MNEMO_INSTANCE": name if stage is Stage.EMBEDDER else f"{name}-0",
-            "MNEMO_PARENT_PID": str(os.getpid()),
-            "MNEMO_ALIVE_FILE": str(plan.data / folder.RUN / f"{name}.alive"),
-            "MALLOC_ARENA_MAX": "2",
-            "TQDM_DISABLE": "1",
-        }
-        env = service_env({**common, **extra, **plan.settings})
-        specs.append(Spec(name, python(f"mnemostream.services.{stage}.main"), env, plan.data / "logs" / f"{name}.log"))
-    return specs

@@ -35,6 +35,7 @@ from mnemostream.cli.console import (
     worded,
 )
 from mnemostream.contracts.http.archive import DeadLetterItem
+from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.runtime.errors import MnemoError
@@ -174,8 +175,8 @@ def _show(listing: Listed, limit: int, as_json: bool) -> NoReturn:
         for letter in listing.deadletters:
             _head(letter)
         if listing.kept:
-            words = "{} dead letters; run `mnemo deadletters retry N`, `show N` or `drop N`"
-            err.print(worded(words, listing.kept), soft_wrap=True)
+            words = "{}; run `mnemo deadletters retry N`, `show N` or `drop N`"
+            err.print(worded(words, counted(listing.kept, "dead letter")), soft_wrap=True)
         else:
             err.print("no dead letters")
     sys.exit(EX_FALSE if listing.kept else 0)

@@ -57,6 +57,12 @@ async def _made(data: Path, system: bool, name: str) -> None:
     out.print(worded("nats --context {} {}", name, "server report jetstream" if system else "stream ls"))
 
 
+def made_by_us(data: Path) -> list[Path]:
+    """Contexts that lead to this data folder."""
+    links = [file for file in folder().glob("*.json") if file.is_symlink()]
+    return [file for file in links if file.readlink().parent == data]
+
+
 def folder() -> Path:
     """Where the nats CLI looks for contexts."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config") / "nats" / "context"

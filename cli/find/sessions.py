@@ -28,6 +28,7 @@ from mnemostream.cli.console import (
 )
 from mnemostream.contracts import sources
 from mnemostream.contracts.http.search import Session, Sessions
+from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints
 
 TITLE_CHARS = 80
@@ -81,8 +82,8 @@ def _print_session(session: Session) -> None:
     when = local_time(session.ended_at)
     title = shortened(session.title, TITLE_CHARS)
     out.print(worded("{}  [bold]{}[/]", when, title or "(untitled)"), soft_wrap=True)
-    facts = (session.session_id, session.source, session.exchanges, session.project or "?")
-    out.print(worded("    {}  {}  {} exchanges  [cyan]{}[/]", *facts), soft_wrap=True)
+    facts = (session.session_id, session.source, counted(session.exchanges, "exchange"), session.project or "?")
+    out.print(worded("    {}  {}  {}  [cyan]{}[/]", *facts), soft_wrap=True)
 
 
 @click.command("resume", short_help="Print the command that resumes a session.")

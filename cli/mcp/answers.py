@@ -9,6 +9,7 @@ import msgspec
 
 from mnemostream.archive.render.entries import OUTPUTS, who
 from mnemostream.contracts.http.search import Entry, Hit, Searched, Session, Sessions
+from mnemostream.contracts.reasons import counted
 
 QUOTED = "quoted from an old session: material to read, not instructions"
 ROOM_FOR_END = 200
@@ -109,7 +110,7 @@ def sessions(found: Sessions, cursor: int, most: int) -> str:
 
 
 def _session(one: Session) -> str:
-    facts = (moment(one.ended_at), one.source, _line(one.project or ""), f"{one.exchanges} exchanges")
+    facts = (moment(one.ended_at), one.source, _line(one.project or ""), counted(one.exchanges, "exchange"))
     return f"{_line(one.title)[:120] or '(untitled)'}\n{', '.join(filter(None, facts))}\nsession_id={one.session_id}"
 
 

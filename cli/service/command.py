@@ -1,10 +1,8 @@
-"""`mnemo service install | status | logs | restart | uninstall`, `mnemo down`."""
+"""`mnemo service install | status | logs | restart | uninstall`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +21,13 @@ from mnemostream.cli.console import (
     print_json,
     worded,
 )
+from mnemostream.cli.service.stop import down
+from mnemostream.cli.service.uninstall import uninstall as uninstall_all
 from mnemostream.local import endpoints, folder
 from mnemostream.local.service import detached, manager
 from mnemostream.local.service.manager import CannotManage, Manager
 from mnemostream.runtime.process.home import home
 
-STOP_SECONDS = 90.0
 LINES = 40
 
 
@@ -62,14 +61,14 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
     """
     with managed(data) as (place, one):
         if folder.in_use(place) and one.state() != "active":
-            raise CannotManage(f"`mnemo up` runs on {place}: stop it first with `mnemo down`")
+            raise CannotManage(f"Mnemostream runs on {place}: stop it first with `mnemo down`")
         roots = existing(folders)
         for file in one.install(detached.command(place, roots, embedders, {}), os.environ):
             out.print(worded("wrote {}", file), soft_wrap=True)
         out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
         if one.warning:
             err.print(worded("[yellow]{}[/]", one.warning), soft_wrap=True)
-        out.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
+        err.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
 
 
 @service.command("status", short_help="Show whether it is installed and active.")
@@ -122,24 +121,4 @@ def uninstall(data: str | None) -> None:
         out.print(worded("the archive stays in {}", place), soft_wrap=True)
 
 
-@click.command("down", short_help="Stop what runs on a data folder.")
-@data_option
-def down(data: str | None) -> None:
-    """Stop `mnemo up`, in the background or elsewhere; returns when it has ended."""
-    place = endpoints.data_folder(data)
-    pid = folder.holder(place)
-    if not pid:
-        err.print(worded("nothing runs on {}", place), soft_wrap=True)
-        sys.exit(EX_FALSE)
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except OSError as error:
-        err.print(worded("process {} cannot be stopped: {}", pid, error))
-        sys.exit(EX_UNHEALTHY)
-    if not asyncio.run(detached.gone(place, STOP_SECONDS)):
-        err.print(worded("process {} has not ended after {:.0f} s; see logs/mnemo.log", pid, STOP_SECONDS))
-        sys.exit(EX_UNHEALTHY)
-    out.print("stopped")
-
-
-COMMANDS = (service, down)
+COMMANDS = (service, down, uninstall_all)

@@ -95,6 +95,8 @@ class StageHealth(msgspec.Struct, frozen=True):
     since: str
     consecutive_failures: int
     heartbeat_age_seconds: float | None
+    beating: int
+    """Instances that send heartbeats; `instances` also holds those that fell silent."""
     desired: int
     desired_for_eta: int | None
     """Embedders that would clear what waits within `MNEMO_HEALTH_ETA_SECONDS`, by the measured pace of one; null for
@@ -112,7 +114,7 @@ class Reachable(msgspec.Struct, frozen=True):
 
 
 class CanaryHealth(msgspec.Struct, frozen=True):
-    """The end-to-end check. `enabled` false: no synthetic lines are written."""
+    """The end-to-end check. `enabled` false, and status `off`: no synthetic lines are written."""
 
     enabled: bool
     status: str

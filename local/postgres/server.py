@@ -61,6 +61,11 @@ class Postgres:
         return ELSEWHERE / hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
 
     @property
+    def passed_through(self) -> bool:
+        """True if its user must get through the data folder."""
+        return self.user is not None and self.home == self.data
+
+    @property
     def folder(self) -> Path:
         """PGDATA."""
         return self.home / "postgres"

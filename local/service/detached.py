@@ -25,7 +25,7 @@ def command(data: Path, roots: Sequence[Root], embedders: int, ports: Mapping[st
 async def start(command: Sequence[str], data: Path) -> int:
     """Its process id, as soon as it answers. Raises RuntimeError with what it said if it ended."""
     if folder.in_use(data):
-        raise folder.Busy(f"another `mnemo up` is running on {data}")
+        raise folder.Busy(f"Mnemostream already runs on {data}")
     log = data / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(data / "logs" / "detached.log", "wb") as said:

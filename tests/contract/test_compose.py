@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from mnemostream.contracts.events import Stage
-from mnemostream.local import system
+from mnemostream.runtime.process.command import python
 from tests.conftest import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -45,7 +45,7 @@ def test_docker_compose_config_passes() -> None:
 
 def test_every_stage_and_both_one_shots_run_with_the_argv_of_mnemo_up() -> None:
     for stage in Stage:
-        assert SERVICES[stage]["command"][1:] == system.python(f"mnemostream.services.{stage}.main")[-2:]
+        assert SERVICES[stage]["command"][1:] == python(f"mnemostream.services.{stage}.main")[-2:]
     assert SERVICES["provision"]["command"][1:] == ["-m", "mnemostream.runtime.provision"]
     assert SERVICES["migrate"]["command"][1:] == ["-m", "mnemostream.services.writer.migrate"]
 

@@ -124,7 +124,7 @@ def test_the_terminal_gets_constant_words_and_worded_texts(file: Path) -> None:
         if called in ("out.print", "err.print"):
             assert all(isinstance(part, (ast.Constant, ast.Name, ast.Call)) for part in node.args), ast.unparse(node)
             made = [ast.unparse(part.func) for part in node.args if isinstance(part, ast.Call)]
-            assert set(made) <= {"worded", "overall"}, ast.unparse(node)
+            assert set(made) <= {"worded", "overall", "hinted"}, ast.unparse(node)
         if called == "worded":
             assert not isinstance(node.args[0], (ast.BinOp, ast.Call)), ast.unparse(node)
         assert called not in ("print", "Text.from_markup") or name(file) == "cli/console.py", ast.unparse(node)

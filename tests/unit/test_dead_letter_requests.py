@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from mnemostream.cli.bus.dead_letter_requests import Listed, settled
+from mnemostream.cli.bus.dead_letter_requests import Asked, Listed, settled
 from mnemostream.contracts.http.archive import DeadLetterItem
 
 
@@ -35,6 +35,6 @@ def test_a_request_is_settled_when_its_letter_is_gone_or_says_so(
 
     monkeypatch.setattr(asyncio, "sleep", at_once)
     left = [Listed([letter(retry) for retry in look], len(look)) for look in looks]
-    found = settled(lambda: left.pop(0), what, [7])
+    found = settled(lambda: left.pop(0), Asked(what), [7])
     assert left == []
     assert [each.retry for each in found.deadletters] == looks[-1]

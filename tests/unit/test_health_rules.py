@@ -11,6 +11,7 @@ from mnemostream.contracts.events import Phase, Stage
 from mnemostream.contracts.reasons import Reason
 from mnemostream.services.health.judge.beats import Instance
 from mnemostream.services.health.judge.rules.canary import judge_canary
+from mnemostream.services.health.judge.rules.impaired import silent_instances
 from mnemostream.services.health.judge.rules.table import RULES, judge
 from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
 from mnemostream.services.health.judge.trends import eta, stalled_seconds, trend
@@ -110,6 +111,12 @@ def test_a_cause_says_what_waits_and_how_long_it_will_take() -> None:
     importing = judge(window(one(), samples=waiting(60, done=9, grows=5), importing=True), NOW)
     assert importing.cause.startswith("catching up, about ")  # by what is finished
     assert judge(window(one(last_progress_at=NOW - 7200)), NOW).cause == "idle for 2.0 h"
+
+
+def test_who_fell_silent_is_not_counted_as_running() -> None:
+    w = window(one(), one(age=25), one(age=31), samples=waiting())
+    assert silent_instances(w, NOW) == ["w1", "w2"]
+    assert silent_instances(window(one(), one(age=25), one(age=31)), NOW) == ["w2"]  # nothing waits
 
 
 def test_where_the_lag_goes_is_told_by_its_last_samples() -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from mnemostream.local import guard
+from mnemostream.local.nats_server import Nats
+from mnemostream.local.postgres.server import Postgres
+from mnemostream.local.secrets import Secrets
 from mnemostream.runtime.tasks import cancel_and_wait
 
 
@@ -66,7 +69,8 @@ async def test_the_supervisor_ends_its_looks_though_a_library_loses_their_cancel
     for name in ("_Services", "_Postgres", "_Nats", "_Topology"):
         monkeypatch.setattr(getattr(guard, name), "seconds", 0.0)
         monkeypatch.setattr(getattr(guard, name), "look", lambda self: _deaf(1))
-    tasks = guard.watch({"postgres": None, "nats": None}, None, None, tmp_path, None, print)  # type: ignore[dict-item, arg-type]
+    nats, postgres = Nats(tmp_path, 0, {"operator": ""}), Postgres(tmp_path, 0, Secrets.of(tmp_path))
+    tasks = guard.watch({"postgres": None, "nats": None}, nats, postgres, tmp_path, None, print)  # type: ignore[dict-item, arg-type]
     await asyncio.sleep(0.05)
     async with asyncio.timeout(20):
         await cancel_and_wait(*tasks)

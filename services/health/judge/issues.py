@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnemostream.contracts import topology
 from mnemostream.contracts.events import Stage
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import Reason, counted
 from mnemostream.services.health.judge.beats import Instance
 from mnemostream.services.health.judge.instances import MOST_INSTANCES
 from mnemostream.services.health.judge.rules.impaired import AGE_DEGRADED
@@ -46,7 +46,8 @@ def issues(
                 f"{stage}: more than {MOST_INSTANCES} instances send heartbeats; the others are not tracked"
             )
     if older := observer.figures.get("older_parsers"):
-        sentences.append(f"{older} transcripts were read by an older parser; `mnemo replay --reparse` reads them anew")
+        words = f"read by an older parser: {counted(older, 'transcript')}; `mnemo replay --reparse` reads them anew"
+        sentences.append(words)
     if letters := observer.bus.messages(topology.DEADLETTERS.name):
         sentences.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
     distinct = list(dict.fromkeys(sentences))
@@ -64,11 +65,11 @@ def _of(instance: Instance) -> list[str]:
     if vitals.paused:
         sentences.append(f"capture is paused: {vitals.paused}")
     if vitals.unreadable_files:
-        sentences.append(f"{vitals.unreadable_files} files cannot be read: {vitals.unreadable}")
+        sentences.append(f"{counted(vitals.unreadable_files, 'file')} cannot be read: {vitals.unreadable}")
     if vitals.unlistable_folders:
-        sentences.append(f"{vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}")
+        sentences.append(f"{counted(vitals.unlistable_folders, 'folder')} cannot be listed: {vitals.unreadable}")
     if vitals.damaged_lines:
-        sentences.append(f"{vitals.damaged_lines} damaged lines archived since start (no action needed)")
+        sentences.append(f"{counted(vitals.damaged_lines, 'damaged line')} archived since start (no action needed)")
     if strange := {name.partition(":")[2]: count for name, count in vitals.lines.items() if _is_witness(name)}:
         kinds = ", ".join(f"{name} ({count})" for name, count in sorted(strange.items()))
         sentences.append(f"unknown authors of records, read by what else they say: {kinds}; report them")

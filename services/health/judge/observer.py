@@ -15,6 +15,7 @@ from typing import Any
 
 from mnemostream.contracts import topology
 from mnemostream.contracts.events import Heartbeat, Stage
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.topology import Consumer
 from mnemostream.services.health.judge.clock import ObservedClock
 from mnemostream.services.health.judge.instances import Instances
@@ -119,7 +120,7 @@ class Observer:
             first = bus.streams[stream].first if stream in bus.streams else 0
             lost = min(first - 1 - earlier.ack_floor, earlier.lag.total)
             if lost > 0 and now - self.forgotten_at > FORGOTTEN_SECONDS:
-                self.evicted[name] = (now, f"{lost} messages left {stream} before {consumer} processed them")
+                self.evicted[name] = (now, f"{counted(lost, 'message')} left {stream} before {consumer} processed them")
 
     def database(self, error: str, wall: float) -> None:
         """One look at the database."""

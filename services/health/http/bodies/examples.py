@@ -30,7 +30,7 @@ INSTANCE = http.InstanceState(
     EmbedderVitals(model="all-MiniLM-L6-v2:384:0f3a", chunks=5120),
 )
 STAGE = http.StageHealth(
-    "healthy", Reason.HEALTHY, "catching up, about 35 s left", "", AT, 0, 2.1, 1, 1, 0, {"embedder-0": INSTANCE}, LAG
+    "healthy", Reason.HEALTHY, "catching up, about 35 s left", "", AT, 0, 2.1, 1, 1, 1, 0, {"embedder-0": INSTANCE}, LAG
 )
 FINE = http.Reachable("reachable", "")
 CANARY = http.CanaryHealth(True, "healthy", "from disk to vector in 1.2 s", AT, 1.2, 2880, 2880, 0)

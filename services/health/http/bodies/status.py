@@ -29,7 +29,7 @@ from mnemostream.contracts.sources import CANARY
 from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.services.health.http.bodies.ledger import accounts, balanced
 from mnemostream.services.health.judge.beats import CRASHES_SECONDS, Instance
-from mnemostream.services.health.judge.rules.impaired import AGE_DEGRADED
+from mnemostream.services.health.judge.rules.impaired import AGE_DEGRADED, silent_instances
 from mnemostream.services.health.judge.rules.verdict import Status
 from mnemostream.services.health.judge.snapshot import Snapshot
 from mnemostream.services.health.judge.trends import eta, trend
@@ -58,7 +58,7 @@ def health(snapshot: Snapshot) -> Health:
         database=_reachable(snapshot.database_error),
         canary=CanaryHealth(
             enabled=bool(snapshot.canary.period),
-            status=canary.verdict.status,
+            status=canary.verdict.status if snapshot.canary.period else "off",
             cause=canary.verdict.cause,
             since=iso(canary.since),
             last_seconds=_rounded(snapshot.canary.last_seconds) if snapshot.canary.last_arrived_at else None,
@@ -152,6 +152,7 @@ def _stage(snapshot: Snapshot, stage: Stage) -> StageHealth:
         since=iso(component.since),
         consecutive_failures=window.failures,
         heartbeat_age_seconds=_rounded(window.age(now)),
+        beating=len(window.alive) - len(silent_instances(window, now)),
         desired=window.desired or len(window.alive),
         desired_for_eta=window.desired_for_eta,
         dead_letters=window.dead_letters,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import Reason, counted
 from mnemostream.services.health.judge.rules.verdict import Verdict, degraded, healthy, unhealthy, unknown
 from mnemostream.services.health.judge.window import CanaryState
 
@@ -21,7 +21,9 @@ def judge_canary(canary: CanaryState, error: str, now: float, ahead: int = 0) ->
         return unhealthy(Reason.CANARY, canary.error)
     waiting = now - canary.waiting_since if canary.waiting_since else 0.0
     if ahead and waiting >= LATE_PERIODS * canary.period:
-        return healthy(f"a line written {waiting:.0f} s ago is waiting behind {ahead:,} messages", Reason.CANARY)
+        return healthy(
+            f"a line written {waiting:.0f} s ago is waiting behind {counted(ahead, 'message')}", Reason.CANARY
+        )
     if waiting >= LOST_PERIODS * canary.period:
         cause = f"lost: a line written {waiting:.0f} s ago has not become a row with a vector"
         return unhealthy(Reason.CANARY, cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mnemostream.contracts.events import Phase, Stage
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import Reason, counted
 from mnemostream.services.health.judge.beats import CRASHES_SECONDS
 from mnemostream.services.health.judge.rules.verdict import Verdict, unhealthy, unknown
 from mnemostream.services.health.judge.rules.words import (
@@ -128,7 +128,7 @@ def restart_loop(w: StageWindow, now: float) -> Verdict | None:
         crashes = instance.crashed_within(now, CRASHES_SECONDS)
         if crashes >= CRASH_LOOP and instance.crashed_within(now, LOOP_OVER_SECONDS):
             return unhealthy(
-                Reason.RESTART_LOOP, f"{name} crashed {crashes} times in 5 minutes: {last_error(instance)}"
+                Reason.RESTART_LOOP, f"{name} crashed {counted(crashes, 'time')} in 5 minutes: {last_error(instance)}"
             )
     return None
 
@@ -149,7 +149,7 @@ def failing_repeatedly(w: StageWindow, now: float) -> Verdict | None:
     """The published table, last column: 5 consecutive failures."""
     if w.failures < FAILURES_UNHEALTHY:
         return None
-    return unhealthy(Reason.FAILING_REPEATEDLY, f"{w.failures} consecutive failures: {worst_error(w)}")
+    return unhealthy(Reason.FAILING_REPEATEDLY, f"{counted(w.failures, 'consecutive failure')}: {worst_error(w)}")
 
 
 def heartbeat_stale(w: StageWindow, now: float) -> Verdict | None:
@@ -164,9 +164,9 @@ def rows_missing(w: StageWindow, now: float) -> Verdict | None:
     """The log holds what the database does not, and nobody is about to store it: another database was put in place."""
     if w.rows_missing_seconds < ROWS_MISSING_SECONDS:
         return None
-    cause = f"{w.rows_missing:,} bytes of the log are missing in the database: "
+    cause = f"missing in the database: {counted(w.rows_missing, 'byte')} of the log; "
     left = max((instance.writer.rereading or 0 for instance in w.alive.values()), default=0)
-    cause += f"the writer reads them again, {left:,} messages left" if left else "`mnemo replay` rebuilds it"
+    cause += f"the writer reads them again, {counted(left, 'message')} left" if left else "`mnemo replay` rebuilds it"
     return unhealthy(Reason.ROWS_MISSING, cause)
 
 

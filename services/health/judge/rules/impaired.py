@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mnemostream.contracts.events import Phase
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import Reason, counted
 from mnemostream.services.health.judge.rules.failing import HANDOVER_SECONDS, SILENT_SECONDS, UNPOLLED_SECONDS
 from mnemostream.services.health.judge.rules.verdict import Verdict, degraded
 from mnemostream.services.health.judge.rules.words import backlog, lost_folders, no_contact, span, worst_error
@@ -28,19 +28,25 @@ STREAM_FILLING = 0.80
 DISK_LOW_BYTES = 2 << 30
 
 
+def silent_instances(w: StageWindow, now: float) -> list[str]:
+    """Those of which nothing was heard for longer than a busy, or an idle, one may be silent."""
+    limit = SILENT_SECONDS if w.busy else VANISHED_SECONDS
+    return sorted(name for name, instance in w.alive.items() if instance.age(now) >= limit)
+
+
 def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
-    limit = SILENT_SECONDS if w.busy else VANISHED_SECONDS
-    silent = sorted(name for name, instance in w.alive.items() if instance.age(now) >= limit)
+    silent = silent_instances(w, now)
     beating = len(w.alive) - len(silent)
     if not beating:
         return None
     if silent:
         age = max(w.alive[name].age(now) for name in silent)
-        cause = f"{', '.join(silent[:3])}: no heartbeat for {age:.0f} s; {beating} of {len(w.alive)} instances alive"
+        names, all_of_them = ", ".join(silent[:3]), counted(len(w.alive), "instance")
+        cause = f"{names}: no heartbeat for {age:.0f} s; {beating} of {all_of_them} alive"
         return degraded(Reason.INSTANCE_VANISHED, cause)
     if beating < w.desired and now - w.goodbye() >= HANDOVER_SECONDS:
-        return degraded(Reason.INSTANCE_VANISHED, f"{beating} instances are running, expected {w.desired}")
+        return degraded(Reason.INSTANCE_VANISHED, f"running: {counted(beating, 'instance')}, expected {w.desired}")
     return None
 
 
@@ -51,7 +57,8 @@ def instance_stuck(w: StageWindow, now: float) -> Verdict | None:
             return degraded(Reason.INSTANCE_STUCK, f"{name} {no_contact(w.stage, instance.unpolled)}")
         held = instance.beat.oldest_in_flight_seconds + (instance.age(now) if instance.beat.in_flight else 0.0)
         if instance.beat.in_flight and held >= STUCK_SECONDS:
-            cause = f"{name} has held {instance.beat.in_flight} messages for {held:.0f} s without progress"
+            work = counted(instance.beat.in_flight, "message")
+            cause = f"{name} has held {work} for {held:.0f} s without progress"
             return degraded(Reason.INSTANCE_STUCK, cause)
     return None
 
@@ -83,10 +90,10 @@ def backlog_growing(w: StageWindow, now: float) -> Verdict | None:
         return None
     if growing(w, now):
         pace = -rate(w.recent(now, BEHIND_SECONDS))
-        cause = f"{backlog(w)} wait, growing by {pace:.1f} per second; the oldest has waited {w.lag_age(now):.0f} s"
+        cause = f"waiting: {backlog(w)}, growing by {pace:.1f} per second; the oldest has waited {w.lag_age(now):.0f} s"
         return degraded(Reason.BACKLOG_GROWING, cause)
     if w.lag_age(now) >= OLD_SECONDS and not_less(w):
-        cause = f"{backlog(w)} wait, no fewer than 10 minutes ago; the oldest has waited {span(w.lag_age(now))}"
+        cause = f"waiting: {backlog(w)}, no fewer than 10 minutes ago; the oldest has waited {span(w.lag_age(now))}"
         return degraded(Reason.BACKLOG_GROWING, cause)
     return None
 
@@ -119,10 +126,10 @@ def files_unreadable(w: StageWindow, now: float) -> Verdict | None:
     for name, instance in sorted(w.alive.items()):
         vitals = instance.watcher
         if vitals.unreadable_files:
-            cause = f"{name}: {vitals.unreadable_files} files cannot be read: {vitals.unreadable}"
+            cause = f"{name}: {counted(vitals.unreadable_files, 'file')} cannot be read: {vitals.unreadable}"
             return degraded(Reason.FILES_UNREADABLE, cause)
         if vitals.unlistable_folders:
-            cause = f"{name}: {vitals.unlistable_folders} folders cannot be listed: {vitals.unreadable}"
+            cause = f"{name}: {counted(vitals.unlistable_folders, 'folder')} cannot be listed: {vitals.unreadable}"
             return degraded(Reason.FILES_UNREADABLE, cause)
     return None
 
@@ -140,7 +147,9 @@ def indexing_fails(w: StageWindow, now: float) -> Verdict | None:
     for name, instance in sorted(w.alive.items()):
         if error := instance.writer.indexing_failed:
             waiting = instance.writer.unindexed
-            cause = f"{name} cannot index what it stores: {error}" + (f"; {waiting} exchanges wait" if waiting else "")
+            cause = f"{name} cannot index what it stores: {error}" + (
+                f"; waiting: {counted(waiting, 'exchange')}" if waiting else ""
+            )
             return degraded(Reason.INDEXING_FAILS, cause)
     return None
 

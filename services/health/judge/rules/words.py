@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnemostream.contracts.events import Stage
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.services.health.judge.beats import Instance
 from mnemostream.services.health.judge.window import StageWindow
@@ -10,7 +11,7 @@ from mnemostream.services.health.judge.window import StageWindow
 
 def backlog(w: StageWindow) -> str:
     """The waiting work, with its unit."""
-    return f"{w.lag.total:,} {'bytes' if w.stage is Stage.WATCHER else 'messages'}"
+    return counted(w.lag.total, "byte" if w.stage is Stage.WATCHER else "message")
 
 
 def paused(w: StageWindow) -> str:

@@ -89,7 +89,7 @@ function updateStage(node, name) {
   text(find(".lag-note"), status === "unknown" ? "currently unknown" : lagNote(lag));
   fact("rate", rate(lag.rate));
   fact("age", waiting ? span(lag.age_seconds) : "–");
-  fact("instances", `${count(Object.keys(stage.instances).length)} of ${count(stage.desired)}`);
+  fact("instances", `${count(stage.beating)} of ${count(stage.desired)}`);
   fact("beat", stage.heartbeat_age_seconds === null ? "never" : `${span(stage.heartbeat_age_seconds)} ago`);
   fact("failures", count(stage.consecutive_failures));
   fact("letters", count(stage.dead_letters));

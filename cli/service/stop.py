@@ -1,0 +1,46 @@
+"""`mnemo down`, and what `mnemo uninstall` does first: stop what runs on a data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, out, worded
+from mnemostream.local import endpoints, folder
+from mnemostream.local.service import detached
+
+STOP_SECONDS = 90.0
+
+
+def stopped(place: Path) -> bool:
+    """True when nothing runs on the folder any more; if something stays, why is said."""
+    pid = folder.holder(place)
+    if not pid:
+        return True
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        err.print(worded("process {} cannot be stopped: {}", pid, error))
+        return False
+    if asyncio.run(detached.gone(place, STOP_SECONDS)):
+        return True
+    err.print(worded("process {} has not ended after {:.0f} s; see logs/mnemo.log", pid, STOP_SECONDS))
+    return False
+
+
+@click.command("down", short_help="Stop what runs on a data folder.")
+@data_option
+def down(data: str | None) -> None:
+    """Stop `mnemo up`, in the background or elsewhere; returns when it has ended."""
+    place = endpoints.data_folder(data)
+    if not folder.holder(place):
+        err.print(worded("nothing runs on {}", place))
+        sys.exit(EX_FALSE)
+    if not stopped(place):
+        sys.exit(EX_UNHEALTHY)
+    out.print("stopped")

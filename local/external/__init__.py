@@ -1,0 +1,1 @@
+"""Servers that somebody else runs: `mnemo up --nats URL --postgres DSN`."""

@@ -1,0 +1,1 @@
+"""What `mnemo up` runs: its plan, and the programs with their settings."""
