@@ -165,7 +165,8 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         await stack.enter_async_context(schedule.running(plan.data, backups, noted))
         say("page     `mnemo dashboard --open`   (search and read in the browser)")
         say('search   `mnemo search "…"`      stop with Ctrl-C')
-        ended = await progress.follow(running, err, stop, once=once, say=noted)
+        deleted = gap.Deleted(plan.data, noted)
+        ended = await progress.follow(running, err, stop, once=once, say=noted, absent=deleted.look)
         async with api.asking(running.endpoints) as client:
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding

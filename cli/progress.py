@@ -70,6 +70,8 @@ class Figures(msgspec.Struct, frozen=True):
     captured: int = 0
     swept: bool = False
     behind: int = 0
+    absent: int = 0
+    """Transcripts that are no longer on disk; -1 = a watched folder is missing, so nobody knows."""
     unreadable: int = 0
     dead: int = 0
     lag_embedder: int = 0
@@ -116,6 +118,7 @@ def _figures(health: Health, stats: Stats) -> Figures:
         captured=watcher.captured_bytes or 0,
         swept=(watcher.sweeps or 0) >= 1,
         behind=watcher.files_behind or 0,
+        absent=-1 if watcher.missing_folders else watcher.absent_files or 0,
         unreadable=watcher.unreadable_files or 0,
         dead=streams.get(topology.DEADLETTERS.name, none).messages,
         lag_embedder=lag["embedder"],
@@ -130,9 +133,16 @@ def _figures(health: Health, stats: Stats) -> Figures:
 
 
 async def follow(
-    system: System, console: Console, stop: asyncio.Event, *, once: bool, say: Callable[[str], None]
+    system: System,
+    console: Console,
+    stop: asyncio.Event,
+    *,
+    once: bool,
+    say: Callable[[str], None],
+    absent: Callable[[int], None] = lambda count: None,
 ) -> Ended:
-    """Shows progress until `stop`, or with `once` until all is done or cannot be. `say` gets what is worth a line."""
+    """Shows progress until `stop`, or with `once` until all is done or cannot be. `say` gets what is worth a line,
+    `absent` after each look how many archived transcripts are no longer on disk."""
     with Progress(
         TextColumn("[bold]{task.description:<9}"),
         BarColumn(bar_width=28),
@@ -147,6 +157,8 @@ async def follow(
             while not stop.is_set():
                 figures = await look(client, system.endpoints)
                 show(figures)
+                if figures.swept and figures.absent >= 0:
+                    absent(figures.absent)
                 letters = figures.dead if letters < 0 and figures.discovered else letters
                 if system.fatal:
                     return Ended(EX_FALSE, system.fatal)

@@ -1,4 +1,5 @@
-"""Until when transcripts were watched: a file that is touched while it runs. The next start tells the gap."""
+"""Until when transcripts were watched: a file that is touched while it runs, and holds how many transcripts were gone
+from disk. The next start tells the gap, and what was deleted in it."""
 
 from __future__ import annotations
 
@@ -20,6 +21,23 @@ def until(data: Path) -> float | None:
         return (data / FILE).stat().st_mtime
     except OSError:
         return None
+
+
+def absent(data: Path) -> int | None:
+    """How many archived transcripts were no longer on disk at the last look; None = nobody has counted."""
+    try:
+        return int((data / FILE).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def keep_absent(data: Path, count: int) -> None:
+    """For the next start."""
+    with suppress(OSError):
+        fresh = data / f"{FILE}.new"
+        fresh.write_text(str(count))
+        fresh.chmod(0o600)
+        fresh.replace(data / FILE)
 
 
 async def touching(data: Path) -> None:

@@ -5,6 +5,8 @@ The log is the only memory of the watcher. Losing its machine loses nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from nats.aio.msg import Msg
 
@@ -37,8 +39,12 @@ class Positions:
 
     def left_of(self, root: sources.Root, host: str) -> int:
         """Transcripts that the log holds from below a root, and no file was seen of."""
-        place = codec.place(host, root.folder)
-        return sum(1 for one in self.checkpoints.values() if one.place == place)
+        return self.left_below([root], host)
+
+    def left_below(self, roots: Iterable[sources.Root], host: str) -> int:
+        """The same, of several roots."""
+        places = {codec.place(host, root.folder) for root in roots}
+        return sum(1 for one in self.checkpoints.values() if one.place in places)
 
     def is_forgotten(self, root: sources.Root, path: str, host: str) -> bool:
         """True if a tombstone stands for this file."""

@@ -30,6 +30,8 @@ def figures_of(capture: Capture) -> dict[str, Any]:
         log.ends,
         waiting=capture.outbox.waiting_bytes,
     )
+    if capture.sweeps:  # every file that is there was seen: the others were deleted while nobody looked
+        told["absent_files"] += capture.positions.left_below(capture.registry.roots, capture.registry.host)
     missing = uncaptured(capture.registry, capture.sweeps, capture.unreadable, left.counts)
     unreadable_ = missing.get("unreadable", 0)  # counted among the files, and among what is missing
     there = told["files"] + sum(missing.values()) - unreadable_

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from mnemostream.local.service import watched
+from tests.conftest import eventually
 from tests.system.test_field import PORTS, copied, mnemo
 
 
@@ -24,15 +26,24 @@ def test_it_runs_in_the_background_until_it_is_stopped_and_the_next_start_tells_
         again = mnemo(*up)
         assert (again.returncode, "Mnemostream already runs on" in again.stderr) == (2, True), again.stderr
         assert "/autosave" in mnemo("service", "logs", *options).stdout
+
+        async def counted() -> None:
+            assert watched.absent(data) == 0
+
+        asyncio.run(eventually(counted))
     finally:
         stopped = mnemo("down", *options)
     assert (stopped.returncode, stopped.stdout) == (0, "stopped\n"), stopped.stderr
     assert "nothing runs on" in mnemo("down", *options).stderr
+    next(source.rglob("*.jsonl")).unlink()
     long_ago = (data / watched.FILE).stat().st_mtime - 3 * 86400
     os.utime(data / watched.FILE, (long_ago, long_ago))
     once = mnemo("up", "--once", "--embedders", "0", *PORTS, *options, "--source", str(source))
     assert "nothing was watched for 3.0 days, since 20" in " ".join(once.stderr.split()), once.stderr
     assert "may be lost" not in once.stderr
+    assert "deleted while nothing was watched: 1 transcript, archived as they were last seen" in once.stderr
+    again = mnemo("up", "--once", "--embedders", "0", *PORTS, *options, "--source", str(source))
+    assert "deleted while" not in again.stderr, "told once"
 
 
 def test_a_background_start_that_fails_says_why(folder: Path) -> None:
