@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 # Only the arguments after `make run ARGS="…"`.
 ARGS ?=
 
-.PHONY: help run install torch test-pythons test test-all test-compose test-release release lint types imports generate lock sbom audit bench env clean
+.PHONY: help run install torch test-pythons test test-all test-compose test-release release lint types imports generate lock sbom audit bench docs pictures env clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -115,6 +115,12 @@ audit: $(TOOLS) ## look for known vulnerabilities of the locked packages
 
 bench: $(TOOLS) ## measure the import (ARGS="--corpus …"); more in bench/
 	$(BIN)/python bench/import.py $(ARGS)
+
+docs: $(TOOLS) ## the documentation as a site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore -m mkdocs build --strict --quiet
+
+pictures: $(TOOLS) ## make the pictures of the README anew (needs chromium)
+	$(BIN)/python ops/pictures.py
 
 env: ## passwords for compose.yaml: random, in .secrets, mode 0700
 	@$(PYTHON) ops/env.py
