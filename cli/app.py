@@ -17,9 +17,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import msgspec
 
 import mnemostream
-from mnemostream.cli import api, archive, backup, completion, doctor, find, mcp, model, progress, proof, service, status
+from mnemostream.cli import (
+    api,
+    archive,
+    backup,
+    completion,
+    doctor,
+    find,
+    manual,
+    mcp,
+    model,
+    progress,
+    proof,
+    service,
+    status,
+)
 from mnemostream.cli.bus import deadletters, nats_context
 from mnemostream.cli.console import (
     EX_FALSE,
@@ -30,6 +45,8 @@ from mnemostream.cli.console import (
     data_option,
     err,
     existing,
+    json_option,
+    print_json,
     worded,
 )
 from mnemostream.cli.service import gap
@@ -65,6 +82,7 @@ def cli() -> None:
     is_flag=True,
     help="Exit 0 once everything is captured, stored and embedded; 4 = not embedded, 5 = dead letters.",
 )
+@json_option
 @click.option("--detach", is_flag=True, help="Run in the background; `mnemo down` stops it.")
 @click.option("--nats", "nats_url", help="URL of a NATS of your own with JetStream; none is started then.")
 @click.option("--postgres", "postgres_dsn", help="DSN of a PostgreSQL of your own with pgvector; none is started then.")
@@ -79,6 +97,8 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     """
     if once and detach:
         raise click.UsageError("--once and --detach cannot be combined")
+    if more["as_json"] and not once:
+        raise click.UsageError("--json tells how --once has ended; `mnemo status --json` tells what runs")
     roots = existing(folders) or _default_roots()
     schedule.of(os.environ)  # what is wrong is said before anything starts
     model.offered(os.environ, embedders)
@@ -103,7 +123,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     )
     sys.stderr = Unbreakable(sys.stderr)
     try:
-        sys.exit(asyncio.run(_up(plan, once)))
+        sys.exit(asyncio.run(_up(plan, once, as_json=more["as_json"])))
     except (folder.Busy, RuntimeError, OSError) as error:
         err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
         sys.exit(EX_UNHEALTHY)
@@ -128,14 +148,14 @@ def _default_roots() -> list[sources.Root]:
     return [sources.Root(str(EXAMPLES))]
 
 
-async def _up(plan: system.Plan, once: bool) -> int:
+async def _up(plan: system.Plan, once: bool, *, as_json: bool) -> int:
     """The exit code. Raises folder.Busy, RuntimeError, OSError where it cannot start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # under nohup it goes on
             loop.add_signal_handler(number, stop.set)
-    work = asyncio.create_task(_run(plan, once, stop, started := asyncio.Event()))
+    work = asyncio.create_task(_run(plan, once, stop, started := asyncio.Event(), as_json=as_json))
     stopping = asyncio.create_task(stop.wait())
     starting = asyncio.create_task(started.wait())
     await asyncio.wait({work, stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,7 +166,7 @@ async def _up(plan: system.Plan, once: bool) -> int:
     return EX_FALSE if work.cancelled() else await work
 
 
-async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyncio.Event) -> int:
+async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyncio.Event, *, as_json: bool) -> int:
     def say(text: str) -> None:
         err.print(worded("{}", text), soft_wrap=True)
 
@@ -171,9 +191,12 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
             figures = await progress.look(client, running.endpoints)
         without = running.not_embedding
         say("stopping …")
+    code = ended.code or (EX_NOT_EMBEDDED if once and without else 0)
+    if as_json:
+        print_json({"exit_code": code, "problem": ended.words or without, **msgspec.to_builtins(figures)})
     if ended.code:
         err.print(worded("[red]incomplete:[/] {}", ended.words), soft_wrap=True)
-        return ended.code
+        return code
     if once:
         size = f"{figures.captured / 1e6:.1f} MB"
         say(
@@ -182,8 +205,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         )
     if once and without:
         err.print(worded("[yellow]not embedded:[/] {}", without), soft_wrap=True)
-        return EX_NOT_EMBEDDED
-    return 0
+    return code
 
 
 FIND = (proof, archive, find, mcp)
@@ -191,6 +213,7 @@ RUN = (status, deadletters, nats_context, doctor, service, model, backup, comple
 for commands in (*FIND, *RUN):
     for command in commands.COMMANDS:
         cli.add_command(command)
+manual.told(cli)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mnemostream.cli.console import EX_FALSE, data_option, err, out, run, worded
+from mnemostream.cli.console import EX_FALSE, data_option, err, json_option, out, print_json, run, worded
 from mnemostream.local import contexts, endpoints
 from mnemostream.local.secrets import write_private
 from mnemostream.runtime.process.home import home
@@ -23,21 +23,20 @@ from mnemostream.runtime.process.home import home
 @data_option
 @click.option("--system", is_flag=True, help="The system account instead: `nats server info`, `nats server report`.")
 @click.option("--name", default="mnemo", show_default=True, help="Name of the context; mnemo-system with --system.")
+@json_option
 @click.pass_context
-def nats_context(context: click.Context, data: str | None, system: bool, name: str) -> None:
-    """Make a context for the nats CLI, with a user that reads and changes nothing.
-
-    \b
-    Examples:
-      mnemo nats-context && nats --context mnemo stream ls
-      mnemo nats-context --system && nats --context mnemo-system server report jetstream
-    """
+def nats_context(context: click.Context, data: str | None, system: bool, name: str, as_json: bool) -> None:
+    """Make a context for the nats CLI, with a user that reads and changes nothing."""
     chosen = context.get_parameter_source("name") is not ParameterSource.DEFAULT
     name = name if chosen or not system else "mnemo-system"
-    run(_made(endpoints.data_folder(data), system, name))
+    place = run(_made(endpoints.data_folder(data), system, name))
+    if as_json:
+        print_json({"context": name, "file": str(place)})
+    else:
+        out.print(worded("nats --context {} {}", name, "server report jetstream" if system else "stream ls"))
 
 
-async def _made(data: Path, system: bool, name: str) -> None:
+async def _made(data: Path, system: bool, name: str) -> Path:
     """Raises endpoints.NotRunning."""
     place = folder() / f"{name}.json"
     if place.exists() and not place.is_symlink() and contexts.MARK not in place.read_text("utf-8", "replace"):
@@ -54,7 +53,7 @@ async def _made(data: Path, system: bool, name: str) -> None:
         sys.exit(EX_FALSE)
     else:
         write_private(place, contexts.content(found.reading().nats_url, "this machine"))
-    out.print(worded("nats --context {} {}", name, "server report jetstream" if system else "stream ls"))
+    return place
 
 
 def made_by_us(data: Path) -> list[Path]:

@@ -90,15 +90,19 @@ def _print_session(session: Session) -> None:
 @click.argument("session")
 @click.option("--exec", "execute", is_flag=True, help="Run it.")
 @data_option
-def resume_command(session: str, execute: bool, data: str | None) -> None:
+@json_option
+def resume_command(session: str, execute: bool, data: str | None, as_json: bool) -> None:
     """Print the command that resumes a session in its assistant; restore its transcript first if it was deleted."""
     row, folder = run(_restored(endpoints.data_folder(data), session))
     argv = sessions.command(row.source, row.session_id)
     if not argv:
         err.print(worded("{} cannot resume a session by its ID; its file is {}", row.source, row.full), soft_wrap=True)
         sys.exit(EX_FALSE)
-    if not execute:
+    if as_json:
+        print_json({"session_id": row.session_id, "folder": folder, "command": argv})
+    elif not execute:
         out.print(worded("{}", sessions.shell(argv, folder)), soft_wrap=True)
+    if not execute:
         sys.exit(0)
     try:
         os.chdir(folder or ".")

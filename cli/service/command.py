@@ -54,7 +54,8 @@ def managed(data: str | None) -> Iterator[tuple[Path, Manager]]:
 @click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
 @click.option("--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes.")
 @data_option
-def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
+@json_option
+def install(folders: tuple[str, ...], embedders: int, data: str | None, as_json: bool) -> None:
     """Write a service that runs `mnemo up`, enable and start it. Repeated, it takes the new options.
 
     The service gets the MNEMO_* variables of this moment.
@@ -63,9 +64,13 @@ def install(folders: tuple[str, ...], embedders: int, data: str | None) -> None:
         if folder.in_use(place) and one.state() != "active":
             raise CannotManage(f"Mnemostream runs on {place}: stop it first with `mnemo down`")
         roots = existing(folders)
-        for file in one.install(detached.command(place, roots, embedders, {}), os.environ):
-            out.print(worded("wrote {}", file), soft_wrap=True)
-        out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
+        wrote = one.install(detached.command(place, roots, embedders, {}), os.environ)
+        if as_json:
+            print_json({"manager": one.name, "wrote": list(map(str, wrote)), "state": one.state()})
+        else:
+            for file in wrote:
+                out.print(worded("wrote {}", file), soft_wrap=True)
+            out.print(worded("{} runs it: {}, now and after a reboot", one.name, one.state()))
         if one.warning:
             err.print(worded("[yellow]{}[/]", one.warning), soft_wrap=True)
         err.print("`mnemo status` shows how it is, `mnemo service logs` what it said")
@@ -88,7 +93,8 @@ def status(data: str | None, as_json: bool) -> None:
 @service.command("logs", short_help="Print the last lines of its log.")
 @click.option("-n", "count", default=LINES, show_default=True, type=click.IntRange(1), help="Lines.")
 @data_option
-def logs(count: int, data: str | None) -> None:
+@json_option
+def logs(count: int, data: str | None, as_json: bool) -> None:
     """Print what `mnemo up` said last; logs/ in the data folder has one file for each process."""
     file = endpoints.data_folder(data) / "logs" / "mnemo.log"
     try:
@@ -96,27 +102,39 @@ def logs(count: int, data: str | None) -> None:
     except OSError as error:
         err.print(worded("no log: {}", error), soft_wrap=True)
         sys.exit(EX_FALSE)
+    if as_json:
+        print_json({"file": str(file), "lines": lines})
+        return
     for line in lines:
         out.print(worded("{}", line), soft_wrap=True)
 
 
 @service.command("restart", short_help="Stop and start it.")
 @data_option
-def restart(data: str | None) -> None:
+@json_option
+def restart(data: str | None, as_json: bool) -> None:
     """Returns when it runs again."""
     with managed(data) as (_, one):
         if one.state() == "not installed":
             raise CannotManage("there is no service: `mnemo service install` makes one")
         one.restart()
-        out.print(worded("{}: {}", one.name, one.state()))
+        if as_json:
+            print_json({"manager": one.name, "state": one.state()})
+        else:
+            out.print(worded("{}: {}", one.name, one.state()))
 
 
 @service.command("uninstall", short_help="Stop it and remove it; the data stays.")
 @data_option
-def uninstall(data: str | None) -> None:
+@json_option
+def uninstall(data: str | None, as_json: bool) -> None:
     """Stop and remove the service. The archive stays where it is."""
     with managed(data) as (place, one):
-        for file in one.uninstall():
+        removed = one.uninstall()
+        if as_json:
+            print_json({"removed": list(map(str, removed)), "data": str(place)})
+            return
+        for file in removed:
             out.print(worded("removed {}", file), soft_wrap=True)
         out.print(worded("the archive stays in {}", place), soft_wrap=True)
 

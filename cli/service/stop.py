@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, out, worded
+from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
 from mnemostream.local import endpoints, folder
 from mnemostream.local.service import detached
 
@@ -35,12 +35,16 @@ def stopped(place: Path) -> bool:
 
 @click.command("down", short_help="Stop what runs on a data folder.")
 @data_option
-def down(data: str | None) -> None:
+@json_option
+def down(data: str | None, as_json: bool) -> None:
     """Stop `mnemo up`, in the background or elsewhere; returns when it has ended."""
     place = endpoints.data_folder(data)
-    if not folder.holder(place):
+    if not (pid := folder.holder(place)):
         err.print(worded("nothing runs on {}", place))
         sys.exit(EX_FALSE)
     if not stopped(place):
         sys.exit(EX_UNHEALTHY)
-    out.print("stopped")
+    if as_json:
+        print_json({"stopped": pid})
+    else:
+        out.print("stopped")

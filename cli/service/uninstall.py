@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mnemostream.cli.bus import nats_context
-from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, out, worded
+from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
 from mnemostream.cli.mcp import clients
 from mnemostream.cli.service.stop import stopped
 from mnemostream.local import endpoints
@@ -21,7 +21,8 @@ from mnemostream.runtime.process.home import home
 @click.option("--purge", "purged", is_flag=True, help="Also delete the archive: every transcript that is in it.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @data_option
-def uninstall(purged: bool, yes: bool, data: str | None) -> None:
+@json_option
+def uninstall(purged: bool, yes: bool, data: str | None, as_json: bool) -> None:
     """Stop what runs; remove the service, the entries of MCP in assistants' settings, and contexts of the nats CLI.
 
     The archive stays, unless --purge is given. Then remove the program as you installed it,
@@ -35,57 +36,65 @@ def uninstall(purged: bool, yes: bool, data: str | None) -> None:
         if not click.confirm(asked.plain, default=False, err=True):
             err.print("nothing was changed")
             sys.exit(EX_FALSE)
-    _service(place)
+    removed = _service(place)
     if not stopped(place):
         sys.exit(EX_UNHEALTHY)
-    for client in clients.CLIENTS.values():
-        _unwired(client)
+    removed += [client.file() for client in clients.CLIENTS.values() if _unwired(client)]
     for file in nats_context.made_by_us(place):
         file.unlink()
-        out.print(worded("removed {}", file))
+        removed.append(file)
+    left = _purged(place) if purged else []
+    if as_json:
+        print_json({"removed": list(map(str, removed)), "data": str(place), "purged": purged, "left": left})
+        return
+    for file in removed:
+        is_ours = file not in {client.file() for client in clients.CLIENTS.values()}
+        out.print(worded("removed {}" if is_ours else "took Mnemostream out of {}", file))
     if purged:
-        _purged(place)
+        out.print(worded("deleted the archive in {}", place))
     else:
         out.print(worded("the archive stays in {}", place))
+    if left:
+        err.print(worded("what is not ours stays there: {}", ", ".join(left)))
     err.print("to remove the program: pipx uninstall mnemostream, or delete its environment")
 
 
-def _service(place: Path) -> None:
-    """The service of this folder, if there is one."""
+def _service(place: Path) -> list[Path]:
+    """The service of this folder, if there is one: what was removed."""
     try:
         one = manager.of_this_machine(place, home())
     except CannotManage:  # neither systemd nor launchd: there is none
-        return
+        return []
     if not one.file.exists() or not one.is_of_this_folder():
-        return
+        return []
     try:
-        for file in one.uninstall():
-            out.print(worded("removed {}", file))
+        return one.uninstall()
     except CannotManage as error:
         err.print(worded("[red]the service stays:[/] {}", error))
         sys.exit(EX_UNHEALTHY)
 
 
-def _unwired(client: clients.Client) -> None:
+def _unwired(client: clients.Client) -> bool:
+    """True if its settings named our server, and do no longer."""
     if not client.file().exists():
-        return
+        return False
     try:
         before, after = clients.plan(client, None)
         if before != after:
             clients.write(client, before, after)
-            out.print(worded("{}: took Mnemostream out of {}", client.title, client.file()))
+        return before != after
     except (clients.Unreadable, OSError) as error:
         err.print(worded("[yellow]{} stays as it is:[/] {}", client.title, error))
+        return False
 
 
-def _purged(place: Path) -> None:
+def _purged(place: Path) -> list[str]:
+    """The names of what is not ours, and stays."""
     try:
         left = purge.delete(place)
     except (OSError, RuntimeError) as error:
         err.print(worded("[red]the archive is not deleted:[/] {}", error))
         sys.exit(EX_UNHEALTHY)
-    out.print(worded("deleted the archive in {}", place))
-    if left:
-        err.print(worded("what is not ours stays there: {}", ", ".join(left)))
     if endpoints.given(None, None).variables:
         err.print("streams and tables on servers of your own stay: docs/operations.md has their names")
+    return left
