@@ -22,6 +22,8 @@ class Proof(msgspec.Struct):
     transcripts: int = 0
     bytes: int = 0
     problems: list[str] = []
+    written: int = 0
+    """By the backup; 0 = it was there."""
     host: str = ""
     """Name of the installation that most segments are of."""
 

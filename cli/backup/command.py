@@ -35,22 +35,25 @@ MOST_PROBLEMS = 20
 
 
 @click.command("backup", short_help="Back up the archive to a file, and verify it.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("place", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Only verify a backup that exists.")
 @data_option
 @json_option
-def backup_command(file: Path, check: bool, data: str | None, as_json: bool) -> None:
-    """Back up the archive to FILE, also while it runs.
+def backup_command(place: Path, check: bool, data: str | None, as_json: bool) -> None:
+    """Back up the archive to PLACE, also while it runs.
 
-    FILE holds the log: every byte of every transcript, and every vector. It is then restored to a temporary folder
-    beside FILE, on a server of its own, and every byte is verified by its checksum. Exit code 0 only if all are right.
-    FILE contains what your transcripts contain; its mode is 0600.
+    PLACE is a file, which then holds everything; or a folder, to which a backup writes only what the earlier ones in it
+    do not have. A backup holds the log: every byte of every transcript, and every vector. It is then restored to a
+    temporary folder beside it, on a server of its own, and every byte is verified by its checksum. Exit code 0 only if
+    all are right. It contains what your transcripts contain; its mode is 0600.
     """
-    place = endpoints.data_folder(data)
+    folder = endpoints.data_folder(data)
     with steps("saving") as tell:
-        work = made.check(file, tell) if check else made.backup(place, file, SystemClock().now(), tell)
-        proof = _done(work)
-    _tell(file, proof, as_json)
+        if check:
+            proof = _done(made.check(place, tell))
+        else:
+            place, proof = _done(made.backup(folder, place, SystemClock().now(), tell))
+    _tell(place, proof, as_json)
 
 
 @click.command("restore-backup", short_help="Make a data folder from a backup.")
@@ -94,7 +97,7 @@ async def _until_told(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _tell(file: Path, proof: Proof, as_json: bool) -> None:
-    size = file.stat().st_size if file.exists() else 0  # one that is not proved is not kept
+    size = proof.written or (file.stat().st_size if file.exists() else 0)  # one that is not proved is not kept
     if as_json:
         print_json({"file": str(file), "size": size, "verified": not proof.problems, **msgspec.to_builtins(proof)})
     else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mnemostream.archive.backup import book
 from mnemostream.archive.backup.book import Damaged, Manifest, Tell
 from mnemostream.archive.backup.proof import Proof, proved
+from mnemostream.archive.backup.store import Store
 from mnemostream.local import endpoints, folder, nats_conf, nats_server
 from mnemostream.local.backup import log
 from mnemostream.local.endpoints import Endpoints
@@ -17,14 +19,17 @@ from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import Secrets, durable, write_private
 from mnemostream.runtime.heartbeat import service_version
 
+SUFFIX = ".mnemo-backup"
+
 
 class InTheWay(Exception):
     """There is an archive already."""
 
 
-async def backup(data: Path, file: Path, now: float, tell: Tell) -> Proof:
-    """Writes a backup beside `file`, restores it on a server of its own, reads all of it, and then gives it its name: a
-    former one is replaced by one that is proved. `now` in Unix seconds.
+async def backup(data: Path, place: Path, now: float, tell: Tell) -> tuple[Path, Proof]:
+    """Writes a backup beside `place`, restores it on a server of its own, reads all of it, and then gives it its name:
+    a former one is replaced by one that is proved. A `place` that is a folder gets one with a name of its own, which
+    shares its pieces with the others there. `now` in Unix seconds. Returns its file, too.
 
     Raises Damaged, NotRunning, Busy, Transient, RuntimeError, OSError.
     """
@@ -39,18 +44,31 @@ async def backup(data: Path, file: Path, now: float, tell: Tell) -> Proof:
         host=host or os.environ.get("MNEMO_HOST", "") or folder.known_host(data),
         roots=where.roots if where else (),
     )
+    store = Store(place) if place.is_dir() else None
+    file = place / named(about.host, now) if store else place
     partial = file.with_name(f".{file.name}.partial")
     partial.unlink(missing_ok=True)  # of one that was killed
     try:
         async with log.opened(data) as bus:
-            await book.write(bus, partial, about, tell)
+            await book.write(bus, partial, about, tell, store)
         proof = await check(partial, tell)
         if not proof.problems:
             partial.replace(file)
             durable(file.resolve().parent)
-        return proof
+        proof.written = store.new_bytes if store else file.stat().st_size
+        return file, proof
     finally:
         partial.unlink(missing_ok=True)
+
+
+def named(host: str, now: float) -> str:
+    """Of a backup in a folder of them: whose it is, and when it was made."""
+    return f"{prefix(host)}{datetime.fromtimestamp(now, UTC).strftime('%Y-%m-%dT%H%M%SZ')}{SUFFIX}"
+
+
+def prefix(host: str) -> str:
+    """What the names of one installation begin with."""
+    return f"mnemostream-{host}-"
 
 
 def _known(data: Path) -> Endpoints | None:

@@ -9,18 +9,19 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from mnemostream.archive.backup import book
+from mnemostream.archive.backup.store import Store
+from mnemostream.local.backup.made import SUFFIX, prefix
 from mnemostream.local.child import service_env
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.process.command import python
 from mnemostream.runtime.tasks import cancel_and_wait
 
-SUFFIX = ".mnemo-backup"
 LOOK_SECONDS = 60.0
 HOUR = 3600.0
 HOURS = 24.0
@@ -38,7 +39,7 @@ class Schedule(msgspec.Struct, frozen=True):
     @property
     def prefix(self) -> str:
         """What the names of its files begin with; the time follows."""
-        return f"mnemostream-{self.host}-"
+        return prefix(self.host)
 
     def newest(self) -> float:
         """When the newest was made, Unix seconds; -inf if there is none. Raises OSError."""
@@ -54,10 +55,11 @@ class Schedule(msgspec.Struct, frozen=True):
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return sorted(file for file in found if pattern.fullmatch(file.name))
 
-    def prune(self) -> None:
-        """Removes all but the newest. Raises OSError."""
+    def prune(self, now: float) -> None:
+        """Removes all but the newest, and the pieces that no backup in the folder needs. Raises OSError."""
         for file in self.kept()[: -self.keep]:
             file.unlink()
+        Store(self.folder).sweep(book.used(self.folder), now)
 
     def tidy(self) -> None:
         """Removes what one that was killed has left. Raises OSError."""
@@ -103,15 +105,13 @@ async def follow(schedule: Schedule, data: Path, say: Callable[[str], None], eve
 
 async def _made(schedule: Schedule, data: Path, now: float) -> str:
     """Why not; "" if none was due, or it was made and proved. By a process of its own: it reads the whole log."""
-    name = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H%M%SZ")
     try:
         if not schedule.due(now):
             return ""
         schedule.folder.mkdir(parents=True, exist_ok=True)
         schedule.tidy()
         process = await asyncio.create_subprocess_exec(
-            *python("mnemostream", "backup", str(schedule.folder / f"{schedule.prefix}{name}{SUFFIX}")),
-            *("--data", str(data)),
+            *python("mnemostream", "backup", str(schedule.folder), "--data", str(data)),
             env=service_env(dict(os.environ)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -125,7 +125,7 @@ async def _made(schedule: Schedule, data: Path, now: float) -> str:
                 await process.wait()
         if process.returncode:
             return errors.decode("utf-8", "replace").strip() or f"exit code {process.returncode}"
-        schedule.prune()
+        schedule.prune(now)
     except OSError as error:
         return str(error)
     return ""

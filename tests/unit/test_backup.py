@@ -72,7 +72,7 @@ def test_the_next_one_is_due_when_the_newest_is_old_and_the_oldest_go(tmp_path: 
     left = tmp_path / "b" / f".mnemostream-here-2026-01-09T000000Z{schedule.SUFFIX}.partial"
     left.touch()
     plan.tidy()
-    plan.prune()
+    plan.prune(0.0)
     assert [file.name[17:27] for file in plan.kept()] == ["2026-01-03", "2026-01-04", "2026-01-05"]
     assert [name for name in foreign if not (tmp_path / "b" / name).exists()] == []
     assert not left.exists()

@@ -27,12 +27,10 @@ def test_an_example_is_what_the_command_takes(line: str) -> None:
     command: click.Command = cli
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
-    try:
-        command.make_context("mnemo", words, parent=context).close()
-    except click.BadParameter as error:
-        assert "does not exist" in str(error), error  # a file of the example
-    except click.exceptions.Exit as ended:
-        assert ended.exit_code == 0
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Path):
+            parameter.type.exists = False  # the files of the examples are not here
+    command.make_context("mnemo", words, parent=context).close()
 
 
 @pytest.mark.parametrize("words", sorted(COMMANDS.keys() - NO_JSON))
