@@ -34,6 +34,10 @@ class Addresses(Protocol):
         """Of the log."""
 
 
+class NotFound(Exception):
+    """Nothing that is archived has this name."""
+
+
 class Unreachable(Exception):
     """The database or the bus does not answer, or the wanted thing is not there."""
 

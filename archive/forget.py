@@ -20,7 +20,7 @@ import msgspec
 from nats.js.errors import NotFoundError
 
 from mnemostream.archive import erase, queries
-from mnemostream.archive.copies import Archive, Transcript, Unreachable, decoded
+from mnemostream.archive.copies import Archive, NotFound, Transcript, Unreachable, decoded
 from mnemostream.archive.restore import find
 from mnemostream.contracts import codec, subjects, topology
 from mnemostream.contracts.events import DeadLetter, Heartbeat, InFlight, Suspect
@@ -71,7 +71,7 @@ async def whose(archive: Archive, name: str) -> list[Transcript]:
     again. Raises Unreachable if there are none."""
     try:
         rows = await find(archive, name)
-    except Unreachable:
+    except NotFound:
         rows = []
     sessions = {row.session_id for row in rows} or {name}
     tombstones = await archive.database.fetch(queries.read("forgotten_sessions"))

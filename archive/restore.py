@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from mnemostream.archive.copies import Archive, Segment, Transcript, Unreachable, decoded
+from mnemostream.archive.copies import Archive, NotFound, Segment, Transcript, decoded
 from mnemostream.contracts import subjects
 from mnemostream.contracts.transcripts import TranscriptChanged
 
@@ -38,15 +38,15 @@ class InTheWay(Exception):
 
 
 async def find(archive: Archive, name: str) -> list[Transcript]:
-    """Transcripts of a session, or the one with this id or path: main files first. Raises Unreachable if none."""
+    """Transcripts of a session, or the one with this id or path: main files first. Raises NotFound."""
     rows = await archive.transcripts()
     matches = [row for row in rows if name in (row.session_id, row.transcript_id, row.path, row.full)]
     matches = matches or [row for row in rows if row.session_id.startswith(name)]
     if not matches:
-        raise Unreachable(f"nothing archived matches {name}; list sessions with `mnemo search` or /v1/autosave/recent")
+        raise NotFound(f"nothing archived matches {name}; `mnemo sessions` lists what there is")
     sessions = {row.session_id for row in matches}
     if len(sessions) > 1:
-        raise Unreachable(f"{name} is ambiguous: {', '.join(sorted(sessions)[:5])}")
+        raise NotFound(f"{name} is ambiguous: {', '.join(sorted(sessions)[:5])}")
     return sorted(matches, key=lambda row: (row.subagent, row.full))
 
 

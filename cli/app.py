@@ -99,23 +99,28 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         raise click.UsageError("--once and --detach cannot be combined")
     if more["as_json"] and not once:
         raise click.UsageError("--json tells how --once has ended; `mnemo status --json` tells what runs")
-    roots = existing(folders) or _default_roots()
+    place = endpoints.data_folder(data)
+    if folder.in_use(place):
+        err.print(worded("[red]cannot start:[/] {}", folder.Busy(place)))
+        sys.exit(EX_UNHEALTHY)
+    named = existing(folders)
+    roots = named or _default_roots()
     schedule.of(os.environ)  # what is wrong is said before anything starts
-    model.offered(os.environ, embedders)
+    working = model.offered(os.environ, embedders)
     ports = {name: port for name, port in more.items() if name.endswith("_port")}
     given = endpoints.given(more["nats_url"], more["postgres_dsn"])
     if detach:
         os.environ.update(given.variables)  # and not by its command line
-        _detached(endpoints.data_folder(data), roots, embedders, ports)
+        _detached(place, named, embedders, ports)
     quick = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
         "MNEMO_HEALTH_PROBE_SECONDS": "1",
         "MNEMO_HEALTH_FIGURES_SECONDS": "3",
     }
     plan = system.Plan(
-        data=endpoints.data_folder(data),
+        data=place,
         roots=roots,
-        embedders=embedders,
+        embedders=working,
         settings=quick if once else {},
         nats_url=given.nats_url,
         postgres_dsn=given.postgres_dsn,
@@ -141,11 +146,13 @@ def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict
 
 
 def _default_roots() -> list[sources.Root]:
-    """None, which means the default folders of all assistants, if one holds a transcript; else the examples."""
-    if any(next(walk(root.folder, root.leaves, []), None) for root in sources.defaults(os.environ, home())):
+    """None, which means the default folders of all assistants, if one holds a transcript; else the examples and these
+    folders: the first session may begin in a minute. A service needs no examples."""
+    defaults = sources.defaults(os.environ, home())
+    if notify.is_service() or any(next(walk(root.folder, root.leaves, []), None) for root in defaults):
         return []
-    err.print(worded("no assistant transcripts found; using the bundled examples ({})", EXAMPLES), soft_wrap=True)
-    return [sources.Root(str(EXAMPLES))]
+    err.print(worded("no assistant transcripts found yet; with the bundled examples ({})", EXAMPLES), soft_wrap=True)
+    return [sources.Root(str(EXAMPLES)), *defaults]
 
 
 async def _up(plan: system.Plan, once: bool, *, as_json: bool) -> int:
@@ -170,7 +177,9 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     def say(text: str) -> None:
         err.print(worded("{}", text), soft_wrap=True)
 
-    folders = ", ".join(map(str, plan.roots)) or "the folders of all known assistants"
+    named = [root for root in plan.roots if root not in sources.defaults(os.environ, home())]
+    folders = ", ".join([*map(str, named), *(["the folders of all known assistants"] if named != plan.roots else [])])
+    folders = folders or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")
     since = watched.until(plan.data)
     async with AsyncExitStack() as stack:
@@ -183,8 +192,9 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
         noted(f"status   {running.endpoints.health_url}/autosave   (or `mnemo status --watch`)")
         backups = None if once else schedule.of(os.environ, running.endpoints.host)
         await stack.enter_async_context(schedule.running(plan.data, backups, noted))
-        say("page     `mnemo dashboard --open`   (search and read in the browser)")
-        say('search   `mnemo search "…"`      stop with Ctrl-C')
+        if not once:
+            say("page     `mnemo dashboard --open`   (search and read in the browser)")
+            say('search   `mnemo search "…"`      stop with Ctrl-C')
         deleted = gap.Deleted(plan.data, noted)
         ended = await progress.follow(running, err, stop, once=once, say=noted, absent=deleted.look)
         async with api.asking(running.endpoints) as client:
@@ -203,6 +213,8 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
             f"{counted(figures.files, 'file')}, {size} captured and stored"
             + ("" if without else ", all texts embedded")
         )
+    if once and not without:
+        say('`mnemo up` watches what is written from now on; `mnemo search "…"` finds it meanwhile')
     if once and without:
         err.print(worded("[yellow]not embedded:[/] {}", without), soft_wrap=True)
     return code

@@ -19,6 +19,7 @@ from mnemostream.cli.console import (
     bars,
     data_option,
     err,
+    failed,
     json_option,
     out,
     print_json,
@@ -93,7 +94,7 @@ def replay_command(reparse: bool, data: str | None, as_json: bool) -> None:
     try:
         result = run(_replay(endpoints.read(endpoints.data_folder(data)), reparse))
     except endpoints.NotRunning as error:
-        err.print(worded("result unknown: {}", error), soft_wrap=True)
+        failed("result unknown", error)
         sys.exit(EX_UNKNOWN)
     except oneshot.Failed as error:
         err.print(worded("replay failed, nothing was changed: {}", error), soft_wrap=True)

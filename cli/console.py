@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shlex
 import string
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -27,10 +26,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Span, Text
 
 from mnemostream.archive import copies
+from mnemostream.cli.manual import hints
 from mnemostream.contracts import sources
 from mnemostream.local import endpoints
 from mnemostream.runtime.errors import Misconfigured, Transient
-from mnemostream.runtime.process.command import program
 from mnemostream.runtime.secrets.mask import masked, masked_value
 from mnemostream.runtime.secrets.scan import Scanner, scanner
 
@@ -38,7 +37,7 @@ T = TypeVar("T")
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, nats.errors.Error, TimeoutError)
 """A connection that breaks in the middle of a command."""
 
-REVEAL, FOLDER = "mnemo.reveal", "mnemo.data"
+REVEAL = "mnemo.reveal"
 EX_FALSE, EX_UNHEALTHY, EX_UNKNOWN, EX_NOT_EMBEDDED, EX_DEAD_LETTERS, EX_USAGE = 1, 2, 3, 4, 5, 64
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -125,32 +124,13 @@ def worded(template: str, *values: object, **named: object) -> Text:
     return Text(words, spans=spans)
 
 
-COMMAND = re.compile(r"`mnemo( [a-z][^`]*)`")
-ELSEWHERE = ("model", "completion")
-"""Commands that have no data folder."""
 NOT_A_TERMINAL = 400
 """Columns of a table that a program reads: it is not folded."""
 
 
-def hinted(text: Text) -> Text:
-    """Commands in our own words as they work here: with the path of `mnemo` where it is not on the PATH, and with the
-    `--data` that was given."""
-    chosen = _chosen_folder()
-    for found in reversed(list(COMMAND.finditer(text.plain))):
-        words = found[1] if not chosen or found[1].split()[0] in ELSEWHERE else f"{found[1]} --data {chosen}"
-        text = text[: found.start()] + Text(f"`{program()}{words}`") + text[found.end() :]
-    return text
-
-
-def _chosen_folder() -> str:
-    """What `--data` says, for a shell; "" if it was not given."""
-    context = click.get_current_context(silent=True)
-    return shlex.quote(context.meta.get(FOLDER, "")) if context and context.meta.get(FOLDER) else ""
-
-
 class Terminal(Console):
     """A console for which a text is a text: no markup, no emoji codes, no controls, also in the cells of a table. Where
-    it is none, no line is folded. What goes to standard error is our own words (`hinted`)."""
+    it is none, no line is folded. What goes to standard error is our own words (`hints.hinted`)."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -162,18 +142,18 @@ class Terminal(Console):
     def print(self, *objects: Any, **more: Any) -> None:
         if self.stderr:
             texts = (self.render_str(each) if isinstance(each, str) else each for each in objects)
-            objects = tuple(hinted(each) if isinstance(each, Text) else each for each in texts)
+            objects = tuple(hints.hinted(each) if isinstance(each, Text) else each for each in texts)
         super().print(*objects, **more)
 
     def render_str(self, text: str, **more: Any) -> Text:
         return super().render_str(plain(Lines(text)), **{**more, "markup": False, "emoji": False})
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, secret: bool = False) -> str:
     """A value as JSON in which what would steer a terminal is escaped, and secrets are masked: else the same value for
     a program."""
     shown = msgspec.to_builtins(value)
-    shown = shown if reveals() else masked_value(shown, own_scanner())
+    shown = shown if secret or reveals() else masked_value(shown, own_scanner())
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -182,13 +162,8 @@ err = Terminal(stderr=True)
 out = Terminal()
 
 
-def _folder(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
-    context.meta[FOLDER] = value or ""
-    return value
-
-
 data_option = click.option(
-    "--data", callback=_folder, help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder."
+    "--data", callback=hints.kept, help="Data folder; default: MNEMO_LOCAL_DATA, else the user data folder."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -206,9 +181,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs one command's work; a failure to look leaves with 3, and says what to do."""
     try:
         return asyncio.run(work)
+    except copies.NotFound as error:
+        failed("not found", error)
+        sys.exit(EX_FALSE)
     except (endpoints.NotRunning, copies.Unreachable, Transient, Misconfigured, *LOST) as error:
-        err.print(worded("result unknown: {}", error or type(error).__name__), soft_wrap=True)
+        failed("result unknown", error)
         sys.exit(EX_UNKNOWN)
+
+
+def failed(what: str, error: object) -> None:
+    """To people, and to a program that asked for JSON."""
+    context = click.get_current_context(silent=True)
+    if context and "json" in (context.params.get("form"), "json" if context.params.get("as_json") else ""):
+        print_json({"error": str(error) or type(error).__name__})
+    err.print(worded("[red]{}:[/] {}", what, Lines(error) if str(error) else type(error).__name__))
 
 
 def existing(folders: Sequence[str]) -> list[sources.Root]:
@@ -220,9 +206,9 @@ def existing(folders: Sequence[str]) -> list[sources.Root]:
     return [msgspec.structs.replace(root, folder=str(Path(root.folder).resolve())) for root in roots]
 
 
-def print_json(value: Any) -> None:
-    """For programs: valid JSON of the same value, whatever stands in it."""
-    click.echo(json_text(value))
+def print_json(value: Any, *, secret: bool = False) -> None:
+    """For programs: valid JSON of the same value, whatever stands in it. `secret` = what is asked for is one."""
+    click.echo(json_text(value, secret=secret))
 
 
 @contextmanager

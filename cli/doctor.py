@@ -20,7 +20,6 @@ from mnemostream.cli.console import (
     Lines,
     data_option,
     err,
-    hinted,
     json_option,
     out,
     print_json,
@@ -29,6 +28,7 @@ from mnemostream.cli.console import (
     worded,
 )
 from mnemostream.cli.examine import Check
+from mnemostream.cli.manual.hints import hinted
 from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health
 from mnemostream.contracts.reasons import counted

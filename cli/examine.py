@@ -21,6 +21,7 @@ from mnemostream.cli.model import packages
 from mnemostream.contracts import topology
 from mnemostream.contracts.events import Stage
 from mnemostream.contracts.http.health import Health
+from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.sources import PARSERS
 from mnemostream.contracts.topology import DEFAULT_MODEL
 from mnemostream.contracts.vitals import EmbedderVitals
@@ -148,9 +149,9 @@ def watches(folders: Sequence[str]) -> list[Check]:
     limit = int(INOTIFY.read_text())
     needed = sum(1 for folder in folders if os.path.isdir(folder) for _ in os.walk(folder))
     if needed * 2 > limit:
-        text = f"{needed} folders, but the system allows only {limit} inotify watches"
+        text = f"{counted(needed, 'folder')}, but the system allows only {limit} inotify watches"
         return [Check("watches", "wrong", text, "sysctl fs.inotify.max_user_watches=524288")]
-    return [Check("watches", "ok", f"{needed} folders, {limit} inotify watches allowed")]
+    return [Check("watches", "ok", f"{counted(needed, 'folder')}, {limit} inotify watches allowed")]
 
 
 def ports() -> list[Check]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable, Iterable
 
 import asyncpg
@@ -23,12 +22,11 @@ from mnemostream.contracts.sources import defaults, distinct, parse
 from mnemostream.contracts.vitals import EmbedderVitals
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.system import System
+from mnemostream.runtime.clock import Pace
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.process.home import home
 
 POLL_SECONDS = 0.5
-PACE_SECONDS = 10.0
-"""Rates are those of so many last seconds: an average since the start tells of the start."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -36,29 +34,6 @@ class Ended(msgspec.Struct, frozen=True):
 
     code: int = 0
     words: str = ""
-
-
-class Pace:
-    """Growth of a count per second over the last seconds."""
-
-    def __init__(self, seconds: float = PACE_SECONDS) -> None:
-        self._seconds = seconds
-        self._looks: deque[tuple[float, int]] = deque()
-
-    def at(self, now: float, count: int) -> float:
-        """The rate at `now`, with one more look.
-
-        >>> pace = Pace(10.0)
-        >>> [pace.at(*look) for look in ((0.0, 0), (5.0, 100), (15.0, 100), (20.0, 100))]
-        [0.0, 20.0, 0.0, 0.0]
-        """
-        if self._looks and count < self._looks[-1][1]:  # a process was started again and counts anew
-            self._looks.clear()
-        self._looks.append((now, count))
-        while len(self._looks) > 2 and self._looks[1][0] <= now - self._seconds:
-            self._looks.popleft()
-        first, before = self._looks[0]
-        return (count - before) / (now - first) if now > first else 0.0
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -82,6 +57,8 @@ class Figures(msgspec.Struct, frozen=True):
     eta: float | None = None
     model: str = ""
     issues: tuple[str, ...] = ()
+    watchers: frozenset[int] = frozenset()
+    """Process ids of the watchers that told them."""
 
     @property
     def saved(self) -> bool:
@@ -129,6 +106,7 @@ def _figures(health: Health, stats: Stats) -> Figures:
         eta=stages["embedder"].lag.eta_seconds,
         model=next((vitals.model for vitals in embedders if vitals.model), ""),
         issues=tuple(health.issues),
+        watchers=frozenset(instance.pid for instance in stages["watcher"].instances.values()),
     )
 
 
@@ -156,6 +134,8 @@ async def follow(
         async with asking(system.endpoints) as client:
             while not stop.is_set():
                 figures = await look(client, system.endpoints)
+                if system.children["watcher"].pid not in figures.watchers:  # what an earlier one has told
+                    figures = Figures(status=figures.status)
                 show(figures)
                 if figures.swept and figures.absent >= 0:
                     absent(figures.absent)
@@ -192,7 +172,9 @@ def _painter(bars: Progress, say: Callable[[str], None], folders: int) -> Callab
         pace = captured.at(loop.time(), figures.captured)
         missing = figures.discovered - figures.captured
         left = f", about {missing / pace:.0f} s left" if pace > 0 and missing > 0 else ""
-        summary = f"{counted(figures.files, 'file')}, {megabytes}{left}, {counted(figures.conversations, 'exchange')}"
+        summary = (
+            f"{counted(figures.files, 'file')}, {megabytes}{left}, {counted(figures.conversations, 'conversation')}"
+        )
         bars.update(capture, total=max(1, figures.discovered), completed=figures.captured, words=summary)
         speed = embedded.at(loop.time(), figures.chunks)
         left = f", about {figures.eta:.0f} s left" if figures.eta else ""

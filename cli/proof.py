@@ -16,6 +16,7 @@ from mnemostream.cli.console import (
     EX_FALSE,
     data_option,
     err,
+    failed,
     json_option,
     out,
     own_scanner,
@@ -48,8 +49,9 @@ def verify_command(folders: tuple[str, ...], everything: bool, data: str | None,
         print_json({"equal": report.equal, **msgspec.to_builtins(report)})
     else:
         for gap in report.gaps[:MOST_GAPS]:
-            where = f"bytes {gap.start} to {gap.end}" if gap.end > gap.start else f"at byte {gap.start}"
-            out.print(worded("✗ {}\n    {}: {}: {}", gap.file, gap.copy, where, gap.kind), soft_wrap=True)
+            where = f": bytes {gap.start} to {gap.end}" if gap.end > gap.start else f": at byte {gap.start}"
+            where = "" if gap.copy == "file" else where
+            out.print(worded("✗ {}\n    {}{}: {}", gap.file, gap.copy, where, gap.kind), soft_wrap=True)
         if len(report.gaps) > MOST_GAPS:
             out.print(worded("… and {} more (--json lists all)", len(report.gaps) - MOST_GAPS))
         _print_summary(report)
@@ -74,16 +76,16 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
 def _print_summary(report: verify.Report) -> None:
     megabytes = report.bytes / 1e6
     speed = megabytes / max(report.seconds, 1e-9)
-    verdict = "[green]all equal[/]" if report.equal else "[red]{gaps} gaps[/]"
+    verdict = "[green]all equal[/]" if report.equal else "[red]{gaps}[/]"
     words = "{}, {:.1f} MB in {:.1f} s ({:.0f} MB/s): " + verdict
     figures = (counted(report.files, "file"), megabytes, report.seconds, speed)
-    out.print(worded(words, *figures, gaps=len(report.gaps)), soft_wrap=True)
+    out.print(worded(words, *figures, gaps=counted(len(report.gaps), "gap")), soft_wrap=True)
     if report.archived_only:
         gone = counted(report.archived_only, "transcript")
         out.print(worded("{} whose file no longer exists: database and log compared", gone))
     if report.left or report.forgotten:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.left.items()))
-        out.print(worded("not captured: {}; {} were forgotten", reasons or "nothing", report.forgotten), soft_wrap=True)
+        out.print(worded("not captured: {}; forgotten: {}", reasons or "nothing", report.forgotten), soft_wrap=True)
         if report.left_names:
             out.print(worded("  {}", report.left_names), soft_wrap=True)
     if report.replaced:
@@ -127,7 +129,7 @@ def restore_command(
     try:
         done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
     except (restore.Damaged, restore.InTheWay, OSError) as error:
-        err.print(worded("not restored: {}", error), soft_wrap=True)
+        failed("not restored", error)
         sys.exit(EX_FALSE)
     if as_json:
         print_json(done)

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from mnemostream.archive import retention
 from mnemostream.cli.api import CannotTell, get
-from mnemostream.cli.console import hinted, out, worded
+from mnemostream.cli.console import out, worded
+from mnemostream.cli.manual.hints import hinted
 from mnemostream.contracts.http.health import Health, Ledger, StageHealth
 from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.vitals import WatcherVitals
@@ -74,6 +75,9 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
         (f"in the log {counted(total.log_bytes, 'byte')}", "stored", "unstored_bytes"),
         (f"texts {total.texts:,}", "embedded", "unembedded_texts"),
     ]
+    if (beyond := total.log_bytes - total.disk_bytes) > 0 and not total.gaps.get("uncaptured_bytes"):
+        kept = f"{counted(beyond, 'byte')} of transcripts that are no longer there, or not watched"
+        equalities[2] = (f"in the log {counted(total.log_bytes, 'byte')}, with {kept}", *equalities[2][1:])
     lines = [
         worded("ledger  {} ≠ {}: [yellow]{:,} still missing[/]", left, right, total.gaps[gap])
         if total.gaps.get(gap)

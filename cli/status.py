@@ -134,7 +134,7 @@ def dashboard_command(show: bool, data: str | None, as_json: bool) -> None:
         sys.exit(EX_UNKNOWN)
     url = f"{where.health_url}/" + (f"#token={where.health_token}" if where.health_token else "")
     if as_json:
-        print_json({"url": url})
+        print_json({"url": url}, secret=True)
     else:
         click.echo(url)
     if show and not webbrowser.open(url):

@@ -30,6 +30,9 @@ MOST_SOCKET_BYTES = 90
 class Busy(Exception):
     """Another process runs on the same data folder."""
 
+    def __str__(self) -> str:
+        return f"Mnemostream already runs on {self.args[0]}: `mnemo status` shows it, `mnemo down` stops it"
+
 
 def owned(data: Path) -> None:
     """Raises RuntimeError for a folder that another user has worked in: nothing of it is changed."""
@@ -120,7 +123,7 @@ def lock(data: Path) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         handle.close()
-        raise Busy(f"Mnemostream already runs on {data}") from error
+        raise Busy(data) from error
     handle.truncate(0)
     handle.write(f"{os.getpid()}\n")
     handle.flush()

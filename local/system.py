@@ -49,7 +49,7 @@ class System:
         down = {name: why for name, why in self._down() if name.startswith(Stage.EMBEDDER)}
         names = [name for name in self.children if name.startswith(Stage.EMBEDDER)]
         if not names:
-            return "no embedders requested (--embedders 0)"
+            return "no embedder runs: --embedders 0, or no model (`mnemo model install`, then start again)"
         return next(iter(down.values())) if len(down) == len(names) else ""
 
     def _down(self) -> list[tuple[str, str]]:

@@ -17,9 +17,9 @@ from mnemostream.archive.backup.proof import Proof
 from mnemostream.cli.console import (
     EX_FALSE,
     EX_UNHEALTHY,
-    Lines,
     data_option,
     err,
+    failed,
     json_option,
     out,
     print_json,
@@ -81,10 +81,14 @@ def _done(work: Coroutine[Any, Any, Any]) -> Any:
     except asyncio.CancelledError:
         sys.exit(128 + signal.SIGTERM)
     except Damaged as error:
-        err.print(worded("[red]damaged:[/] {}", Lines(error)), soft_wrap=True)
+        failed("damaged", error)
         sys.exit(EX_FALSE)
-    except (made.InTheWay, folder.Busy, RuntimeError, OSError) as error:
-        err.print(worded("[red]cannot do it:[/] {}", Lines(error)), soft_wrap=True)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        failed("cannot do it", what)
+        sys.exit(EX_UNHEALTHY)
+    except (made.InTheWay, folder.Busy, RuntimeError) as error:
+        failed("cannot do it", error)
         sys.exit(EX_UNHEALTHY)
 
 

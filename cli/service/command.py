@@ -99,8 +99,11 @@ def logs(count: int, data: str | None, as_json: bool) -> None:
     file = endpoints.data_folder(data) / "logs" / "mnemo.log"
     try:
         lines = file.read_text("utf-8", errors="replace").splitlines()[-count:]
+    except FileNotFoundError:
+        err.print(worded("there is no log yet in {}: nothing was started on this folder, `mnemo up` does", file.parent))
+        sys.exit(EX_FALSE)
     except OSError as error:
-        err.print(worded("no log: {}", error), soft_wrap=True)
+        err.print(worded("no log: {}: {}", file, error.strerror), soft_wrap=True)
         sys.exit(EX_FALSE)
     if as_json:
         print_json({"file": str(file), "lines": lines})

@@ -29,6 +29,9 @@ def uninstall(purged: bool, yes: bool, data: str | None, as_json: bool) -> None:
     for example with `pipx uninstall mnemostream`.
     """
     place = endpoints.data_folder(data)
+    if purged and not place.exists():
+        err.print(worded("there is no archive in {}", place))
+        sys.exit(EX_FALSE)
     if purged and not yes:
         asked = worded(
             "Delete the archive in {} ({:.1f} MB)? Nobody can bring it back.", place, purge.size(place) / 1e6

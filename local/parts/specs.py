@@ -55,6 +55,8 @@ def services(plan: Plan, nats: AnyNats, postgres: AnyPostgres, api: tuple[int, P
             "MNEMO_HEALTH_DISKS": joined(f"{name}={plan.data / name}" for name in plan.own_servers),
         }
     )
+    if not plan.embedders and not env_of(plan, "MNEMO_HEALTH_DESIRED"):
+        own[0][2]["MNEMO_HEALTH_DESIRED"] = f"{Stage.EMBEDDER}=0"
     if float(env_of(plan, "MNEMO_HEALTH_CANARY_SECONDS") or 0):
         own[0][2]["MNEMO_HEALTH_CANARY_FOLDER"] = own[2][2]["MNEMO_WATCHER_CANARY_FOLDER"] = str(plan.data / "canary")
     for number in range(plan.embedders):

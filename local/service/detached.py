@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,10 +26,11 @@ def command(data: Path, roots: Sequence[Root], embedders: int, ports: Mapping[st
 async def start(command: Sequence[str], data: Path) -> int:
     """Its process id, as soon as it answers. Raises RuntimeError with what it said if it ended."""
     if folder.in_use(data):
-        raise folder.Busy(f"Mnemostream already runs on {data}")
+        raise folder.Busy(data)
     log = data / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(data / "logs" / "detached.log", "wb") as said:
+    mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(data / "logs" / "detached.log", mode, 0o600), "wb") as said:
         process = subprocess.Popen(  # noqa: ASYNC220 - it is to outlive this process and its loop
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True, cwd="/"
         )

@@ -16,6 +16,11 @@ from mnemostream.local.service import watched
 from mnemostream.runtime.tasks import cancel_and_wait
 
 
+def is_service() -> bool:
+    """True under a manager that wants to hear of it."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def tell(state: str) -> None:
     """One message: `READY=1`, `STOPPING=1`, `WATCHDOG=1`, `STATUS=…`."""
     name = os.environ.get("NOTIFY_SOCKET", "")

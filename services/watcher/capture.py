@@ -65,6 +65,7 @@ class Capture:
         """Files that cannot be read, and why."""
         self.unlistable: list[str] = []  # what the last sweep could not list, and why
         self.missing: list[Missing] = []
+        self.defaults = settings.default_folders()
         self.left = Left()
         """What the last sweep saw and did not look into."""
         self.acknowledged = Acknowledged()
@@ -81,8 +82,7 @@ class Capture:
         self._reported = 0.0
         self.dirty = True
         """The figures may have changed: counting 25,000 idle files again costs more than seeing them."""
-        self._files = 0
-        """Files that the last scan saw."""
+        self._files = 0  # that the last scan saw
 
     def forget(self, transcript: str) -> None:
         """A tombstone was laid: this transcript is captured no more, from the next look on."""

@@ -41,8 +41,11 @@ def figures_of(capture: Capture) -> dict[str, Any]:
 def counters(capture: Capture) -> dict[str, Any]:
     """Fields of `WatcherVitals`."""
     files = [f"{codec.printable(name.rpartition('/')[2])}: {why}" for name, why in capture.unreadable.items()]
-    named = bool(capture.settings.roots)  # a default folder may be empty: an assistant has moved its files elsewhere
-    missing = [one for one in capture.missing if named or (one.held and not one.empty)]
+    # A default folder may be empty: an assistant has moved its files elsewhere.
+    named = bool(capture.settings.roots)
+    missing = [
+        one for one in capture.missing if (named and one.folder not in capture.defaults) or (one.held and not one.empty)
+    ]
     return {
         "missing_folders": len(missing),
         "missing_transcripts": sum(one.held for one in missing if not one.empty),

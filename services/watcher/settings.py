@@ -35,6 +35,10 @@ class Settings(Common, frozen=True, kw_only=True):
     canary_folder: str = ""
     """Folder of the health service's synthetic lines (docs/status.md); empty = none."""
 
+    def default_folders(self) -> frozenset[str]:
+        """Resolved; one that is not there, or empty, is of an assistant that is not used here."""
+        return frozenset(os.path.realpath(root.folder) for root in sources.defaults(os.environ, home()))
+
     def folders(self) -> list[sources.Root]:
         """The roots, or the default ones; resolved, and none inside another."""
         roots = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, home())

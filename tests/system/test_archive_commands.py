@@ -107,7 +107,7 @@ async def _restore(claude: Path, data: list[str], folder: Path) -> None:
     assert (refused.returncode, copy.read_bytes()) == (1, b"mine")
     assert "--force" in refused.stderr
     unknown = mnemo("restore", "no-such-session", *data)
-    assert (unknown.returncode, "no-such-session" in unknown.stderr) == (3, True)
+    assert (unknown.returncode, "no-such-session" in unknown.stderr) == (1, True)
 
     async def no_new_generation() -> None:
         done = mnemo("verify", *data)

@@ -30,7 +30,7 @@ def test_once_runs_on_the_examples_where_there_is_nothing_and_ends_with_zero(fol
         port = str(taken.getsockname()[1])
         done = mnemo("up", "--once", "--data", str(folder / "d"), "--nats-port", port, CLAUDE_CONFIG_DIR=str(folder))
     assert done.returncode == 0, done.stderr
-    assert "using the bundled examples" in done.stderr
+    assert "with the bundled examples" in done.stderr
     assert f"port {port} is in use" in done.stderr
     assert "all texts embedded" in done.stderr
     left = [p.pid for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or [])]
@@ -47,9 +47,9 @@ def test_once_says_why_it_cannot_be_done(folder: Path) -> None:
     assert "bad.jsonl" in done.stderr
 
 
-@pytest.mark.parametrize("why", ["no embedders requested", "cannot be loaded"])
+@pytest.mark.parametrize("why", ["no embedder runs", "cannot be loaded"])
 def test_saving_goes_on_without_an_embedder_and_says_what_is_missing(folder: Path, why: str) -> None:
-    more = ["--embedders", "0"] if "requested" in why else []
+    more = ["--embedders", "0"] if "no embedder" in why else []
     env = {} if more else {"MNEMO_EMBEDDER_MODEL": str(folder / "no-such-model")}
     args = ["--data", str(folder / "d"), "--source", str(EXAMPLES), "--nats-port", "0", "--health-port", "0"]
     done = mnemo("up", "--once", *args, "--postgres-port", "0", *more, **env)

@@ -197,6 +197,7 @@ class Observer:
             minute_minima=self.samples.minute_minima(stage),
             goodbye_at=self.instances.goodbyes.get(stage, 0.0),
             oldest_at=min(oldest, default=0.0),
+            unwanted=self.desired.get(stage) == 0,
             desired=self.desired.get(stage, 0),
             dead_letters=kept,
             dead_letters_recent=recent,

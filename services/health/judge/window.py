@@ -138,6 +138,8 @@ class StageWindow(msgspec.Struct, frozen=True):
     """When the last instance said goodbye, as an earlier process of this service has heard it; 0 = not known."""
     oldest_at: float = 0.0
     """When the oldest waiting work came; 0 = nothing waits, or not known."""
+    unwanted: bool = False
+    """True if none should run, by setting."""
     desired: int = 0
     """Instances that should run, by setting; 0 = as many as were observed."""
     dead_letters: int = 0

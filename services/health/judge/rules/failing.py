@@ -5,7 +5,7 @@ from __future__ import annotations
 from mnemostream.contracts.events import Phase, Stage
 from mnemostream.contracts.reasons import Reason, counted
 from mnemostream.services.health.judge.beats import CRASHES_SECONDS
-from mnemostream.services.health.judge.rules.verdict import Verdict, unhealthy, unknown
+from mnemostream.services.health.judge.rules.verdict import Verdict, healthy, unhealthy, unknown
 from mnemostream.services.health.judge.rules.words import (
     backlog,
     last_error,
@@ -63,9 +63,12 @@ def messages_evicted(w: StageWindow, now: float) -> Verdict | None:
 
 
 def no_instance(w: StageWindow, now: float) -> Verdict | None:
-    """Nobody runs. Unknown while we have only just begun to listen; no fault if all said goodbye and nothing waits."""
+    """Nobody runs. Unknown while we have only just begun to listen; no fault if all said goodbye and nothing waits, or
+    none is wanted."""
     if w.alive:
         return None
+    if w.unwanted:
+        return healthy(f"off: none is wanted; waiting: {backlog(w)}")
     if not w.instances and not w.goodbye_at and now - w.started < w.grace:
         return unknown(Reason.NO_INSTANCE, "no heartbeat received yet")
     if w.instances or w.goodbye_at:
