@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from mnemostream.contracts.events import AlertDelivered, Heartbeat, Stage
-from mnemostream.contracts.reasons import Reason
+from mnemostream.contracts.reasons import NEXT_STEPS, Reason
 from mnemostream.services.health.http.bodies import archive as bodies
 from mnemostream.services.health.judge.beats import Instance, fold
 from mnemostream.services.health.judge.evaluation import Judge
@@ -14,7 +16,8 @@ from mnemostream.services.health.judge.observer import Observer
 from mnemostream.services.health.judge.rules.verdict import Status
 from mnemostream.services.health.judge.snapshot import KeptLetter
 from mnemostream.services.health.judge.window import BusState, StreamState
-from mnemostream.services.health.notify.alerts import Alerts
+from mnemostream.services.health.notify.alerts import Alert, Alerts
+from mnemostream.services.health.notify.webhooks import body
 from mnemostream.services.health.observe.dead_letters import QUEUE, DeadLetterRequests, newest
 from tests.unit.health_windows import NOW, beat
 from tests.unit.health_world import World, bus, changed, kept, told
@@ -206,3 +209,11 @@ def test_the_newest_letters_are_those_that_are_there(
 ) -> None:
     messages = last - first + 1 - len(gone)
     assert newest(StreamState(messages, 0, -1, first, last), gone, 3) == newest_three
+
+
+def test_people_are_told_what_to_do_next_in_the_words_of_the_api() -> None:
+    step = NEXT_STEPS[Reason.FAILING]
+    alert = Alert("1", "writer", "degraded", "healthy", Reason.FAILING, "<1 failure", 1.0, False, 0.0, next_step=step)
+    said = {kind: json.dumps(body(kind, alert), ensure_ascii=False) for kind in ("json", "slack", "discord")}
+    assert all(step in text for text in said.values()), said
+    assert "&lt;1 failure" in said["slack"]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from mnemostream.contracts.events import AlertDelivered
+from mnemostream.contracts.reasons import NEXT_STEPS
 from mnemostream.services.health.judge.issues import CONSEQUENCES
 from mnemostream.services.health.judge.rules.verdict import SEVERITY, Status
 from mnemostream.services.health.judge.snapshot import Snapshot
@@ -34,6 +35,8 @@ class Alert(msgspec.Struct, frozen=True):
     """How long the fault has lasted, for a resolved one."""
     fault_since: float = 0.0
     """Unix time at which it began; 0 for a resolved one."""
+    next_step: str = ""
+    """What a person does next, in the words of the API and the page; empty = nothing."""
 
 
 class _Told(msgspec.Struct):
@@ -88,6 +91,7 @@ class Alerts:
                     resolved=not fault,
                     seconds=seconds,
                     fault_since=began if fault else 0.0,
+                    next_step=NEXT_STEPS.get(verdict.reason, "") if fault else "",
                 )
             )
             self._told[name] = _Told(status, verdict.reason, snapshot.at, began if fault else 0.0)

@@ -38,9 +38,9 @@ def body(kind: str, alert: Alert) -> dict[str, Any]:
         times = {"at": iso(alert.at), "fault_since": iso(alert.fault_since) if alert.fault_since else None}
         return {**msgspec.to_builtins(alert), **times, "text": headline(alert), "service": "mnemostream"}
     if kind == "slack":
-        return {"text": _plain(headline(alert))}
+        return {"text": _plain(f"{headline(alert)}{_next(alert)}")}
     colour = COLOURS.get(alert.status, 0x808080)
-    title, text = headline(alert)[:256], alert.cause[:2000]
+    title, text = headline(alert)[:256], f"{alert.cause[:2000]}{_next(alert)}"
     embed = {"title": title, "description": text, "color": colour, "timestamp": iso(alert.at)}
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}  # a hostile cause mentions nobody
 
@@ -50,6 +50,10 @@ def headline(alert: Alert) -> str:
     if alert.resolved:
         return f"Mnemostream: {alert.component} is healthy again after {alert.seconds:.0f} s"
     return f"Mnemostream: {alert.component} is {alert.status}: {alert.cause}"
+
+
+def _next(alert: Alert) -> str:
+    return f"\n→ {alert.next_step}" if alert.next_step else ""
 
 
 def _plain(text: str) -> str:
