@@ -45,6 +45,7 @@ from mnemostream.cli.console import (
     data_option,
     err,
     existing,
+    failed,
     json_option,
     print_json,
     worded,
@@ -101,7 +102,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         raise click.UsageError("--json tells how --once has ended; `mnemo status --json` tells what runs")
     place = endpoints.data_folder(data)
     if folder.in_use(place):
-        err.print(worded("[red]cannot start:[/] {}", folder.Busy(place)))
+        failed("cannot start", folder.Busy(place))
         sys.exit(EX_UNHEALTHY)
     named = existing(folders)
     roots = named or _default_roots()
@@ -111,6 +112,8 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     given = endpoints.given(more["nats_url"], more["postgres_dsn"])
     if detach:
         os.environ.update(given.variables)  # and not by its command line
+        for name in given.variables:
+            os.environ.pop(f"{name}_FILE", None)
         _detached(place, named, embedders, ports)
     quick = {
         "MNEMO_HEARTBEAT_SECONDS": "1",
@@ -130,7 +133,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     try:
         sys.exit(asyncio.run(_up(plan, once, as_json=more["as_json"])))
     except (folder.Busy, RuntimeError, OSError) as error:
-        err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
+        failed("cannot start", error)
         sys.exit(EX_UNHEALTHY)
 
 
@@ -139,7 +142,7 @@ def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict
     try:
         pid = asyncio.run(detached.start(detached.command(data, roots, embedders, ports), data))
     except (folder.Busy, RuntimeError, OSError) as error:
-        err.print(worded("[red]cannot start:[/] {}", Lines(error)), soft_wrap=True)
+        failed("cannot start", error)
         sys.exit(EX_UNHEALTHY)
     err.print(worded("running in the background, process {}; `mnemo status` shows it, `mnemo down` stops it", pid))
     sys.exit(0)

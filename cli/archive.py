@@ -97,7 +97,7 @@ def replay_command(reparse: bool, data: str | None, as_json: bool) -> None:
         failed("result unknown", error)
         sys.exit(EX_UNKNOWN)
     except oneshot.Failed as error:
-        err.print(worded("replay failed, nothing was changed: {}", error), soft_wrap=True)
+        failed("replay failed, nothing was changed", error)
         sys.exit(EX_FALSE)
     if as_json:
         print_json(result)

@@ -7,6 +7,7 @@ and `worded` texts for everything else; tests/contract/test_house.py finds other
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import string
@@ -154,7 +155,10 @@ def json_text(value: Any, *, secret: bool = False) -> str:
     a program."""
     shown = msgspec.to_builtins(value)
     shown = shown if secret or reveals() else masked_value(shown, own_scanner())
-    text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    try:
+        text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    except UnicodeEncodeError:  # a path that is no UTF-8: its bytes as escapes, as `os.fsdecode` has them
+        text = json.dumps(shown, indent=2)
     return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

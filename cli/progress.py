@@ -46,7 +46,7 @@ class Figures(msgspec.Struct, frozen=True):
     swept: bool = False
     behind: int = 0
     absent: int = 0
-    """Transcripts that are no longer on disk; -1 = a watched folder is missing, so nobody knows."""
+    """Transcripts that are no longer on disk; -1 = a watched folder is missing or closed, so nobody knows."""
     unreadable: int = 0
     dead: int = 0
     lag_embedder: int = 0
@@ -95,7 +95,7 @@ def _figures(health: Health, stats: Stats) -> Figures:
         captured=watcher.captured_bytes or 0,
         swept=(watcher.sweeps or 0) >= 1,
         behind=watcher.files_behind or 0,
-        absent=-1 if watcher.missing_folders else watcher.absent_files or 0,
+        absent=-1 if watcher.missing_folders or watcher.unlistable_folders else watcher.absent_files or 0,
         unreadable=watcher.unreadable_files or 0,
         dead=streams.get(topology.DEADLETTERS.name, none).messages,
         lag_embedder=lag["embedder"],

@@ -21,13 +21,13 @@ def write(data: Path, nats: Nats) -> None:
         write_private(data / name, content(nats.url(user), str(data)))
 
 
-def content(url: str, where: str) -> bytes:
+def content(url: str, where: str, *, reads_only: bool = True) -> bytes:
     """The context for an address with user and password, which appear in no output of the nats CLI then."""
     parts = urlsplit(url)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     context = {
-        "description": f"{MARK} ({where}): looks, and changes nothing",
-        "url": f"{parts.scheme}://{parts.hostname}:{parts.port}",
+        "description": f"{MARK} ({where}): {'looks, and changes nothing' if reads_only else 'may do everything'}",
+        "url": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
         "user": user,
         "password": password,
         "inbox_prefix": subjects.inbox(user),

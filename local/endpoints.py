@@ -93,7 +93,11 @@ def given(nats_url: str | None, postgres_dsn: str | None) -> Given:
     except NotRunning as error:
         raise Misconfigured(str(error)) from error
     for name, value, schemes in zip(OWN_SERVERS, found, SCHEMES, strict=True):
-        if value and urlsplit(value).scheme not in schemes:
+        try:
+            scheme = urlsplit(value).scheme
+        except ValueError as error:
+            raise Misconfigured(f"{name}: {error}; percent-encode special characters of the password") from error
+        if value and scheme not in schemes:
             raise Misconfigured(f"{name}: an address begins with {' or '.join(f'{each}://' for each in schemes)}")
     return Given(*found)
 

@@ -38,7 +38,7 @@ def owned(data: Path) -> None:
     """Raises RuntimeError for a folder that another user has worked in: nothing of it is changed."""
     for file in (data / "secrets.json", data / "lock"):
         with suppress(FileNotFoundError):
-            uid = file.stat().st_uid
+            uid = file.lstat().st_uid
             if uid != os.geteuid():
                 raise RuntimeError(f"{data} belongs to {_name(uid)}; run it as {_name(uid)}, or specify another --data")
 

@@ -20,7 +20,9 @@ FOLD_SECONDS = 30.0
 """… one in so many seconds."""
 MOST_LINES = 256
 """Lines that are remembered."""
-_CREDENTIALS = re.compile(r"(\w+://[^:/@\s]+):[^@\s]+@")
+_CREDENTIALS = re.compile(r"(\w://)([^\s/?#@:,]*)(:?)([^\s/?#]*)@")
+"""User and password before the last @ of an address; a user alone may be a token."""
+_IN_QUERY = re.compile(r"(?i)([?&](?:ssl)?(?:password|passwd|token)=)[^\s&#]+")
 
 
 def without_password(text: str) -> str:
@@ -28,8 +30,11 @@ def without_password(text: str) -> str:
 
     >>> without_password("nats://writer:abc@127.0.0.1:4222")
     'nats://writer:***@127.0.0.1:4222'
+    >>> without_password("nats://token@h, postgresql://h/db?user=u&password=secret postgresql://u:p@ss@h")
+    'nats://***@h, postgresql://h/db?user=u&password=*** postgresql://u:***@h'
     """
-    return _CREDENTIALS.sub(r"\1:***@", text)
+    masked = _CREDENTIALS.sub(lambda one: f"{one[1]}{one[2] if one[3] else ''}{one[3]}***@", text)
+    return _IN_QUERY.sub(r"\1***", masked)
 
 
 class Log:

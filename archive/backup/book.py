@@ -31,6 +31,8 @@ from mnemostream.runtime.errors import Misconfigured, Transient
 WHOLE, SHARED = 1, 2
 """Formats: with everything in it, or with pieces beside it."""
 MANIFEST = "backup.json"
+SUFFIX, PARTIAL = ".mnemo-backup", ".partial"
+"""Of the names in a folder of backups; of one that is being made."""
 STREAMS = tuple(each for each in topology.STREAMS if each not in (*topology.VOLATILE, topology.ADVISORIES))
 """What is kept; the database is made from the log."""
 COMPARED = (topology.TRANSCRIPTS.name, topology.EMBEDDINGS.name, topology.DEADLETTERS.name)
@@ -144,11 +146,12 @@ def _begins_as_json(file: Path) -> bool:
 
 
 def used(folder: Path) -> set[str]:
-    """Names of the pieces that the backups in a folder need, also one that is being proved. Raises OSError."""
+    """Names of the pieces that the backups in a folder need, also one that is being proved. Raises OSError, and Damaged
+    or Misconfigured where one cannot be understood: what it needs nobody knows."""
     names: set[str] = set()
     for file in folder.iterdir():
-        if file.is_file() and _begins_as_json(file):
-            with suppress(Damaged, Misconfigured):
+        if file.name.removesuffix(PARTIAL).endswith(SUFFIX):
+            with suppress(FileNotFoundError):  # it has got its name, or was deleted
                 names.update(name for part in read(file).parts for name in part.pieces)
     return names
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ import zstandard
 from mnemostream.archive.backup.pieces import MOST
 
 FOLDER = "pieces"
+PIECE = re.compile(r"\.?([0-9a-f]{64})\.zst(?:\.[0-9a-f]{16})?")
+"""The name of a piece, or of one that is being written."""
 YOUNG_SECONDS = 86400.0
 """A piece that was written or used so lately may belong to a backup that is being made."""
 
@@ -39,16 +43,24 @@ class Store:
             if self.get(name) == content:
                 os.utime(file)
                 return name
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._made(file.parent)
         packed = zstandard.compress(content)
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
+        fresh = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
             handle.write(packed)
             handle.flush()
             os.fsync(handle.fileno())
         fresh.replace(file)
+        _durable(file.parent)
         self.new_bytes += len(packed)
         return name
+
+    def _made(self, folder: Path) -> None:
+        """A folder of pieces, whose entry stays if the power fails."""
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _durable(self.folder)
+            _durable(self.folder.parent)
 
     def get(self, name: str) -> bytes:
         """Raises OSError where it is missing, ValueError where it is not what it was."""
@@ -61,10 +73,24 @@ class Store:
         return content
 
     def sweep(self, used: Iterable[str], now: float) -> int:
-        """Removes pieces that nobody uses; how many. `now` in Unix seconds. Raises OSError."""
+        """Removes pieces that nobody uses; how many. Nothing but pieces is touched. `now` in Unix seconds. Raises
+        OSError."""
         kept, gone = set(used), 0
-        for file in self.folder.glob("??/*"):
-            if file.name.removesuffix(".zst") not in kept and now - file.stat().st_mtime > YOUNG_SECONDS:
-                file.unlink()
-                gone += 1
+        for file in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+            found = PIECE.fullmatch(file.name)
+            if not found or not found[1].startswith(file.parent.name) or file.name.removesuffix(".zst") in kept:
+                continue
+            with suppress(FileNotFoundError):  # another host has swept, too
+                if now - file.lstat().st_mtime > YOUNG_SECONDS:
+                    file.unlink()
+                    gone += 1
         return gone
+
+
+def _durable(folder: Path) -> None:
+    """What was renamed in a folder stays so if the power fails."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

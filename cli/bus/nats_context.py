@@ -52,14 +52,19 @@ async def _made(data: Path, system: bool, name: str) -> Path:
         err.print("the address of the system account is known where `mnemo up` runs; see docs/operations.md")
         sys.exit(EX_FALSE)
     else:
-        write_private(place, contexts.content(found.reading().nats_url, "this machine"))
+        reads_only = not found.nats_elsewhere
+        if not reads_only:
+            err.print("this context has the user that `mnemo up` was given, with all its rights")
+        write_private(place, contexts.content(found.reading().nats_url, str(data), reads_only=reads_only))
     return place
 
 
 def made_by_us(data: Path) -> list[Path]:
-    """Contexts that lead to this data folder."""
-    links = [file for file in folder().glob("*.json") if file.is_symlink()]
-    return [file for file in links if file.readlink().parent == data]
+    """Contexts that lead to this data folder, or say that they are of it."""
+    mine = f"{contexts.MARK} ({data})"
+    links = [file for file in folder().glob("*.json") if file.is_symlink() and file.readlink().parent == data]
+    files = [file for file in folder().glob("*.json") if not file.is_symlink()]
+    return links + [file for file in files if mine in file.read_text("utf-8", "replace")]
 
 
 def folder() -> Path:

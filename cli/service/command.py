@@ -16,6 +16,7 @@ from mnemostream.cli.console import (
     data_option,
     err,
     existing,
+    failed,
     json_option,
     out,
     print_json,
@@ -46,7 +47,7 @@ def managed(data: str | None) -> Iterator[tuple[Path, Manager]]:
             raise CannotManage(f"the service runs on another folder than {place}; see --data in {one.file}")
         yield place, one
     except CannotManage as error:
-        err.print(worded("[red]cannot do it:[/] {}", error), soft_wrap=True)
+        failed("cannot do it", error)
         sys.exit(EX_UNHEALTHY)
 
 

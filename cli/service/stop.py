@@ -10,7 +10,17 @@ from pathlib import Path
 
 import click
 
-from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNHEALTHY,
+    data_option,
+    err,
+    failed,
+    json_option,
+    out,
+    print_json,
+    worded,
+)
 from mnemostream.local import endpoints, folder
 from mnemostream.local.service import detached
 
@@ -19,9 +29,12 @@ STOP_SECONDS = 90.0
 
 def stopped(place: Path) -> bool:
     """True when nothing runs on the folder any more; if something stays, why is said."""
-    pid = folder.holder(place)
-    if not pid:
+    if not folder.in_use(place):
         return True
+    pid = folder.holder(place)
+    if not pid:  # it has only just begun, and has not said its number yet
+        err.print(worded("something is just starting on {}: repeat the command", place))
+        return False
     try:
         os.kill(pid, signal.SIGTERM)
     except OSError as error:
@@ -40,7 +53,7 @@ def down(data: str | None, as_json: bool) -> None:
     """Stop `mnemo up`, in the background or elsewhere; returns when it has ended."""
     place = endpoints.data_folder(data)
     if not (pid := folder.holder(place)):
-        err.print(worded("nothing runs on {}", place))
+        failed("not stopped", f"nothing runs on {place}")
         sys.exit(EX_FALSE)
     if not stopped(place):
         sys.exit(EX_UNHEALTHY)

@@ -8,10 +8,20 @@ from pathlib import Path
 import click
 
 from mnemostream.cli.bus import nats_context
-from mnemostream.cli.console import EX_FALSE, EX_UNHEALTHY, data_option, err, json_option, out, print_json, worded
+from mnemostream.cli.console import (
+    EX_FALSE,
+    EX_UNHEALTHY,
+    data_option,
+    err,
+    failed,
+    json_option,
+    out,
+    print_json,
+    worded,
+)
 from mnemostream.cli.mcp import clients
 from mnemostream.cli.service.stop import stopped
-from mnemostream.local import endpoints
+from mnemostream.local import endpoints, folder
 from mnemostream.local.service import manager, purge
 from mnemostream.local.service.manager import CannotManage
 from mnemostream.runtime.process.home import home
@@ -29,20 +39,12 @@ def uninstall(purged: bool, yes: bool, data: str | None, as_json: bool) -> None:
     for example with `pipx uninstall mnemostream`.
     """
     place = endpoints.data_folder(data)
-    if purged and not place.exists():
-        err.print(worded("there is no archive in {}", place))
-        sys.exit(EX_FALSE)
-    if purged and not yes:
-        asked = worded(
-            "Delete the archive in {} ({:.1f} MB)? Nobody can bring it back.", place, purge.size(place) / 1e6
-        )
-        if not click.confirm(asked.plain, default=False, err=True):
-            err.print("nothing was changed")
-            sys.exit(EX_FALSE)
+    if purged:
+        _asked(place, yes)
     removed = _service(place)
     if not stopped(place):
         sys.exit(EX_UNHEALTHY)
-    removed += [client.file() for client in clients.CLIENTS.values() if _unwired(client)]
+    removed += [client.file() for client in clients.CLIENTS.values() if _unwired(client, place)]
     for file in nats_context.made_by_us(place):
         file.unlink()
         removed.append(file)
@@ -62,6 +64,23 @@ def uninstall(purged: bool, yes: bool, data: str | None, as_json: bool) -> None:
     err.print("to remove the program: pipx uninstall mnemostream, or delete its environment")
 
 
+def _asked(place: Path, yes: bool) -> None:
+    """Leaves if nothing may be deleted, or the person does not want it."""
+    if not place.exists():
+        failed("nothing to delete", f"there is no archive in {place}")
+        sys.exit(EX_FALSE)
+    if why := purge.refusal(place):
+        failed("nothing was changed", why)
+        sys.exit(EX_UNHEALTHY)
+    if not yes:
+        asked = worded(
+            "Delete the archive in {} ({:.1f} MB)? Nobody can bring it back.", place, purge.size(place) / 1e6
+        )
+        if not click.confirm(asked.plain, default=False, err=True):
+            err.print("nothing was changed")
+            sys.exit(EX_FALSE)
+
+
 def _service(place: Path) -> list[Path]:
     """The service of this folder, if there is one: what was removed."""
     try:
@@ -77,12 +96,14 @@ def _service(place: Path) -> list[Path]:
         sys.exit(EX_UNHEALTHY)
 
 
-def _unwired(client: clients.Client) -> bool:
-    """True if its settings named our server, and do no longer."""
+def _unwired(client: clients.Client, place: Path) -> bool:
+    """True if its settings named our server with this data folder, and do no longer."""
     if not client.file().exists():
         return False
     try:
         before, after = clients.plan(client, None)
+        if str(place) not in before and place != endpoints.data_folder(None):
+            return False
         if before != after:
             clients.write(client, before, after)
         return before != after
@@ -95,8 +116,8 @@ def _purged(place: Path) -> list[str]:
     """The names of what is not ours, and stays."""
     try:
         left = purge.delete(place)
-    except (OSError, RuntimeError) as error:
-        err.print(worded("[red]the archive is not deleted:[/] {}", error))
+    except (OSError, RuntimeError, folder.Busy) as error:
+        failed("the archive is not deleted", error)
         sys.exit(EX_UNHEALTHY)
     if endpoints.given(None, None).variables:
         err.print("streams and tables on servers of your own stay: docs/operations.md has their names")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnemostream.archive.backup import book
-from mnemostream.archive.backup.book import Damaged, Manifest, Tell
+from mnemostream.archive.backup.book import PARTIAL, SUFFIX, Damaged, Manifest, Tell
 from mnemostream.archive.backup.proof import Proof, proved
 from mnemostream.archive.backup.store import Store
 from mnemostream.local import endpoints, folder, nats_conf, nats_server
@@ -18,8 +18,6 @@ from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import Secrets, durable, write_private
 from mnemostream.runtime.heartbeat import service_version
-
-SUFFIX = ".mnemo-backup"
 
 
 class InTheWay(Exception):
@@ -46,7 +44,7 @@ async def backup(data: Path, place: Path, now: float, tell: Tell) -> tuple[Path,
     )
     store = Store(place) if place.is_dir() else None
     file = place / named(about.host, now) if store else place
-    partial = file.with_name(f".{file.name}.partial")
+    partial = file.with_name(f".{file.name}{PARTIAL}")
     partial.unlink(missing_ok=True)  # of one that was killed
     try:
         async with log.opened(data) as bus:
@@ -55,7 +53,7 @@ async def backup(data: Path, place: Path, now: float, tell: Tell) -> tuple[Path,
         if not proof.problems:
             partial.replace(file)
             durable(file.resolve().parent)
-        proof.written = store.new_bytes if store else file.stat().st_size
+            proof.written = store.new_bytes if store else file.stat().st_size
         return file, proof
     finally:
         partial.unlink(missing_ok=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 
 from mnemostream.archive.backup import book
+from mnemostream.archive.backup.book import SUFFIX, Damaged
 from mnemostream.archive.backup.store import Store
-from mnemostream.local.backup.made import SUFFIX, prefix
+from mnemostream.local.backup.made import prefix
 from mnemostream.local.child import service_env
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.errors import Misconfigured
@@ -51,20 +52,24 @@ class Schedule(msgspec.Struct, frozen=True):
 
     def kept(self) -> list[Path]:
         """Its backups, the oldest first."""
-        pattern = re.compile(re.escape(self.prefix) + r"\d{4}-\d\d-\d\dT\d{6}Z" + re.escape(SUFFIX))
         found = self.folder.iterdir() if self.folder.is_dir() else ()
-        return sorted(file for file in found if pattern.fullmatch(file.name))
+        return sorted(file for file in found if self._is_ours(file.name))
+
+    def _is_ours(self, name: str) -> bool:
+        return bool(re.fullmatch(re.escape(self.prefix) + r"\d{4}-\d\d-\d\dT\d{6}Z" + re.escape(SUFFIX), name))
 
     def prune(self, now: float) -> None:
-        """Removes all but the newest, and the pieces that no backup in the folder needs. Raises OSError."""
+        """Removes all but the newest, and the pieces that no backup in the folder needs; none where a backup of others
+        cannot be read. Raises Damaged, Misconfigured, OSError."""
         for file in self.kept()[: -self.keep]:
-            file.unlink()
+            file.unlink(missing_ok=True)
         Store(self.folder).sweep(book.used(self.folder), now)
 
     def tidy(self) -> None:
-        """Removes what one that was killed has left. Raises OSError."""
+        """Removes what one of ours that was killed has left. Raises OSError."""
         for left in self.folder.glob(f".{glob.escape(self.prefix)}*"):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            if self._is_ours(left.name[1:].partition(SUFFIX)[0] + SUFFIX):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def of(environ: Mapping[str, str], host: str = "") -> Schedule | None:
@@ -99,7 +104,7 @@ async def follow(schedule: Schedule, data: Path, say: Callable[[str], None], eve
         now = clock.now()
         if now - failed > HOUR and (problem := await _made(schedule, data, now)):
             failed = now
-            say(f"the backup was not made: {problem}")
+            say(f"backup: {problem}")
         await asyncio.sleep(every)
 
 
@@ -125,7 +130,10 @@ async def _made(schedule: Schedule, data: Path, now: float) -> str:
                 await process.wait()
         if process.returncode:
             return errors.decode("utf-8", "replace").strip() or f"exit code {process.returncode}"
-        schedule.prune(now)
     except OSError as error:
         return str(error)
+    try:
+        schedule.prune(now)
+    except (OSError, Damaged, Misconfigured) as error:
+        return f"it was made, but nothing that is no longer needed was removed: {error}"
     return ""

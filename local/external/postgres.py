@@ -20,7 +20,8 @@ select current_user as name,
        rolsuper or exists (select from pg_available_extension_versions
                            where name = $1 and (trusted or not superuser)) as may_make,
        (select string_agg(rolname, ', ' order by rolname) from pg_roles
-        where rolname = any($2) and not pg_has_role(current_user, oid, 'member with admin option')) as foreign_roles,
+        where rolname = any($2) and current_setting('server_version_num')::int >= 160000 -- before, createrole is enough
+          and not pg_has_role(current_user, oid, 'member with admin option')) as foreign_roles,
        has_database_privilege(current_database(), 'create') as creates
 from pg_roles where rolname = current_user
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from mnemostream.local import contexts, folder
-from mnemostream.local.postgres.server import ELSEWHERE
-from mnemostream.local.secrets import DAMAGED
+from mnemostream.local.postgres.server import Postgres
+from mnemostream.local.secrets import DAMAGED, Secrets
 from mnemostream.local.service.manager import ENVIRONMENT
 from mnemostream.local.service.watched import FILE
 
@@ -23,29 +24,52 @@ OURS = frozenset(
 
 def size(data: Path) -> int:
     """Bytes of what would be deleted."""
-    places = [place for name in OURS for place in (data / name, *(data / name).resolve().rglob("*"))]
-    return sum(place.stat().st_size for place in places if place.is_file() and not place.is_symlink())
+    return sum(_size(data / name) for name in OURS)
+
+
+def _size(place: Path) -> int:
+    """Of a file, or of all below a folder; what vanishes meanwhile counts nothing."""
+    total = 0
+    with suppress(OSError):
+        if not place.is_dir():
+            return place.lstat().st_size
+    for folder_, _, names in os.walk(place.resolve()):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder_, name)).st_size
+    return total
+
+
+def refusal(data: Path) -> str:
+    """Why nothing may be deleted there; "" if it is a data folder of this user."""
+    if not (data / "lock").exists():
+        return f"{data} is no data folder of Mnemostream"
+    try:
+        folder.owned(data)
+    except RuntimeError as error:
+        return str(error)
+    return ""
 
 
 def delete(data: Path) -> list[str]:
-    """Deletes what is ours, and the folder if nothing else is in it; the names of the rest. Raises RuntimeError for a
-    folder that was never a data folder, OSError."""
-    if not data.exists():
-        return []
-    if not (data / "lock").exists():
-        raise RuntimeError(f"{data} is no data folder of Mnemostream")
-    folder.owned(data)
-    database = data / "postgres"
-    if database.is_symlink() and (target := database.resolve()).is_relative_to(ELSEWHERE):
-        shutil.rmtree(ELSEWHERE / target.relative_to(ELSEWHERE).parts[0])
-    for place in list(data.iterdir()):
-        if place.name not in OURS and place.name.removesuffix(".new") not in {Path(name).stem for name in OURS}:
-            continue
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink()
+    """Deletes what is ours, and the folder if nothing else is in it; the names of the rest. Nothing may run on it.
+    Raises RuntimeError where it may not, Busy, OSError."""
+    if why := refusal(data):
+        raise RuntimeError(why)
+    with folder.lock(data):
+        home = Postgres(data, 0, Secrets({}, "", "", "")).home  # by the name of this folder, wherever a link leads to
+        if home != data and home.is_dir():
+            shutil.rmtree(home)
+        for place in sorted(data.iterdir()):
+            if place.name != "lock" and _is_ours(place.name):
+                shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink(missing_ok=True)
+        (data / "lock").unlink(missing_ok=True)  # the last: until then, it can be repeated
     left = sorted(os.listdir(data))
     if not left:
-        data.rmdir()
+        with suppress(OSError):  # a link, or a place where something is mounted
+            data.rmdir()
     return left
+
+
+def _is_ours(name: str) -> bool:
+    return name in OURS or (name.endswith(".new") and name.removesuffix(".new") in {Path(each).stem for each in OURS})

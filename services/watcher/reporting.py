@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mnemostream.contracts import codec
+from mnemostream.contracts.sources import CANARY, Root
 from mnemostream.runtime.disk.left import Left
 from mnemostream.services.watcher.ledger import figures, reason_of, uncaptured
 
@@ -31,21 +32,25 @@ def figures_of(capture: Capture) -> dict[str, Any]:
         waiting=capture.outbox.waiting_bytes,
     )
     if capture.sweeps:  # every file that is there was seen: the others were deleted while nobody looked
-        told["absent_files"] += capture.positions.left_below(capture.registry.roots, capture.registry.host)
+        told["absent_files"] += capture.positions.left_below(_roots(capture), capture.registry.host)
     missing = uncaptured(capture.registry, capture.sweeps, capture.unreadable, left.counts)
     unreadable_ = missing.get("unreadable", 0)  # counted among the files, and among what is missing
     there = told["files"] + sum(missing.values()) - unreadable_
     return {**told, "there_files": there, "uncaptured": missing, "uncaptured_names": names.examples()}
 
 
+def _roots(capture: Capture) -> list[Root]:
+    """The watched folders of people."""
+    return [root for root in capture.registry.roots if root.source != CANARY]
+
+
 def counters(capture: Capture) -> dict[str, Any]:
     """Fields of `WatcherVitals`."""
     files = [f"{codec.printable(name.rpartition('/')[2])}: {why}" for name, why in capture.unreadable.items()]
-    # A default folder may be empty: an assistant has moved its files elsewhere.
+    # A default folder may be empty: an assistant has moved its files elsewhere. All of them together were not named.
     named = bool(capture.settings.roots)
-    missing = [
-        one for one in capture.missing if (named and one.folder not in capture.defaults) or (one.held and not one.empty)
-    ]
+    spared = capture.defaults if capture.defaults <= {root.folder for root in _roots(capture)} else frozenset()
+    missing = [one for one in capture.missing if (named and one.folder not in spared) or (one.held and not one.empty)]
     return {
         "missing_folders": len(missing),
         "missing_transcripts": sum(one.held for one in missing if not one.empty),

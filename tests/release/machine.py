@@ -54,9 +54,12 @@ class Machine:
 
     def cut(self) -> None:
         """As if somebody pulled the plug: every process is gone at once."""
-        assert self._outer
-        assert self._init
-        os.kill(self._init, signal.SIGKILL)  # the kernel ends all others of its namespace with it
+        if self._outer is None:
+            return
+        if self._init:
+            os.kill(self._init, signal.SIGKILL)  # the kernel ends all others of its namespace with it
+        else:  # it has not come so far
+            self._outer.kill()
         self._outer.wait(30)
 
     def run(self, *command: str, user: str = "", check: bool = True, **variables: str) -> str:

@@ -89,8 +89,13 @@ def test_it_survives_the_end_of_everything(program: Path, machine: Machine, user
     write(TEXTS[2])
     saved(3)
     assert "active" in mnemo("service", "status")
-    killed = machine.run("pkill", "-9", "-f", "mnemostream.*up --data", check=False)
-    assert killed == ""
+    before_kill = main_pid(machine, user)
+    machine.run("kill", "-9", str(before_kill))
+
+    async def started_again() -> None:
+        assert main_pid(machine, user) not in (0, before_kill)
+
+    asyncio.run(eventually(started_again))
     saved(3)
 
     mnemo("service", "uninstall")
@@ -98,6 +103,12 @@ def test_it_survives_the_end_of_everything(program: Path, machine: Machine, user
     left = {file for file in files(machine, home) - before if not file.startswith((data, f"{home}/.claude/"))}
     assert left == set(), "nothing stays but the data"
     assert "mnemostream" not in machine.run("sh", "-c", "ls -R /etc/systemd/system")
+
+
+def main_pid(machine: Machine, user: str) -> int:
+    """Of the service, as systemd knows it."""
+    words = ["systemctl", *(["--user"] if user else []), "show", "--property=MainPID", "--value", "mnemostream"]
+    return int(machine.run(*words, user=user).strip() or 0)
 
 
 def files(machine: Machine, home: str) -> set[str]:

@@ -67,6 +67,9 @@ def test_uninstall_takes_back_what_was_set_up_and_with_purge_the_archive(folder:
     assert mnemo("mcp", "install", "claude-code", "--yes", *options, **homes).returncode == 0
     assert mnemo("nats-context", *options, **homes).returncode == 0
     (data / "notes of somebody else.txt").write_text("stays")
+    for name in ("secrets", "service", "endpoints"):
+        (data / name).mkdir()
+        (data / name / "mine.txt").write_text("stays")
     kept = mnemo("uninstall", *options, **homes)
     assert kept.returncode == 0, kept.stderr
     assert "the archive stays in" in kept.stdout
@@ -83,7 +86,8 @@ def test_uninstall_takes_back_what_was_set_up_and_with_purge_the_archive(folder:
     gone = mnemo("uninstall", "--purge", "--yes", *options, **homes)
     assert gone.returncode == 0, gone.stderr
     assert "notes of somebody else.txt" in gone.stderr
-    assert [file.name for file in data.iterdir()] == ["notes of somebody else.txt"]
+    left = {str(file.relative_to(data)) for file in data.rglob("*") if file.is_file()}
+    assert left == {"notes of somebody else.txt", "secrets/mine.txt", "service/mine.txt", "endpoints/mine.txt"}
 
 
 def test_commands_are_told_as_they_work_here(folder: Path) -> None:

@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnemostream.archive.backup import frames, pieces
+from mnemostream.archive.backup.book import SUFFIX
 from mnemostream.archive.backup.store import YOUNG_SECONDS, Store
+from mnemostream.local.backup.schedule import Schedule
+from mnemostream.runtime.errors import Misconfigured
 
 SOME = random.Random(7).randbytes(3 << 20)
 
@@ -123,3 +126,29 @@ def test_pieces_that_nobody_needs_go_when_they_are_old(store: Store) -> None:
     os.utime(store._file(young), (5000, 5000))
     assert store.sweep({used}, 1000 + YOUNG_SECONDS + 1) == 1
     assert [store._file(name).exists() for name in (used, unused, young)] == [True, False, True]
+
+
+def test_nothing_but_pieces_is_swept_and_nothing_where_a_backup_is_not_understood(tmp_path: Path) -> None:
+    plan, store = Schedule(tmp_path, 24.0, 7, "here"), Store(tmp_path)
+    name = store.put(b"of a later version's backup")
+    for file in (store.folder / "bk" / "x.png", store.folder / name[:2] / "mine.zst", store._file(name)):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        os.utime(file, (1000, 1000))
+    (tmp_path / "mnemostream-there-2026-01-01T000000Z.mnemo-backup").write_text('{"format": 99}')
+    with pytest.raises(Misconfigured, match="later version"):
+        plan.prune(9e9)
+    assert store.get(name)
+    (tmp_path / "mnemostream-there-2026-01-01T000000Z.mnemo-backup").unlink()
+    plan.prune(9e9)
+    left = sorted(str(file.relative_to(store.folder)) for file in store.folder.rglob("*") if file.is_file())
+    assert left == sorted(["bk/x.png", f"{name[:2]}/mine.zst"])
+
+
+def test_what_others_are_making_is_left(tmp_path: Path) -> None:
+    plan = Schedule(tmp_path, 24.0, 7, "laptop")
+    mine, other = (f".mnemostream-{host}-2026-01-01T000000Z{SUFFIX}.partial" for host in ("laptop", "laptop-3f2a"))
+    for name in (mine, other):
+        (tmp_path / name).touch()
+    plan.tidy()
+    assert [file.name for file in tmp_path.iterdir()] == [other]
