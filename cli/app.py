@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-import mnemostream
 from mnemostream.cli import (
     api,
     archive,
@@ -50,20 +49,17 @@ from mnemostream.cli.console import (
     print_json,
     worded,
 )
-from mnemostream.cli.service import gap
+from mnemostream.cli.service import gap, roots
 from mnemostream.contracts import sources
 from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints, folder, logs, system
 from mnemostream.local.backup import schedule
 from mnemostream.local.logs import Unbreakable
 from mnemostream.local.service import detached, notify, watched
-from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.heartbeat import service_version
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.tasks import cancel_and_wait
-
-EXAMPLES = (Path(mnemostream.__path__[0]) / "examples" / "projects").resolve()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -105,7 +101,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         failed("cannot start", folder.Busy(place))
         sys.exit(EX_UNHEALTHY)
     named = existing(folders)
-    roots = named or _default_roots()
+    watched_roots = named or roots.unsaid()
     schedule.of(os.environ)  # what is wrong is said before anything starts
     working = model.offered(os.environ, embedders)
     ports = {name: port for name, port in more.items() if name.endswith("_port")}
@@ -122,7 +118,7 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
     }
     plan = system.Plan(
         data=place,
-        roots=roots,
+        roots=watched_roots,
         embedders=working,
         settings=quick if once else {},
         nats_url=given.nats_url,
@@ -137,25 +133,15 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         sys.exit(EX_UNHEALTHY)
 
 
-def _detached(data: Path, roots: list[sources.Root], embedders: int, ports: dict[str, int]) -> NoReturn:
+def _detached(data: Path, named: list[sources.Root], embedders: int, ports: dict[str, int]) -> NoReturn:
     """The same in the background; ends when it answers, or has ended."""
     try:
-        pid = asyncio.run(detached.start(detached.command(data, roots, embedders, ports), data))
+        pid = asyncio.run(detached.start(detached.command(data, named, embedders, ports), data))
     except (folder.Busy, RuntimeError, OSError) as error:
         failed("cannot start", error)
         sys.exit(EX_UNHEALTHY)
     err.print(worded("running in the background, process {}; `mnemo status` shows it, `mnemo down` stops it", pid))
     sys.exit(0)
-
-
-def _default_roots() -> list[sources.Root]:
-    """None, which means the default folders of all assistants, if one holds a transcript; else the examples and these
-    folders: the first session may begin in a minute. A service needs no examples."""
-    defaults = sources.defaults(os.environ, home())
-    if notify.is_service() or any(next(walk(root.folder, root.leaves, []), None) for root in defaults):
-        return []
-    err.print(worded("no assistant transcripts found yet; with the bundled examples ({})", EXAMPLES), soft_wrap=True)
-    return [sources.Root(str(EXAMPLES)), *defaults]
 
 
 async def _up(plan: system.Plan, once: bool, *, as_json: bool) -> int:
