@@ -85,7 +85,7 @@ def test_once_is_not_done_when_a_named_folder_gave_nothing(folder: Path) -> None
     args = ["--source", str(folder / "some"), "--source", str(folder / "none")]
     done = mnemo("up", "--once", *PORTS, "--embedders", "0", "--data", str(folder / "d"), *args)
     assert done.returncode == 1, done.stderr
-    assert f"nothing was captured from {folder.resolve() / 'none'} (1 files)" in " ".join(done.stderr.split())
+    assert f"nothing was captured from {folder.resolve() / 'none'} (1 file)" in " ".join(done.stderr.split())
 
 
 async def test_a_name_that_is_no_utf_8_is_captured_and_the_rest_keeps_its_notifications(folder: Path) -> None:

@@ -49,7 +49,7 @@ async def test_bad_input_is_kept_counted_and_stops_nothing(folder: Path) -> None
             assert stats["lines"]["damaged:invalid_json"] >= 1
             assert stats["lines"]["unknown:hologram"] == 1
             health = (await get(running, "/v1/autosave/health")).json()
-            assert any("damaged lines" in issue for issue in health["issues"]), health["issues"]
+            assert any("damaged line" in issue for issue in health["issues"]), health["issues"]
             assert any("closed.jsonl" in issue for issue in health["issues"]), health["issues"]
             assert stats["unreadable_files"] == 1
 
