@@ -42,7 +42,7 @@ async def test_what_a_consumer_skipped_is_read_again_and_proved_and_vectors_are_
         healed = mnemo("doctor", "--repair", *data)
         assert "TRANSCRIPTS.writer had skipped messages" in healed.stderr, healed.stderr
         assert "missing vectors were made: 1 message" in healed.stderr, healed.stderr
-        assert "proved from the log: 3 transcripts are in the database, every text has its vector" in healed.stderr
+        assert "proved from the log: 3 transcripts in the database, every text has its vector" in healed.stderr
         await eventually(balanced, 30)
         again = mnemo("doctor", "--repair", *data)
         assert "had skipped" not in again.stderr

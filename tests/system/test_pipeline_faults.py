@@ -89,6 +89,6 @@ async def test_a_lost_database_is_named_at_once_and_forgiven_later(folder: Path)
 async def test_two_systems_do_not_share_a_folder(folder: Path) -> None:
     plan = quick([EXAMPLES], folder / "data", embedders=0)
     async with system.running(plan, print):
-        with pytest.raises(Busy, match="another"):
+        with pytest.raises(Busy, match="already runs"):
             async with system.running(plan, print):
                 pass

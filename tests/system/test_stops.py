@@ -16,9 +16,9 @@ from mnemostream.contracts.events import Stage
 from mnemostream.local.child import Child, Spec
 from mnemostream.local.nats_server import Nats
 from mnemostream.local.ports import Port, free_port
-from mnemostream.local.system import python
 from mnemostream.runtime import bus
 from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.process.command import python
 from tests import proxy
 from tests.conftest import answer, eventually, jsonl, prompt, some_port
 from tests.integration.bus_parts import segment
