@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mnemostream.local import nats_conf
+from mnemostream.runtime.disk.durable import durable
 
 DAMAGED = "secrets.json.damaged"
 FORMER = 8
@@ -87,12 +88,3 @@ def write_private(file: Path, content: bytes) -> None:
         os.fsync(handle.fileno())
     fresh.replace(file)
     durable(file.parent)
-
-
-def durable(folder: Path) -> None:
-    """What was renamed in a folder stays so if the power fails."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from pathlib import Path
 import zstandard
 
 from mnemostream.archive.backup.pieces import MOST
+from mnemostream.runtime.disk.durable import durable
 
 FOLDER = "pieces"
 PIECE = re.compile(r"\.?([0-9a-f]{64})\.zst(?:\.[0-9a-f]{16})?")
@@ -51,7 +52,7 @@ class Store:
             handle.flush()
             os.fsync(handle.fileno())
         fresh.replace(file)
-        _durable(file.parent)
+        durable(file.parent)
         self.new_bytes += len(packed)
         return name
 
@@ -59,8 +60,8 @@ class Store:
         """A folder of pieces, whose entry stays if the power fails."""
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _durable(self.folder)
-            _durable(self.folder.parent)
+            durable(self.folder)
+            durable(self.folder.parent)
 
     def get(self, name: str) -> bytes:
         """Raises OSError where it is missing, ValueError where it is not what it was."""
@@ -85,12 +86,3 @@ class Store:
                     file.unlink()
                     gone += 1
         return gone
-
-
-def _durable(folder: Path) -> None:
-    """What was renamed in a folder stays so if the power fails."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,8 @@ from mnemostream.local import endpoints, folder, nats_conf, nats_server
 from mnemostream.local.backup import log
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.postgres.server import Postgres
-from mnemostream.local.secrets import Secrets, durable, write_private
+from mnemostream.local.secrets import Secrets, write_private
+from mnemostream.runtime.disk.durable import durable
 from mnemostream.runtime.heartbeat import service_version
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from mnemostream.local.secrets import durable
+from mnemostream.runtime.disk.durable import durable
 
 OF_INITDB = frozenset({"1", "4", "5", "pgsql_tmp"})
 """What initdb makes below `base`: template1, template0, postgres (src/include/catalog/pg_database.dat). Every other

@@ -73,6 +73,12 @@ def test_every_request_is_documented() -> None:
     assert {subjects.EMBED_QUERY, subjects.EMBED_AGAIN} <= addresses
 
 
+def test_every_message_is_documented_with_its_subject() -> None:
+    told = re.findall(r"^\| `(\w+)` \| `(\S+)` \|$", doc("docs/architecture.md"), re.MULTILINE)
+    subjects_ = [address.replace("{", "<").replace("}", ">") for address, _, _ in asyncapi.CHANNELS.values()]
+    assert told == [(kind.__name__, at) for (_, kind, _), at in zip(asyncapi.CHANNELS.values(), subjects_, strict=True)]
+
+
 def test_every_documented_variable_exists() -> None:
     known = {name for kind, owner in SETTINGS for name in variables(kind, owner)}
     named = set(re.findall(r"^\| `(MNEMO_\w+)`", doc("docs/settings.md"), re.MULTILINE))
