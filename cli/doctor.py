@@ -92,7 +92,7 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     except (endpoints.NotRunning, api.CannotTell) as error:
         remedy = "see logs/health.log in the data folder" if in_use(data) else "start it: `mnemo up`"
         findings.append(Check("health", "wrong", f"no answer: {error}", remedy))
-    watched = [sources.parse(root) for root in where.roots] if where and health else None
+    watched = sources.completed(map(sources.parse, where.roots), environ, home) if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
     findings += [
         Check("folder", "wrong", f"{p.folder}: {p.problem}", "grant read access to the user that runs the watcher")

@@ -216,6 +216,6 @@ def roots_of(folders: Sequence[str], configured: Sequence[str], rows: Iterable[T
     if folders:
         return [sources.parse(text) for text in folders]
     if configured:
-        return [sources.parse(text) for text in configured]
+        return sources.completed(map(sources.parse, configured), os.environ, home())
     known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]
     return [*known, *(root for root in sources.defaults(os.environ, home()) if Path(root.folder).is_dir())]

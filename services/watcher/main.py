@@ -28,6 +28,7 @@ from mnemostream.runtime.tasks import cancel_and_wait, either
 from mnemostream.services.watcher import catalog
 from mnemostream.services.watcher.capture import REPORT_SECONDS, Capture
 from mnemostream.services.watcher.notification import Notification
+from mnemostream.services.watcher.rows.watch import Databases
 from mnemostream.services.watcher.settings import Settings
 
 log = Log("mnemo.watcher")
@@ -62,13 +63,16 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await heartbeat.enter(nats, beat, Phase.RUNNING)
         guard = tasks.create_task(watchdog.guard_progress(_stuck(beat), settings.watchdog_stuck_seconds))
         watch = Notification(capture, settings, stop)
+        databases = Databases(capture, settings)
         hints = tasks.create_task(watch.run(), name="hints")
+        rows = tasks.create_task(databases.watch(stop), name="hints of databases")
         tombstones = tasks.create_task(_poll_tombstones(nats, capture, heard), name="tombstones")
         memory = tasks.create_task(_compare_after_reconnect(nats, capture), name="memory of the log")
-        await _run(capture, watch, settings, stop)
+        await _run(capture, watch, databases, stop)
         await cancel_and_wait(tombstones, memory)
         await heartbeat.enter(nats, beat, Phase.DRAINING)
-        await cancel_and_wait(hints, guard)
+        await cancel_and_wait(hints, rows, guard)
+        databases.close()
 
 
 def _stuck(beat: heartbeat.Beat) -> Callable[[], float]:
@@ -121,12 +125,15 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
             raise Transient(f"the log lost acknowledged segments of {len(lost)} transcripts: shipping them again")
 
 
-async def _run(capture: Capture, watch: Notification, settings: Settings, stop: asyncio.Event) -> None:
+async def _run(capture: Capture, watch: Notification, databases: Databases, stop: asyncio.Event) -> None:
     """Sweep, then hints and rests until the next sweep is due."""
     loop = asyncio.get_running_loop()
+    settings = capture.settings
     while not stop.is_set():
         began = loop.time()
+        await databases.sweep(stop)
         await capture.sweep(stop)
+        capture.unreadable |= databases.problems
         watch.swept()
         period = settings.sweep_seconds
         if not capture.changed:
@@ -135,7 +142,8 @@ async def _run(capture: Capture, watch: Notification, settings: Settings, stop: 
         capture.report(now=True)
         due = began + period
         while not stop.is_set() and (left := due - loop.time()) > 0:
-            rest = await capture.rest(stop)
+            await databases.due(stop)
+            rest = min(await capture.rest(stop), databases.seconds())
             capture.hints.wake.clear()
             if not capture.hints:
                 pause = min(left, rest, REPORT_SECONDS if capture.dirty else TOUCH_SECONDS)

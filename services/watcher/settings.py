@@ -32,6 +32,8 @@ class Settings(Common, frozen=True, kw_only=True):
     notify: bool = True
     """Wake up on file notifications; false = sweeps only (network mounts)."""
 
+    rows_folder: str = ""
+    """Folder of the row logs of databases; empty = databases are not captured."""
     canary_folder: str = ""
     """Folder of the health service's synthetic lines (docs/status.md); empty = none."""
 
@@ -41,7 +43,8 @@ class Settings(Common, frozen=True, kw_only=True):
 
     def folders(self) -> list[sources.Root]:
         """The roots, or the default ones; resolved, and none inside another."""
-        roots = [sources.parse(root) for root in self.roots] or sources.defaults(os.environ, home())
+        named = sources.completed(map(sources.parse, self.roots), os.environ, home())
+        roots = named or sources.defaults(os.environ, home())
         if self.canary_folder:
             roots.append(sources.Root(self.canary_folder, sources.CANARY))
         return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in roots)

@@ -187,7 +187,7 @@ def test_the_guard_says_what_is_not_archived() -> None:
     "name",
     [
         "contracts.projects",
-        "contracts.sources",
+        "contracts.sources.attachments",
         "contracts.subjects",
         "archive.proof.compare",
         "services.watcher.parsing.shrink",

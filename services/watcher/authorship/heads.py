@@ -33,7 +33,7 @@ class Head(msgspec.Struct, frozen=True):
     """True if it holds although the record names a person as its origin."""
 
 
-CLAUDE, CODEX, ALL = "claude-code qwen", "codex", "claude-code codex copilot gemini opencode pi qwen"
+CLAUDE, CODEX, ALL = "claude-code qwen", "codex", "*"
 
 SDK = "Claude Code 2.1.278, @anthropic-ai/claude-agent-sdk 0.3.332"
 FRAGMENT = "Codex 0.150, openai/codex, context fragments"
@@ -94,7 +94,9 @@ def head_of(text: str, family: str, *, despite: bool = False) -> Head | None:
         (
             head
             for head in HEADS
-            if (head.despite or not despite) and family in head.families.split() and start.startswith(head.text)
+            if (head.despite or not despite)
+            and (head.families == ALL or family in head.families.split())
+            and start.startswith(head.text)
         ),
         None,
     )

@@ -27,7 +27,8 @@ AT_EDGES = re.compile(
     r"<(environment_context|user_instructions|permissions instructions|recommended_plugins|current_datetime|"
     r"session_context|system_reminder|reminder|attached_files|collaboration_mode|apps_instructions|"
     r"skills_instructions|plugins_instructions|in-app-browser-context|sql_tables|timestamp|editor_context|"
-    r"open_files)(?: [^>]*)?>.*?</\1>"
+    r"open_files|environment_details|user_info|ADDITIONAL_METADATA|USER_SETTINGS_CHANGE|system-reminder|"
+    r"additional_data|attached_file|current_file|rules|manually_added_selection)(?: [^>]*)?>.*?</\1>"
     r"|<(INSTRUCTIONS)>.*?</\2>"
     r"|# AGENTS\.md instructions[^\n]*",
     re.DOTALL,
@@ -41,9 +42,11 @@ REQUEST = re.compile(
 """The Codex extension of editors: files, tabs and selections, then the words."""
 
 AROUND = re.compile(
-    r"\A\s*<(channel|user_query|user_message|pasted_content)(?: [^>]*)?>\n?(.*?)\n?</\1>\s*\Z", re.DOTALL
+    r"\A\s*<(channel|user_query|user_message|pasted_content|task|feedback|USER_REQUEST)(?: [^>]*)?>\n?"
+    r"(.*?)\n?</\1>\s*\Z",
+    re.DOTALL,
 )
-"""A tag around the words: chat channels of Claude Code, Cursor's prompts."""
+"""A tag around the words: chat channels of Claude Code, prompts of Cursor, Cline and Antigravity."""
 
 
 class Words(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ def _restore(cursor: Cursor, origin: FileOrigin, file: io.FileIO, secrecy: Secre
             continue
         for line in split(secrecy.kept(rest + whole + newline)):
             if origin.format.matters(line, cursor.state):
-                parse([Unit(at, line)], origin, cursor.state)
+                parse([Unit(at, line)], origin, cursor.state, rebuilt=True)
             at += len(line)
         rest = after
     torn = cursor.end - cursor.line_start

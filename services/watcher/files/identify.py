@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 
 from mnemostream.contracts import codec, sources
 from mnemostream.contracts.projects import admitted
@@ -11,7 +12,7 @@ from mnemostream.runtime.disk import packed
 from mnemostream.runtime.disk.files import Stat
 from mnemostream.services.watcher.files.access import read_at
 from mnemostream.services.watcher.files.tracked import Files, TrackedFile
-from mnemostream.services.watcher.formats import ATTACHMENT, Identity, identify
+from mnemostream.services.watcher.formats import ATTACHMENT, SEALED, Identity, identify
 from mnemostream.services.watcher.parsing.units import FileOrigin
 
 HEAD = 64 * 1024
@@ -27,7 +28,9 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     head = packed.head(known.path, head, HEAD)
     source = known.source or known.root.source
     identity = None
-    if not _certainly_attached(known.path):
+    if known.root.seals(known.path):
+        identity = Identity(SEALED[known.root.source], whole=True)
+    elif _may_be_transcript(known):
         identity = identify(known.path, head, source, complete=complete, rested=rested)
     if identity is None and sources.attached(known.path):
         identity = Identity(ATTACHMENT, whole=True)
@@ -47,6 +50,13 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     known.origin = origin_of(known, identity, files.host)
     known.transcript = known.origin.transcript
     return True
+
+
+def _may_be_transcript(known: TrackedFile) -> bool:
+    """False for a file beside a session, and for one whose name is not that of a transcript below its home."""
+    plain = known.path.removesuffix(sources.PACKED)
+    named = not known.root.files or re.fullmatch(known.root.files, plain) is not None
+    return named and not _certainly_attached(known.path)
 
 
 def _certainly_attached(path: str) -> bool:

@@ -58,14 +58,20 @@ class Registry:
     def __iter__(self) -> Iterator[TrackedFile]:
         return (known for table in self._by_root.values() for known in table.values())
 
+    def add(self, root: Root) -> None:
+        """One more root: a database that was found."""
+        if root not in self._by_root:
+            self._by_root[root] = {}
+            self.roots.append(root)
+
     def located(self, full: str) -> TrackedFile | None:
         """The tracked file of a full path; None if no root owns it, or there is no such file."""
         for root in self.roots:
-            if full.startswith(root.folder + os.sep):
-                path = os.path.relpath(full, root.folder).replace(os.sep, "/")
+            if full.startswith(root.place + os.sep):
+                path = os.path.relpath(full, root.place).replace(os.sep, "/")
                 if known := self._by_root[root].get(path):
                     return known
-                if not root.leaves(path) and os.path.isfile(full) and not linked(root.folder, path):
+                if not root.leaves(path) and os.path.isfile(full) and not linked(root.place, path):
                     return self._add(root, path)
         return None
 
@@ -73,7 +79,7 @@ class Registry:
         """Asks the disk of every root for a sign of life; hangs where it hangs."""
         for root in self.roots:
             with suppress(OSError):
-                os.stat(root.folder)
+                os.stat(root.place)
 
     def scan(self, sweep: int, unreadable: Mapping[str, str], now: float, touched: Callable[[], None]) -> Scan:
         """Looks at every file once, without opening it. `sweep` is the number of this scan, `now` Unix time; `touched`
@@ -82,15 +88,15 @@ class Registry:
         files = 0
         for root in self.roots:
             try:
-                os.stat(root.folder)
+                os.stat(root.place)
             except FileNotFoundError:
-                if root.source != CANARY:
+                if root.source != CANARY and not root.rows:
                     scan.missing.append(Missing(root.folder, self._held(root)))  # or an assistant is not used here
                 continue
             except OSError:
                 pass  # the walk tells why
             before = files
-            for path, stat in walk(root.folder, root.leaves, scan.problems, touched, scan.left):
+            for path, stat in walk(root.place, root.leaves, scan.problems, touched, scan.left):
                 files += 1
                 known = self._by_root[root].get(path) or self._add(root, path)
                 known.sweep = sweep
@@ -99,7 +105,7 @@ class Registry:
                     scan.unreadable[known.full] = unreadable[known.full]
                 if _may_be_new(known, stat, now) or (known.full in unreadable and not known.is_forgotten):
                     scan.changed.append((known, stat))
-            if files == before and _empty(root.folder) and (held := self._held(root)):
+            if files == before and _empty(root.place) and (held := self._held(root)):
                 scan.missing.append(Missing(root.folder, held, empty=True))
         scan.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return msgspec.structs.replace(scan, files=files)

@@ -61,7 +61,7 @@ class TrackedFile:
     def __init__(self, root: sources.Root, path: str, source: str = "", last: Checkpoint | None = None) -> None:
         self.root = root
         self.path = path
-        self.full = os.path.join(root.folder, *path.split("/"))
+        self.full = os.path.join(root.place, *path.split("/"))
         self.source = source
         """Name of the format, "" while the content did not tell."""
         self.checkpoint = last

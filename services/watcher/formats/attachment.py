@@ -12,6 +12,7 @@ class Attachment(Format):
 
     name = sources.ATTACHMENT
     documents = True
+    opaque = True
 
     def context(self, path: str, first: Object | None = None) -> Context:
         return Context(sources.session_of(path))
@@ -21,3 +22,14 @@ class Attachment(Format):
 
     def read(self, obj: Object, file: Context, state: State) -> Reading:
         return Reading("attachment")
+
+
+class Sealed(Attachment):
+    """What an assistant has encrypted: archived as bytes, not readable. A parser that can read it one day reads the
+    years before it, too."""
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        return Format.context(self, path)
+
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
+        return Reading("sealed")

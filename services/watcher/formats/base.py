@@ -97,6 +97,16 @@ class Format:
     unique_ids = False
     """True if the assistant's ids are unique everywhere (UUIDs), and the same in every copy of a record."""
 
+    plain = False
+    """True if its lines are words, no JSON: each is read as an object with the one field `line`."""
+    opaque = False
+    """True if its files are archived as they are and never read."""
+
+    def __init__(self, name: str = "") -> None:
+        """`name` is that of one of several assistants that write in this dialect."""
+        if name:
+            self.name = name
+
     @property
     def version(self) -> int:
         """Of the parser; contracts/sources.py."""
@@ -121,6 +131,16 @@ class Format:
     def read(self, obj: Object, file: Context, state: State) -> Reading:
         """What one object says. May move the state on; never raises."""
         raise NotImplementedError
+
+    def flush(self, file: Context, state: State) -> Reading:
+        """What is open at the end of some bytes; it is written again, as another revision, when it has grown."""
+        return Reading("")
+
+    def flushed(self, offset: int, file: Context, state: State) -> list[Record]:
+        """The records of what is open."""
+        reading = self.flush(file, state)
+        line = _Line(self, file, state, reading, identifier(reading.id))
+        return [line.record(item, offset) for item in reading.items]
 
     def records(self, obj: Object, offset: int, file: Context, state: State) -> tuple[list[Record], list[str]]:
         """The records of one object, and the names under which its line is counted; an opener moves the exchange on.

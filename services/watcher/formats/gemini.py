@@ -140,6 +140,8 @@ def _user(message: Object, text: str, file: Context) -> list[Item]:
     if not of_text(words.text, "gemini").person:
         return [Item(Kind.INJECTED, shown.strip()), *items]
     items += [Item(Kind.INJECTED, words.context, block=1)] if words.context else []
+    if not words.text and words.context:
+        return items
     return [Item(Kind.SUBAGENT_PROMPT if file.subagent else Kind.PROMPT, words.text), *items]
 
 

@@ -28,6 +28,8 @@ class Line(msgspec.Struct, frozen=True):
 DEEPEST = 200
 """Objects and lists within each other; what is deeper is too deep. Interpreters differ in what they can read (Python
 3.11 stops near 1,000, later ones at their C stack), and what the archive says of a line must not depend on them."""
+LIST = "[]"
+"""The key of a document that is a list: it is read as an object with this one field."""
 MOST_PREAMBLE = 4096
 """Bytes before the JSON of an export that are passed over: what the program has said of itself."""
 
@@ -47,6 +49,17 @@ def without_preamble(data: bytes) -> bytes:
     return data[at:]
 
 
+WORDS = "line"
+"""The key under which a line of words is read."""
+
+
+def words(line: bytes) -> Line:
+    """A line of a transcript that is no JSON. Never raises."""
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    damage = "invalid_utf8" if "\ufffd" in text and b"\xef\xbf\xbd" not in line else "nul" if "\0" in text else ""
+    return Line([(0, {WORDS: text.replace("\0", "\ufffd")})], damage)
+
+
 def read(line: bytes, *, document: bool = False) -> Line:
     """The objects of one line. Never raises.
 
@@ -64,6 +77,8 @@ def read(line: bytes, *, document: bool = False) -> Line:
         return Line([], "invalid_json") if document else _recover(line)
     if _too_deep(value, text.count(b"{") + text.count(b"[")):
         return Line([], "too_deep")
+    if document and isinstance(value, list):
+        value = {LIST: value}
     if isinstance(value, dict):
         return Line([(0, value)], "crlf" if line.endswith(b"\r\n") and not document else "")
     return Line([], "not_an_object")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from mnemostream.contracts import sources
 from mnemostream.contracts.transcripts import Kind, Record
 from mnemostream.runtime.disk import bodies, packed
 from mnemostream.runtime.logs import Log
@@ -47,7 +46,7 @@ class FileOrigin(msgspec.Struct, frozen=True):
     @property
     def opaque(self) -> bool:
         """True for a file that is archived and never read."""
-        return self.format.name == sources.ATTACHMENT
+        return self.format.opaque
 
     @property
     def at_once(self) -> bool:
@@ -112,9 +111,10 @@ def unpacked_units(chain: Iterable[bytes], *, whole: bool) -> Iterator[Unit]:
 
 
 def parse(
-    units: Iterable[Unit], origin: FileOrigin, state: State, *, counted: bool = False
+    units: Iterable[Unit], origin: FileOrigin, state: State, *, counted: bool = False, rebuilt: bool = False
 ) -> tuple[list[Record], Counter[str]]:
-    """Records of whole lines and counts by record type; moves `state` on. `counted` = the first line was already."""
+    """Records of whole lines and counts by record type; moves `state` on. `counted` = the first line was already;
+    `rebuilt` = only the state is wanted."""
     counts: Counter[str] = Counter()
     records: list[Record] = []
     for unit in units:
@@ -127,11 +127,14 @@ def parse(
             offset += len(line)
         if unit.damage:
             counts[f"damaged:{unit.damage}"] += 1
+        for record in [] if rebuilt else origin.format.flushed(offset, origin.file, state):
+            records.extend(_parts(record))
     return records, counts
 
 
 def _line(line: bytes, offset: int, origin: FileOrigin, state: State) -> tuple[list[Record], list[str]]:
-    read = lines.read(line, document=origin.whole)
+    plain = origin.format.plain
+    read = lines.words(line) if plain else lines.read(line, document=origin.whole)
     named = [f"damaged:{read.damage}"] if read.damage else []
     parts: list[Record] = []
     for at, obj in read.objects:

@@ -1,0 +1,196 @@
+"""Reads the rows of one session, and finds the sessions that may have changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from mnemostream.runtime.rows.tables import (
+    NO_SESSION,
+    Captured,
+    Plan,
+    ordered,
+    quoted,
+    session_of_key,
+    session_text,
+)
+
+Row = tuple[Captured, tuple[Any, ...]]
+LAST = "\U0010ffff"
+
+
+class Marks(msgspec.Struct):
+    """Where the fast rule stands: the highest rowid and stamp by table."""
+
+    rowids: dict[str, int] = {}
+    stamps: dict[str, Any] = {}
+
+
+def rows_of(connection: sqlite3.Connection, plan: Plan, session: str) -> list[Row]:
+    """All rows of a session in one snapshot, in their order."""
+    connection.execute("begin")
+    try:
+        if plan.one_session:
+            rows = [pair for table in plan.tables for pair in _all(connection, table)]
+        else:
+            rows = [pair for table in plan.tables for pair in _of(connection, table, session)]
+    finally:
+        connection.execute("commit")
+    return ordered(rows)
+
+
+def _of(connection: sqlite3.Connection, table: Captured, session: str) -> Iterator[Row]:
+    if table.keyed:
+        yield from _of_keys(connection, table, session)
+    elif table.join:
+        column, _, other = table.join.partition(":")
+        inner = f"select {_key_column(connection, other)} from {quoted(other)} where {_owner(table)} = ?"
+        yield from _select(connection, table, f"where {quoted(column)} in ({inner})", session)
+    elif table.session >= 0:
+        where = f"where {quoted(table.columns[table.session])}"
+        if session == NO_SESSION:
+            yield from _select(connection, table, f"{where} is null")
+        else:
+            yield from _select(connection, table, f"{where} = ?", session)
+    elif session == NO_SESSION:
+        yield from _all(connection, table)
+
+
+def _owner(table: Captured) -> str:
+    """The column that names the session in the table that is gone through: it has the same name there."""
+    return quoted(table.map.session)
+
+
+def _key_column(connection: sqlite3.Connection, table: str) -> str:
+    info = connection.execute(f"pragma table_info({quoted(table)})")
+    return quoted(next((str(row[1]) for row in info if row[5]), "id"))
+
+
+def _of_keys(connection: sqlite3.Connection, table: Captured, session: str) -> Iterator[Row]:
+    column = quoted(table.columns[table.key[0]] if table.key else table.columns[0])
+    for prefix in table.map.keys:
+        if prefix.endswith("!"):
+            if session == NO_SESSION:
+                yield from _select(connection, table, f"where {column} = ?", prefix[:-1])
+        elif session != NO_SESSION:
+            key = prefix + session
+            yield from _select(connection, table, f"where {column} = ?", key)
+            yield from _select(connection, table, f"where {column} > ? and {column} < ?", f"{key}:", f"{key}:{LAST}")
+
+
+def _all(connection: sqlite3.Connection, table: Captured) -> Iterator[Row]:
+    if table.keyed:
+        for session in [NO_SESSION, *sorted(set(_key_sessions(connection, table)) - {NO_SESSION})]:
+            yield from _of_keys(connection, table, session)
+    else:
+        yield from _select(connection, table, "")
+
+
+def _select(connection: sqlite3.Connection, table: Captured, where: str, *values: str) -> Iterator[Row]:
+    names = ", ".join(map(quoted, table.columns))
+    order = " order by rowid" if table.rowid else ""
+    rows = connection.execute(f"select {names} from {quoted(table.name)} {where}{order}", values).fetchall()
+    yield from ((table, row) for row in rows)
+
+
+def _key_sessions(connection: sqlite3.Connection, table: Captured, where: str = "", *values: int) -> Iterator[str]:
+    column = quoted(table.columns[table.key[0]] if table.key else table.columns[0])
+    for (key,) in connection.execute(f"select {column} from {quoted(table.name)} {where}", values):
+        if (session := session_of_key(table, key)) is not None:
+            yield session
+
+
+def sessions_of(connection: sqlite3.Connection, plan: Plan) -> set[str]:
+    """All sessions that rows name, and that of rows of none."""
+    if plan.one_session:
+        return {plan.one_session}
+    found = {NO_SESSION}
+    for table in plan.tables:
+        found.update(_named(connection, table, ""))
+    return found
+
+
+def changed_since(connection: sqlite3.Connection, plan: Plan, marks: Marks) -> set[str]:
+    """Sessions with rows that came since the marks, or whose stamp rose; moves the marks on. An edit in place moves
+    neither: the hot set and the sweeps find it."""
+    found: set[str] = set()
+    for table in plan.tables:
+        name = table.name
+        if table.rowid:
+            (last,) = connection.execute(f"select max(rowid) from {quoted(name)}").fetchone()
+            since = marks.rowids.get(name, -1)
+            if last is not None and int(last) != since:
+                found.update(_named(connection, table, "where rowid > ?", min(since, int(last) - 1)))
+                marks.rowids[name] = int(last)
+        if table.map.stamp in table.columns and table.session >= 0:
+            found.update(_stamped(connection, table, marks))
+        if not (table.session >= 0 or table.keyed or table.join):
+            found.add(NO_SESSION)
+    return {plan.one_session} if plan.one_session else found | ({NO_SESSION} if _has_none(plan) else set())
+
+
+def _has_none(plan: Plan) -> bool:
+    return any(prefix.endswith("!") for table in plan.tables for prefix in table.map.keys)
+
+
+def _stamped(connection: sqlite3.Connection, table: Captured, marks: Marks) -> Iterator[str]:
+    stamp, session = quoted(table.map.stamp), quoted(table.columns[table.session])
+    since = marks.stamps.get(table.name)
+    (last,) = connection.execute(f"select max({stamp}) from {quoted(table.name)}").fetchone()
+    if not isinstance(last, (int, float, str)) or last == since:
+        return
+    marks.stamps[table.name] = last
+    where = "" if since is None else f"where {stamp} > ?"
+    values = () if since is None else (since,)
+    for (value,) in connection.execute(f"select distinct {session} from {quoted(table.name)} {where}", values):
+        yield session_text(value)
+
+
+def _named(connection: sqlite3.Connection, table: Captured, where: str, *values: int) -> Iterator[str]:
+    """The sessions of some rows."""
+    if table.keyed:
+        yield from _key_sessions(connection, table, where, *values)
+    elif table.join:
+        column, _, other = table.join.partition(":")
+        key = _key_column(connection, other)
+        keys = f"select {quoted(column)} from {quoted(table.name)} {where}"
+        sql = f"select distinct {_owner(table)} from {quoted(other)} where {key} in ({keys})"
+        yield from (session_text(value) for (value,) in connection.execute(sql, values))
+    elif table.session >= 0:
+        column = quoted(table.columns[table.session])
+        sql = f"select distinct {column} from {quoted(table.name)} {where}"
+        yield from (session_text(value) for (value,) in connection.execute(sql, values))
+
+
+def shape(connection: sqlite3.Connection, plan: Plan) -> dict[str, int]:
+    """How many rows each session has: a deletion shows in it."""
+    counts: dict[str, int] = {}
+    for table in plan.tables:
+        if plan.one_session or table.keyed or table.join or table.session < 0:
+            for _ in _all(connection, table) if plan.one_session else ():
+                counts[plan.one_session] = counts.get(plan.one_session, 0) + 1
+            if table.keyed and not plan.one_session:
+                for session in _key_sessions(connection, table):
+                    counts[session] = counts.get(session, 0) + 1
+            continue
+        column = quoted(table.columns[table.session])
+        for value, count in connection.execute(
+            f"select {column}, count(*) from {quoted(table.name)} group by {column}"
+        ):
+            counts[session_text(value)] = counts.get(session_text(value), 0) + count
+    return counts
+
+
+def facts(plan: Plan, rows: list[Row]) -> dict[str, str]:
+    """What a session's own row says of it: its project, and the session that began it."""
+    told: dict[str, str] = {}
+    for table, row in rows:
+        for name, column in (("cwd", table.map.project), ("parent", table.map.parent)):
+            if column in table.columns and name not in told:
+                value = row[table.columns.index(column)]
+                if isinstance(value, str) and value:
+                    told[name] = value
+    return told

@@ -1,0 +1,1 @@
+"""Documents that are written again as a whole, and folders of small ones. Pure."""

@@ -1,0 +1,1 @@
+"""Logs of one assistant each, or of a few. Pure."""

@@ -1,0 +1,142 @@
+"""One database: looks at it, and writes down what has changed. Blocks on disk; runs in a thread.
+
+    signature equal ──▶ nothing
+    else open for a moment ──▶ sessions that may have changed ──▶ their rows, one snapshot each
+         ──▶ a row whose digest is new is a line, a key that is missing a `gone` line ──▶ append ──▶ digests
+
+The row log holds every state that was seen, and always the last one; not every state that was there between two looks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mnemostream.contracts import sources
+from mnemostream.runtime.rows import values
+from mnemostream.runtime.rows.delta import Delta, delta_of
+from mnemostream.runtime.rows.opening import Busy, Signature, reading, signature
+from mnemostream.runtime.rows.parts import parts_of
+from mnemostream.runtime.rows.sessions import changed_since, rows_of, sessions_of, shape
+from mnemostream.runtime.rows.tables import Plan, left_out, plan, tables_of
+from mnemostream.services.watcher.rows.digests import Digests
+from mnemostream.services.watcher.rows.spool import Spool
+
+HOT_SECONDS = 900.0
+"""Sessions that have changed in this time are read at each look: an edit without a stamp is seen while it matters."""
+DURABLE = 16
+"""Up to so many row logs are flushed to the disk at a look; a first capture of thousands is compared at the start."""
+
+
+class Look(msgspec.Struct):
+    """What one look has found."""
+
+    changed: list[str] = []
+    """Row logs that were appended to: paths."""
+    rows: int = 0
+    problem: str = ""
+    """Why the database could not be read; "" = it was."""
+
+
+class RowSource:
+    """One database of one assistant. `place` is the folder of its row logs."""
+
+    def __init__(self, path: str, source: str, place: Path, touched: Callable[[], None] = lambda: None) -> None:
+        self.path = path
+        self.source = source
+        self.place = place
+        self.spool = Spool(place)
+        self.digests = Digests(place / "digests.sqlite")
+        self.touched = touched
+        self.seen: Signature | None = None
+        """The signature at which everything was written down."""
+        self.left_out: dict[str, int] = {}
+        """Tables that are not captured, and about how many rows they have."""
+        self.repaired = False
+        self.looked = 0.0
+        self.swept = 0.0
+        """Unix times of the last look that found something, and of the last sweep over all rows."""
+
+    def look(self, now: float, *, deep: bool = False) -> Look:
+        """Writes down what has changed; `deep` = every row is compared. `now` is Unix time."""
+        found = Look()
+        self.repair()
+        try:
+            before = signature(self.path)
+            if before == self.seen and not deep:
+                return found
+            with reading(self.path, self.place) as connection:
+                self._look(connection, now, found, deep=deep or not self.swept)
+        except FileNotFoundError:
+            return found  # kept here only
+        except (Busy, OSError) as error:
+            found.problem = getattr(error, "strerror", None) or str(error)
+            return found
+        if found.rows:
+            self.looked = now
+        self.seen = before
+        return found
+
+    def repair(self) -> None:
+        """After a start: what was appended and not noted is taken back; a row log that is not whole begins anew."""
+        if self.repaired:
+            return
+        self.repaired = True
+        for session, size in self.digests.sizes().items():
+            if not self.spool.cut(session, size):
+                self.spool.remove(session)
+                self.digests.forget(session)
+
+    def _look(self, connection: sqlite3.Connection, now: float, found: Look, *, deep: bool) -> None:
+        expected = sources.BY_NAME[self.source].dialect if self.source in sources.BY_NAME else ""
+        kind = sources.of_tables(tables_of(connection), expected)
+        database = sources.DATABASES.get(kind)
+        if database is None:
+            raise Busy("its tables are not those of a known assistant")
+        file = Path(self.path)
+        named = {"": "", "file": file.stem, "folder": file.parent.name}[database.one_session]
+        layout = plan(connection, database, named)
+        schema = values.encoded([layout.schema, layout.columns])
+        changed_schema = self.digests.fact("schema") != schema
+        marks = self.digests.marks()
+        sessions = changed_since(connection, layout, marks)
+        known = self.digests.sizes()
+        if deep or changed_schema:
+            sessions = sessions_of(connection, layout) | known.keys()
+            self.left_out = dict(left_out(connection, layout))
+        else:
+            sessions |= self.digests.hot(now - HOT_SECONDS) | self._differing(connection, layout)
+        parts = parts_of(connection, layout)
+        if self.digests.fact("parts") != (told := parts.digest()):
+            sessions |= parts.sessions.keys()
+        for session in sorted(sessions):
+            self.touched()
+            rows = rows_of(connection, layout, session)
+            delta = delta_of(layout, session, rows, parts.sessions.get(session, []), self.digests.of(session))
+            self._session(session, delta, now, found, durable=len(sessions) <= DURABLE)
+        self.digests.tell("parts", told)
+        self.digests.mark(marks)
+        self.digests.tell("schema", schema)
+        if deep:
+            self.swept = now
+
+    def _differing(self, connection: sqlite3.Connection, layout: Plan) -> set[str]:
+        """Sessions with more or fewer rows than were written down: a deletion moves no stamp."""
+        there, noted = shape(connection, layout), self.digests.counts()
+        return {session for session in there.keys() | noted.keys() if there.get(session, 0) != noted.get(session, 0)}
+
+    def _session(self, session: str, delta: Delta, now: float, found: Look, *, durable: bool) -> None:
+        """Appends what has changed in one session, then notes it."""
+        if not delta.lines:
+            return
+        size = self.spool.append(session, b"".join(delta.lines), durable=durable)
+        self.digests.save(session, delta.changed, delta.gone, size, now)
+        found.changed.append(str(self.spool.path(session)))
+        found.rows += len(delta.lines)
+
+    def close(self) -> None:
+        """Ends the connection to the digests."""
+        self.digests.close()

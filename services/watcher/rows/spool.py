@@ -1,0 +1,74 @@
+"""The row logs of one database: a folder of ours with a file a session. They are appended to, and captured from there
+as logs are; what was not acknowledged yet survives a kill."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from mnemostream.runtime.rows.tables import NO_SESSION
+from mnemostream.runtime.rows.values import digest
+
+NONE = "_"
+"""Name of the row log of rows of no session."""
+MOST_NAME = 180
+"""Characters of a file's name."""
+
+
+def name_of(session: str) -> str:
+    """The file of a session.
+
+    >>> name_of(""), name_of("ses_1"), name_of("a/b")
+    ('_.jsonl', 'ses_1.jsonl', 'a%2Fb.jsonl')
+    """
+    if session == NO_SESSION:
+        return f"{NONE}.jsonl"
+    name = quote(session, safe=" @+=")
+    name = name.replace(".", "%2E") if name.startswith(".") else name
+    if name == NONE:
+        name = "%5F"
+    if len(name) > MOST_NAME:
+        name = f"{name[:100]}-{digest(session.encode()).hex()}"
+    return f"{name}.jsonl"
+
+
+class Spool:
+    """A folder of row logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, session: str) -> Path:
+        """The row log of a session."""
+        return self.folder / name_of(session)
+
+    def size(self, session: str) -> int:
+        """Bytes of a row log; 0 = there is none."""
+        try:
+            return self.path(session).stat().st_size
+        except OSError:
+            return 0
+
+    def append(self, session: str, data: bytes, *, durable: bool) -> int:
+        """Appends lines; the size afterwards."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.path(session), "ab") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+            return file.tell()
+
+    def cut(self, session: str, size: int) -> bool:
+        """Takes back what was appended and not noted; False if bytes are missing."""
+        there = self.size(session)
+        if there > size:
+            os.truncate(self.path(session), size)
+        return there >= size
+
+    def remove(self, session: str) -> None:
+        """Ends a row log: the next one is another generation."""
+        with suppress(FileNotFoundError):
+            self.path(session).unlink()

@@ -1,0 +1,188 @@
+"""All databases: finds them, looks at them when they have changed and rested, and hands their row logs to the capture.
+
+commit ──notify──▶ hint ──250 ms without a change, 2 s at most──▶ look (thread) ──▶ row logs ──▶ capture
+   └───────────────────────── every sweep: signature ─────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from watchfiles import awatch
+
+from mnemostream.contracts import sources
+from mnemostream.contracts.sources import Root
+from mnemostream.runtime.disk.files import walk
+from mnemostream.runtime.logs import Log
+from mnemostream.runtime.process.home import home
+from mnemostream.runtime.rows.found import databases
+from mnemostream.runtime.rows.opening import Busy, is_database
+from mnemostream.runtime.tasks import either
+from mnemostream.services.watcher.capture import Capture
+from mnemostream.services.watcher.rows.once import assistant_of
+from mnemostream.services.watcher.rows.source import Look, RowSource
+from mnemostream.services.watcher.settings import Settings
+
+log = Log("mnemo.rows")
+
+ENDINGS = (".db", ".sqlite", ".sqlite3", ".vscdb")
+BESIDE = ("-wal", "-shm", "-journal")
+SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.25, 2.0
+DEEP_SECONDS = 24 * 3600.0
+"""Time between two comparisons of every row, seconds."""
+SHAPE_SECONDS = 60.0
+"""A minute after the last change everything is compared once: edits that no rule sees."""
+TIMING: dict[str, Any] = {"debounce": 50, "step": 10}
+
+
+class Databases:
+    """Fed by notifications and sweeps."""
+
+    def __init__(self, capture: Capture, settings: Settings) -> None:
+        self.capture = capture
+        self.settings = settings
+        self.known: dict[str, RowSource] = {}
+        self.problems: dict[str, str] = {}
+        """Databases that cannot be read now, and why: their changes are a backlog, no fault of the line."""
+        self.foreign: set[str] = set()
+        self._due: dict[str, tuple[float, float]] = {}
+        """Times at which a database is looked at: after its last change, and at the latest."""
+        self.more = asyncio.Event()
+
+    @property
+    def enabled(self) -> bool:
+        """False where no folder is given for the row logs."""
+        return bool(self.settings.rows_folder)
+
+    def discover(self) -> None:
+        """Finds databases that are new. Asks the disk."""
+        for path, source in self._candidates():
+            if path in self.known or path in self.foreign or not is_database(path):
+                continue
+            place = (
+                Path(self.settings.rows_folder) / f"{Path(path).stem}-{hashlib.sha256(path.encode()).hexdigest()[:16]}"
+            )
+            try:
+                name = source or assistant_of(Path(path), place)
+            except Busy:
+                continue  # asked again at the next sweep
+            if not name:
+                self.foreign.add(path)
+                continue
+            self.known[path] = RowSource(path, name, place, self.capture.beat.polled)
+            self.capture.registry.add(Root(path, name, rows=str(place)))
+            log.info("database found", source=name, database=path)
+            self.more.set()
+
+    def _candidates(self) -> Iterator[tuple[str, str]]:
+        environ = os.environ
+        if not self.settings.roots or self.capture.defaults <= {root.folder for root in self.capture.roots}:
+            yield from databases(environ, home()).items()
+        for root in self.capture.roots:
+            if root.rows or root.source == sources.CANARY or root.files:  # a person has named the others
+                continue
+            name = "" if root.source == sources.AUTO else root.source
+            for path, _ in walk(root.folder, _unlike_database, []):
+                full = os.path.join(root.folder, *path.split("/"))
+                if not root.seals(path):
+                    yield full, name
+
+    def hint(self, paths: Iterable[str]) -> None:
+        """Files beside databases changed."""
+        now = self.capture.clock.monotonic()
+        for path in paths:
+            for end in ("", *BESIDE):
+                name = path.removesuffix(end) if end else path
+                if name in self.known:
+                    _, latest = self._due.get(name, (0.0, now + MOST_SETTLE_SECONDS))
+                    self._due[name] = (now + SETTLE_SECONDS, latest)
+                    self.capture.hints.wake.set()
+
+    def seconds(self) -> float:
+        """Until the next look is due; inf if none is."""
+        now = self.capture.clock.monotonic()
+        return min((max(0.0, min(due) - now) for due in self._due.values()), default=float("inf"))
+
+    async def due(self, stop: asyncio.Event) -> None:
+        """Looks at those that have rested."""
+        now = self.capture.clock.monotonic()
+        for path in [path for path, times in self._due.items() if min(times) <= now]:
+            del self._due[path]
+            if not stop.is_set():
+                await self._look(self.known[path])
+
+    async def sweep(self, stop: asyncio.Event) -> None:
+        """Looks at every database whose signature has changed, or whose rows are to be compared."""
+        if not self.enabled:
+            return
+        await asyncio.to_thread(self.discover)
+        now = self.capture.clock.now()
+        for one in self.known.values():
+            if stop.is_set():
+                return
+            quiet = one.looked > one.swept and now - one.looked > SHAPE_SECONDS
+            await self._look(one, deep=quiet or now - one.swept > DEEP_SECONDS)
+
+    async def _look(self, one: RowSource, *, deep: bool = False) -> None:
+        found: Look = await asyncio.to_thread(one.look, self.capture.clock.now(), deep=deep)
+        self.capture.beat.polled()
+        if found.problem and self.problems.get(one.path) != found.problem:
+            log.warning("cannot read database, will retry", database=one.path, error=found.problem)
+        if found.problem:
+            self.problems[one.path] = found.problem
+            self.capture.unreadable[one.path] = found.problem
+            self.hint([one.path])
+        elif self.problems.pop(one.path, None):
+            self.capture.unreadable.pop(one.path, None)
+        if found.changed:
+            self.capture.hints.add(found.changed)
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Turns notifications of the folders of databases into hints."""
+        while self.enabled and self.settings.notify and not stop.is_set():
+            folders = await asyncio.to_thread(self._folders)
+            self.more.clear()
+            if not folders:
+                await either(self.more, stop, within=self.settings.sweep_seconds)
+                continue
+            try:
+                async for changes in awatch(*folders, recursive=False, stop_event=_Either(self.more, stop), **TIMING):
+                    self.hint(path for _, path in changes)
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # panics of the library's Rust are no Exception; the sweeps go on
+                log.warning("no notifications of databases; sweeps continue", error=str(error))
+                await either(self.more, stop, within=self.settings.sweep_seconds)
+
+    def _folders(self) -> list[str]:
+        return sorted({folder for path in self.known if os.path.isdir(folder := os.path.dirname(path))})
+
+    def close(self) -> None:
+        """Ends all connections."""
+        for one in self.known.values():
+            one.close()
+
+
+class _Either(msgspec.Struct):
+    """Set when one of two events is; what watchfiles needs of an event."""
+
+    more: Any
+    stop: Any
+
+    def is_set(self) -> bool:
+        """True if watching must end."""
+        return bool(self.more.is_set() or self.stop.is_set())
+
+    def set(self) -> None:
+        """Called by the watching thread when it is cancelled."""
+        self.more.set()
+
+
+def _unlike_database(path: str) -> str:
+    return "" if path.endswith(ENDINGS) else "no database"
