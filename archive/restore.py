@@ -137,7 +137,13 @@ def _sha(file: Path) -> str:
 
 
 def targets(rows: Sequence[Transcript], output: Path | None) -> list[tuple[Transcript, Path]]:
-    """Where each transcript goes: the main file to `output`, or all to where the assistant keeps them."""
+    """Where each transcript goes: the main file to `output`, or all to where the assistant keeps them. Raises InTheWay
+    for rows of a database, which is never written to."""
     if output is not None:
         return [(rows[0], output)]
+    if database := next((row.root for row in rows if os.path.isfile(row.root)), None):
+        words = (
+            f"{database} is a database: name a file for the rows of the session with -o, or restore all of it into a"
+        )
+        raise InTheWay(f"{words} new one: `mnemo restore {database} -o FILE`")
     return [(row, Path(row.full)) for row in rows]

@@ -58,7 +58,6 @@ from mnemostream.local.logs import Unbreakable
 from mnemostream.local.service import detached, notify, watched
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.heartbeat import service_version
-from mnemostream.runtime.process.home import home
 from mnemostream.runtime.tasks import cancel_and_wait
 
 
@@ -166,7 +165,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     def say(text: str) -> None:
         err.print(worded("{}", text), soft_wrap=True)
 
-    named = [root for root in plan.roots if root not in sources.defaults(os.environ, home())]
+    named = [root for root in plan.roots if str(root) != sources.DEFAULTS]
     folders = ", ".join([*map(str, named), *(["the folders of all known assistants"] if named != plan.roots else [])])
     folders = folders or "the folders of all known assistants"
     say(f"data in {plan.data}; transcripts from {folders}")

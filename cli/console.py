@@ -205,9 +205,14 @@ def existing(folders: Sequence[str]) -> list[sources.Root]:
     """The values of `--source`, with whole paths. Raises click.UsageError for a folder that is not there."""
     roots = [sources.parse(text) for text in folders]
     for root in roots:
-        if not Path(root.folder).is_dir():
+        if root.folder != sources.DEFAULTS and not Path(root.folder).is_dir():
             raise click.UsageError(f"--source {root}: no such folder")
-    return [msgspec.structs.replace(root, folder=str(Path(root.folder).resolve())) for root in roots]
+    return [
+        root
+        if root.folder == sources.DEFAULTS
+        else msgspec.structs.replace(root, folder=str(Path(root.folder).resolve()))
+        for root in roots
+    ]
 
 
 def print_json(value: Any, *, secret: bool = False) -> None:

@@ -44,7 +44,11 @@ from mnemostream.runtime.disk.files import LINK, walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.errors import Misconfigured, Transient
 from mnemostream.runtime.process.home import home
+from mnemostream.runtime.rows.found import databases
 from mnemostream.runtime.settings import load
+
+FIRST = frozenset({"claude-code", "codex", "gemini", "copilot"})
+"""Assistants whose folders are listed, whether they are there or not."""
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -77,6 +81,10 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
         size = sum(stat.size for stat in stats)
         problem = problems[0] if problems else ""
         places.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem, left))
+    whole = watched is None or any(folder in known for folder in extra)
+    for file, source in databases(environ, home).items():
+        size = os.path.getsize(file)
+        places.append(Folder(source, f"{sources.BY_NAME[source].title}, database", file, True, whole, 1, size))
     return places
 
 
@@ -184,10 +192,12 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
         table = Table(box=None, pad_edge=False)
         for name in ("assistant", "folder", "files", "MB", ""):
             table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
-        for place in places:
+        for place in (one for one in places if one.exists or one.source in FIRST):
             state = worded("watched" if place.watched else "[yellow]not watched[/]" if place.exists else "missing")
             table.add_row(place.title, worded("{}", place.folder), str(place.files), f"{place.bytes / 1e6:.1f}", state)
         out.print(table)
+        away = len(sources.BY_NAME.keys() - {place.source for place in places if place.exists} - FIRST)
+        out.print(worded("no sessions of {} other known assistants (--json lists their folders)", away))
         for check in findings:
             mark = {"ok": "[green]✓[/]", "note": "·", "wrong": "[red]✗[/]"}[check.state]
             out.print(worded(f"{mark} {{}}: {{}}", check.name, check.words), soft_wrap=True)

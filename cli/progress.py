@@ -18,7 +18,7 @@ from mnemostream.cli.console import EX_DEAD_LETTERS, EX_FALSE
 from mnemostream.contracts import topology
 from mnemostream.contracts.http.health import Health, Stats, StreamFigures
 from mnemostream.contracts.reasons import counted
-from mnemostream.contracts.sources import defaults, distinct, parse
+from mnemostream.contracts.sources import DEFAULTS, completed, defaults, distinct, parse
 from mnemostream.contracts.vitals import EmbedderVitals
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.system import System
@@ -155,7 +155,7 @@ async def follow(
 
 def _watched(roots: Iterable[str]) -> int:
     """How many folders there are to watch."""
-    named = [parse(text) for text in roots] or defaults(os.environ, home())
+    named = completed(map(parse, roots), os.environ, home()) or defaults(os.environ, home())
     return sum(os.path.isdir(root.folder) for root in distinct(named))
 
 
@@ -224,7 +224,7 @@ async def _verdict(system: System, figures: Figures, letters: int) -> Ended | No
 def _overlooked(roots: Iterable[str], known: Iterable[str]) -> str:
     """Which folder gave nothing although it holds files that look like transcripts: "done" would be wrong."""
     missing = []
-    for root in distinct(map(parse, roots)):
+    for root in distinct(parse(text) for text in roots if text != DEFAULTS):
         count = sum(bool(stat.size) for _, stat in walk(root.folder, root.leaves, []))
         if count and root.folder not in known:
             missing.append(f"{root} ({counted(count, 'file')})")

@@ -12,6 +12,7 @@ import msgspec
 
 from mnemostream.archive import copies, restore
 from mnemostream.archive.proof import verify
+from mnemostream.archive.rows.proof import by_database, replayed
 from mnemostream.cli.console import (
     EX_FALSE,
     data_option,
@@ -80,6 +81,9 @@ def _print_summary(report: verify.Report) -> None:
     words = "{}, {:.1f} MB in {:.1f} s ({:.0f} MB/s): " + verdict
     figures = (counted(report.files, "file"), megabytes, report.seconds, speed)
     out.print(worded(words, *figures, gaps=counted(len(report.gaps), "gap")), soft_wrap=True)
+    if report.databases:
+        rows = counted(report.rows, "row")
+        out.print(worded("{}, {} compared, one by one", counted(report.databases, "database"), rows))
     if report.archived_only:
         gone = counted(report.archived_only, "transcript")
         out.print(worded("{} whose file no longer exists: database and log compared", gone))
@@ -124,7 +128,8 @@ def restore_command(
 ) -> None:
     """Restore a transcript, byte for byte, to where the assistant can resume it.
 
-    SESSION is a session ID or the start of one, a transcript ID, or a path.
+    SESSION is a session ID or the start of one, a transcript ID, or a path; that of a database, with -o, is restored
+    as a new database with all rows.
     """
     try:
         done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
@@ -148,6 +153,10 @@ async def _restore(
     data: Path, session: str, output: Path | None, generation: int | None, force: bool
 ) -> list[restore.Restored]:
     async with copies.opened(endpoints.read(data).reading()) as opened:
+        if output and (logs := by_database(await opened.transcripts()).get(os.path.realpath(session))):
+            count = (await replayed(opened, logs)).write(output)
+            size = output.stat().st_size
+            return [restore.Restored(session, str(output), size, 0, f"archive, {counted(count, 'row')}", "")]
         rows = await restore.find(opened, session)
         pairs = restore.targets(rows, output)
         return [await restore.restore(opened, row, file, generation, force=force) for row, file in pairs]

@@ -16,6 +16,7 @@ from mnemostream.archive.copies import Archive, Transcript
 from mnemostream.archive.proof.compare import Gap
 from mnemostream.archive.proof.files import File, Progress, compare_files
 from mnemostream.archive.proof.kept import compare_kept, only_logged
+from mnemostream.archive.rows.proof import compare_all, there
 from mnemostream.contracts import codec, projects, sources
 from mnemostream.contracts.sources import Root
 from mnemostream.runtime.disk import packed
@@ -47,6 +48,9 @@ class Report(msgspec.Struct):
     bytes: int = 0
     archived_only: int = 0
     """Transcripts whose file is gone: database and log were compared with each other and their checksums."""
+    databases: int = 0
+    rows: int = 0
+    """Databases whose rows were compared, and their rows."""
     ignored: int = 0
     forgotten: int = 0
     left: dict[str, int] = {}
@@ -107,6 +111,9 @@ async def verify(archive: Archive, scope: Scope, progress: Progress) -> Report:
         gaps = [gap for gap in gaps if gap.file not in names] + await compare_files(archive, again, lambda *_: None)
     if scope.archived:
         gaps += await _without_file(archive, {row.transcript_id for _, _, row in files if row}, report, progress)
+    compared = await compare_all(archive, None if scope.archived else [root.folder for root in scope.roots])
+    report.databases, report.rows = len(compared), sum(one.rows for one in compared)
+    gaps += [gap for one in compared for gap in one.gaps()]
     gaps += [Gap(problem, "file", 0, 0, "cannot be listed") for problem in report.problems]
     report.gaps = sorted(gaps)
     coverage = await archive.database.fetchrow(queries.read("unembedded"))
@@ -137,7 +144,7 @@ async def _without_file(archive: Archive, present: set[str], report: Report, pro
             gaps.append(Gap(row.full, "database", 0, checkpoints[name].end, "not in the archive", name))
     rewritten = {name for name in present if name in checkpoints and checkpoints[name].generation}
     gone = rows.keys() - present
-    report.archived_only = len(gone)
+    report.archived_only = sum(1 for name in gone if not there(rows[name].root))
     for number, name in enumerate(sorted(gone | rewritten), start=1):
         gaps += await compare_kept(archive, rows[name], file_gone=name in gone)
         progress("without file", number, len(gone | rewritten))
@@ -213,9 +220,9 @@ def _recent(full: str) -> bool:
 
 def roots_of(folders: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:
     """The folders to verify: those given, else those of the running system, else all that the archive knows."""
-    if folders:
-        return [sources.parse(text) for text in folders]
-    if configured:
-        return sources.completed(map(sources.parse, configured), os.environ, home())
+    if texts := folders or configured:
+        named = [sources.parse(text) for text in texts]
+        there = sources.completed(named, os.environ, home())
+        return [root for root in there if root in named or Path(root.folder).is_dir()]
     known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]
     return [*known, *(root for root in sources.defaults(os.environ, home()) if Path(root.folder).is_dir())]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,24 @@ class Replayed:
                 else:
                     table.pop(key, None)
 
-    def differences(self, connection: sqlite3.Connection) -> list[Difference]:
-        """Row for row against a database, in one snapshot; a column that was added since is a difference."""
+    def differences(
+        self, connection: sqlite3.Connection, away: Mapping[str, Counter[bytes]] | None = None
+    ) -> list[Difference]:
+        """Row for row against a database, in one snapshot; `away` are rows of it that are missing rightly."""
         connection.execute("begin")
         try:
             there = {str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-            found = [self._difference(connection, name, name in there) for name in sorted(self.columns)]
+            found = [
+                self._difference(connection, name, name in there, (away or {}).get(name))
+                for name in sorted(self.columns)
+            ]
         finally:
             connection.execute("commit")
         return [one for one in found if one.missing or one.kept]
 
-    def _difference(self, connection: sqlite3.Connection, table: str, there: bool) -> Difference:
+    def _difference(
+        self, connection: sqlite3.Connection, table: str, there: bool, away: Counter[bytes] | None
+    ) -> Difference:
         ours = Counter(self.rows.get(table, {}).values())
         theirs: Counter[bytes] = Counter()
         if there:
@@ -81,6 +89,7 @@ class Replayed:
             for row in connection.execute(f"select {names} from {quoted(table)}"):
                 if known is None or _prefixed(row[0], known):
                     theirs[values.encoded(row)] += 1
+        theirs -= away or Counter()
         return Difference(table, (theirs - ours).total(), (ours - theirs).total())
 
     def _captured_keys(self, table: str) -> tuple[str, ...] | None:

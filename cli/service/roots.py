@@ -22,4 +22,4 @@ def unsaid() -> list[sources.Root]:
     if notify.is_service() or any(next(walk(root.folder, root.leaves, []), None) for root in defaults):
         return []
     err.print(worded("no assistant transcripts found yet; with the bundled examples ({})", EXAMPLES), soft_wrap=True)
-    return [sources.Root(str(EXAMPLES)), *defaults]
+    return [sources.Root(str(EXAMPLES)), sources.Root(sources.DEFAULTS)]

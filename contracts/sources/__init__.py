@@ -22,7 +22,7 @@ from mnemostream.contracts.sources.registry import (
     of_document,
     of_tables,
 )
-from mnemostream.contracts.sources.roots import ENDINGS, Root, completed, defaults, distinct, parse
+from mnemostream.contracts.sources.roots import DEFAULTS, ENDINGS, Root, completed, defaults, distinct, parse
 
 __all__ = [
     "ATTACHMENT",
@@ -31,6 +31,7 @@ __all__ = [
     "CANARY",
     "CANONICAL",
     "DATABASES",
+    "DEFAULTS",
     "DIALECTS",
     "ENDINGS",
     "PACKED",

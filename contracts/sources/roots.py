@@ -17,6 +17,10 @@ ENDINGS = (".jsonl", ".json", ".ndjson", ".md")
 """How transcripts end in a folder of no known assistant."""
 
 
+DEFAULTS = "defaults"
+"""Instead of a folder: the default folders and databases of all known assistants."""
+
+
 class Root(msgspec.Struct, frozen=True, order=True):
     """A folder to watch and the source of its files, or `AUTO`; or a database and its source."""
 
@@ -60,6 +64,8 @@ def parse(text: str) -> Root:
     >>> parse("codex=/srv/codex")
     Root(folder='/srv/codex', source='codex', files='', rows='')
     """
+    if text == DEFAULTS:
+        return Root(DEFAULTS)
     name, mark, folder = text.partition("=")
     if mark and name in BY_NAME:
         return Root(str(Path(folder).expanduser()), name)
@@ -78,9 +84,13 @@ def defaults(environ: Mapping[str, str], home: Path, system: str = sys.platform)
 
 
 def completed(roots: Iterable[Root], environ: Mapping[str, str], home: Path) -> list[Root]:
-    """Roots as they are written, and for those that are default folders which files there are transcripts."""
-    known = {(root.folder, root.source): root for root in defaults(environ, home)}
-    return [known.get((root.folder, root.source), root) for root in roots]
+    """Roots as they are written, `DEFAULTS` as what it means, and for default folders which files are transcripts."""
+    usual = defaults(environ, home)
+    known = {(root.folder, root.source): root for root in usual}
+    found: list[Root] = []
+    for root in roots:
+        found += usual if root.folder == DEFAULTS else [known.get((root.folder, root.source), root)]
+    return list(dict.fromkeys(found))
 
 
 def distinct(roots: Iterable[Root]) -> list[Root]:

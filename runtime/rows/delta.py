@@ -53,7 +53,8 @@ def delta_of(
     if not rows and not parts and not noted:
         return Delta([], [], [])
     header = values.header_line(plan.schema, plan.columns, {"session": session, **facts(plan, rows)})
-    if noted.get(SCHEMA_KEY) != (digest := values.digest(header)):
+    told = rows or parts or SCHEMA_KEY not in noted  # what a session that is gone said of itself holds
+    if told and noted.get(SCHEMA_KEY) != (digest := values.digest(header)):
         changed.append((SCHEMA_KEY, digest))
         lines.insert(0, header)
     return Delta(lines, changed, list(gone))

@@ -98,8 +98,7 @@ class Capture:
         self.dirty = True
         for known in self.registry:
             if known.transcript == transcript:
-                known.ignored = FORGOTTEN
-                known.put_away()
+                known.forgotten()
                 known.cursor = known.checkpoint = None
         self.outbox.drop(transcript)
         source = self.positions.sources.get(transcript, "")

@@ -1,5 +1,7 @@
 """Row logs of databases with a real owner: another process that holds, changes and leaves them.
 
+# long file: each trap of SQLite is a test, and they share an owner.
+
 The traps that were found when this was measured are a test each: what SQLite would leave behind, what it would hide,
 what moves no stamp.
 """

@@ -1,4 +1,7 @@
-"""Databases of our own making, after the published schemas: the same session as samples.py, in rows."""
+"""Databases of our own making, after the published schemas: the same session as samples.py, in rows.
+
+# long file: data
+"""
 
 from __future__ import annotations
 

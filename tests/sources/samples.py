@@ -1,6 +1,8 @@
 """Small sessions of our own making, one for each dialect: two questions, an answer each, one call of a tool.
 
 `sample(source)` gives the files below a home of the assistant, and the databases as statements of SQL.
+
+# long file: data
 """
 
 from __future__ import annotations

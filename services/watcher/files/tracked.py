@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -106,6 +107,14 @@ class TrackedFile:
     @property
     def generation(self) -> int:
         return self.cursor.generation if self.cursor else self.checkpoint.generation if self.checkpoint else 0
+
+    def forgotten(self) -> None:
+        """A person wanted its session gone; what we have written ourselves goes with it."""
+        self.ignored = FORGOTTEN
+        self.put_away()
+        if self.root.rows:
+            with suppress(OSError):
+                os.unlink(self.full)
 
     def put_away(self) -> None:
         """Frees the memory and the handle of a file at rest; the next change compares its content anew."""

@@ -51,6 +51,8 @@ class RowSource:
         self.spool = Spool(place)
         self.digests = Digests(place / "digests.sqlite")
         self.touched = touched
+        self.muted: Callable[[str], bool] = lambda name: False
+        """True for the row log of a session that a person wanted gone: nothing of it is written down."""
         self.seen: Signature | None = None
         """The signature at which everything was written down."""
         self.left_out: dict[str, int] = {}
@@ -92,10 +94,11 @@ class RowSource:
 
     def _look(self, connection: sqlite3.Connection, now: float, found: Look, *, deep: bool) -> None:
         expected = sources.BY_NAME[self.source].dialect if self.source in sources.BY_NAME else ""
-        kind = sources.of_tables(tables_of(connection), expected)
+        kind = self.digests.fact("kind").decode() or sources.of_tables(tables_of(connection), expected)
         database = sources.DATABASES.get(kind)
         if database is None:
             raise Busy("its tables are not those of a known assistant")
+        self.digests.tell("kind", kind.encode())  # a table may be dropped
         file = Path(self.path)
         named = {"": "", "file": file.stem, "folder": file.parent.name}[database.one_session]
         layout = plan(connection, database, named)
@@ -131,6 +134,9 @@ class RowSource:
     def _session(self, session: str, delta: Delta, now: float, found: Look, *, durable: bool) -> None:
         """Appends what has changed in one session, then notes it."""
         if not delta.lines:
+            return
+        if self.muted(self.spool.path(session).name):
+            self.spool.remove(session)
             return
         size = self.spool.append(session, b"".join(delta.lines), durable=durable)
         self.digests.save(session, delta.changed, delta.gone, size, now)

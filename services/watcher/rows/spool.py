@@ -6,32 +6,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
 
-from mnemostream.runtime.rows.tables import NO_SESSION
-from mnemostream.runtime.rows.values import digest
-
-NONE = "_"
-"""Name of the row log of rows of no session."""
-MOST_NAME = 180
-"""Characters of a file's name."""
-
-
-def name_of(session: str) -> str:
-    """The file of a session.
-
-    >>> name_of(""), name_of("ses_1"), name_of("a/b")
-    ('_.jsonl', 'ses_1.jsonl', 'a%2Fb.jsonl')
-    """
-    if session == NO_SESSION:
-        return f"{NONE}.jsonl"
-    name = quote(session, safe=" @+=")
-    name = name.replace(".", "%2E") if name.startswith(".") else name
-    if name == NONE:
-        name = "%5F"
-    if len(name) > MOST_NAME:
-        name = f"{name[:100]}-{digest(session.encode()).hex()}"
-    return f"{name}.jsonl"
+from mnemostream.runtime.rows.names import name_of
 
 
 class Spool:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,16 @@ class Databases:
             if not name:
                 self.foreign.add(path)
                 continue
-            self.known[path] = RowSource(path, name, place, self.capture.beat.polled)
-            self.capture.registry.add(Root(path, name, rows=str(place)))
+            one = self.known[path] = RowSource(path, name, place, self.capture.beat.polled)
+            root = Root(path, name, rows=str(place))
+            one.muted = partial(self._is_forgotten, root)
+            self.capture.registry.add(root)
             log.info("database found", source=name, database=path)
             self.more.set()
 
     def _candidates(self) -> Iterator[tuple[str, str]]:
         environ = os.environ
-        if not self.settings.roots or self.capture.defaults <= {root.folder for root in self.capture.roots}:
+        if not self.settings.roots or sources.DEFAULTS in self.settings.roots:
             yield from databases(environ, home()).items()
         for root in self.capture.roots:
             if root.rows or root.source == sources.CANARY or root.files:  # a person has named the others
@@ -92,6 +95,9 @@ class Databases:
                 full = os.path.join(root.folder, *path.split("/"))
                 if not root.seals(path):
                     yield full, name
+
+    def _is_forgotten(self, root: Root, name: str) -> bool:
+        return self.capture.positions.is_forgotten(root, name, self.capture.registry.host)
 
     def hint(self, paths: Iterable[str]) -> None:
         """Files beside databases changed."""
