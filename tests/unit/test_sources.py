@@ -15,6 +15,7 @@ from mnemostream.services.watcher.files.identify import HEAD
 from mnemostream.services.watcher.formats import FORMATS, identify
 from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
 from mnemostream.services.watcher.rows.once import assistant_of, row_logs
+from tests.conftest import EXAMPLES
 from tests.sources.databases import DATABASES
 from tests.sources.samples import ANSWERS, QUESTIONS, build, files
 
@@ -53,6 +54,13 @@ def test_the_registry_knows_more_than_sixty_three_and_each_has_a_parser_and_a_sa
     assert set(FORMATS) == set(sources.BY_NAME)
     for source in sources.SOURCES:
         assert files(source) or (source.dialect in DATABASES and (source.databases or not source.homes)), source.name
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.jsonl")), ids=lambda file: file.name)
+def test_a_line_that_nobody_claims_is_still_claude_codes(file: Path) -> None:
+    found = identify(file.name, file.read_bytes()[:HEAD], sources.AUTO, complete=False)
+    assert found is not None
+    assert found.format.name == "claude-code"
 
 
 @every_source

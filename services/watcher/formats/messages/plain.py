@@ -25,6 +25,7 @@ NAMED = ("id", "uuid", "message_id", "messageId", "msg_id", "requestId", "reques
 TIMED = ("timestamp", "created_at", "createdAt", "created", "ts", "time", "sentAt", "created_timestamp")
 SESSIONS = ("sessionId", "session_id", "conversation_id", "conversationId", "id", "uuid")
 FOLDERS = ("cwd", "workspaceDirectory", "workspacePath", "working_dir", "workingDirectory", "workingDir", "directory")
+OTHERS = frozenset({"uuid", "parentUuid", "sessionId", "payload"})
 INJECTED = ("synthetic", "injected", "isMeta", "is_meta", "isSynthetic", "hide", "hidden")
 """Fields that are true of what a program has written in the user's role."""
 
@@ -42,6 +43,9 @@ class Messages(Format):
         return Context(found or _named_by(path), "/subagents/" in f"/{path}")
 
     def sniff(self, first: Object) -> bool:
+        """Lines that name more than a message are those of others: nobody's are Claude Code's."""
+        if OTHERS & first.keys() and "type" in first:
+            return False
         listing = _listing(first)
         return _is_message(first) or bool(listing and any(_is_message(dict_of(one)) for one in listing[:4]))
 
