@@ -18,6 +18,7 @@ from mnemostream.services.watcher.rows.watch import Databases
 from mnemostream.services.watcher.settings import Settings
 from tests.conftest import eventually
 from tests.doubles import MemoryLog
+from tests.integration.capturing import close
 from tests.integration.test_rows import Owner, part
 from tests.sources.databases import DATABASES
 from tests.sources.samples import QUESTIONS, build
@@ -65,6 +66,7 @@ async def test_a_database_is_found_captured_and_its_changes_follow(tmp_path: Pat
     stop.set()
     await hints
     databases.close()
+    close(capture)
 
 
 async def test_a_session_that_is_forgotten_leaves_nothing_in_our_folder(tmp_path: Path) -> None:
@@ -86,3 +88,4 @@ async def test_a_session_that_is_forgotten_leaves_nothing_in_our_folder(tmp_path
     assert left == b""
     assert not any(b"after it was forgotten" in one.read_bytes() for one in (tmp_path / "rows").glob("*/*.jsonl"))
     databases.close()
+    close(capture)
