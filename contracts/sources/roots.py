@@ -40,7 +40,7 @@ class Root(msgspec.Struct, frozen=True, order=True):
         """Why a file is not captured, by its path below the root, with '/'; "" = it is, if its content agrees."""
         if self.rows:
             return "" if path.endswith(".jsonl") else "not a row log"
-        if attached(path) or self.seals(path):
+        if self.seals(path) or (attached(path) and self._keeps_beside):
             return ""
         plain = path.removesuffix(PACKED)
         if self.files:
@@ -48,6 +48,12 @@ class Root(msgspec.Struct, frozen=True, order=True):
                 return ""
             return "unknown name" if plain.endswith(ENDINGS) else "unknown ending"
         return "" if plain.endswith(ENDINGS) else "unknown ending"
+
+    @property
+    def _keeps_beside(self) -> bool:
+        """False below the folders of editors: what lies beside a chat there are copies of a person's files."""
+        source = BY_NAME.get(self.source)
+        return source is None or source.dialect not in ("vscode", "cline")
 
     def seals(self, path: str) -> bool:
         """True for a file that nobody can read: it is archived as bytes."""

@@ -15,7 +15,18 @@ from mnemostream.local.service.watched import FILE
 
 OURS = frozenset(
     {
-        *("nats", "postgres", "socket", "logs", "canary", "nats.conf", "secrets.json", "endpoints.json", "lock"),
+        *(
+            "nats",
+            "postgres",
+            "socket",
+            "logs",
+            "canary",
+            "rows",
+            "nats.conf",
+            "secrets.json",
+            "endpoints.json",
+            "lock",
+        ),
         *(folder.RUN, folder.RESTORING, folder.HOST, contexts.READER, contexts.SYSTEM, ENVIRONMENT, DAMAGED, FILE),
     }
 )

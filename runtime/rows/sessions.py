@@ -165,25 +165,6 @@ def _named(connection: sqlite3.Connection, table: Captured, where: str, *values:
         yield from (session_text(value) for (value,) in connection.execute(sql, values))
 
 
-def shape(connection: sqlite3.Connection, plan: Plan) -> dict[str, int]:
-    """How many rows each session has: a deletion shows in it."""
-    counts: dict[str, int] = {}
-    for table in plan.tables:
-        if plan.one_session or table.keyed or table.join or table.session < 0:
-            for _ in _all(connection, table) if plan.one_session else ():
-                counts[plan.one_session] = counts.get(plan.one_session, 0) + 1
-            if table.keyed and not plan.one_session:
-                for session in _key_sessions(connection, table):
-                    counts[session] = counts.get(session, 0) + 1
-            continue
-        column = quoted(table.columns[table.session])
-        for value, count in connection.execute(
-            f"select {column}, count(*) from {quoted(table.name)} group by {column}"
-        ):
-            counts[session_text(value)] = counts.get(session_text(value), 0) + count
-    return counts
-
-
 def facts(plan: Plan, rows: list[Row]) -> dict[str, str]:
     """What a session's own row says of it: its project, and the session that began it."""
     told: dict[str, str] = {}

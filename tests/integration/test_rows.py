@@ -281,7 +281,7 @@ def test_values_survive_exactly(file: Path, owner: Owner, source: RowSource, tmp
 def test_digests_that_are_lost_cost_a_generation_and_no_row(file: Path, source: RowSource, tmp_path: Path) -> None:
     look(source)
     source.close()
-    for name in tmp_path.glob("rows/digests.sqlite*"):
+    for name in tmp_path.glob("rows.state/digests.sqlite*"):
         name.unlink()
     again = RowSource(str(file), "opencode", tmp_path / "rows")
     assert again.look(2000.0).rows

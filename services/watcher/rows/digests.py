@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mnemostream.runtime.rows.delta import PART, SCHEMA_KEY, Key
+from mnemostream.runtime.rows.delta import Key
 from mnemostream.runtime.rows.sessions import Marks
 
 SCHEMA = """
@@ -62,11 +62,6 @@ class Digests:
     def hot(self, since: float) -> set[str]:
         """Sessions that have changed since a Unix time."""
         return {name for (name,) in self.connection.execute("select session from sessions where changed > ?", (since,))}
-
-    def counts(self) -> dict[str, int]:
-        """How many rows each session has."""
-        sql = "select session, count(*) from rows where tbl != ? and tbl not like ? group by session"
-        return dict(self.connection.execute(sql, (SCHEMA_KEY[0], f"%{PART}")))
 
     def save(
         self, session: str, changed: Iterable[tuple[Key, bytes]], gone: Iterable[Key], size: int, moment: float

@@ -20,8 +20,8 @@ from mnemostream.runtime.rows import values
 from mnemostream.runtime.rows.delta import Delta, delta_of
 from mnemostream.runtime.rows.opening import Busy, Signature, reading, signature
 from mnemostream.runtime.rows.parts import parts_of
-from mnemostream.runtime.rows.sessions import changed_since, rows_of, sessions_of, shape
-from mnemostream.runtime.rows.tables import Plan, left_out, plan, tables_of
+from mnemostream.runtime.rows.sessions import changed_since, rows_of, sessions_of
+from mnemostream.runtime.rows.tables import left_out, plan, tables_of
 from mnemostream.services.watcher.rows.digests import Digests
 from mnemostream.services.watcher.rows.spool import Spool
 
@@ -49,7 +49,9 @@ class RowSource:
         self.source = source
         self.place = place
         self.spool = Spool(place)
-        self.digests = Digests(place / "digests.sqlite")
+        self.state = place.with_name(f"{place.name}.state")
+        """Of what is no row log: the digests, and copies of a WAL while they are read."""
+        self.digests = Digests(self.state / "digests.sqlite")
         self.touched = touched
         self.muted: Callable[[str], bool] = lambda name: False
         """True for the row log of a session that a person wanted gone: nothing of it is written down."""
@@ -70,7 +72,7 @@ class RowSource:
             before = signature(self.path)
             if before == self.seen and not deep:
                 return found
-            with reading(self.path, self.place) as connection:
+            with reading(self.path, self.state) as connection:
                 self._look(connection, now, found, deep=deep or not self.swept)
         except FileNotFoundError:
             return found  # kept here only
@@ -97,7 +99,7 @@ class RowSource:
         kind = self.digests.fact("kind").decode() or sources.of_tables(tables_of(connection), expected)
         database = sources.DATABASES.get(kind)
         if database is None:
-            raise Busy("its tables are not those of a known assistant")
+            return  # an assistant's file without sessions (yet)
         self.digests.tell("kind", kind.encode())  # a table may be dropped
         file = Path(self.path)
         named = {"": "", "file": file.stem, "folder": file.parent.name}[database.one_session]
@@ -111,7 +113,7 @@ class RowSource:
             sessions = sessions_of(connection, layout) | known.keys()
             self.left_out = dict(left_out(connection, layout))
         else:
-            sessions |= self.digests.hot(now - HOT_SECONDS) | self._differing(connection, layout)
+            sessions |= self.digests.hot(now - HOT_SECONDS)
         parts = parts_of(connection, layout)
         if self.digests.fact("parts") != (told := parts.digest()):
             sessions |= parts.sessions.keys()
@@ -125,11 +127,6 @@ class RowSource:
         self.digests.tell("schema", schema)
         if deep:
             self.swept = now
-
-    def _differing(self, connection: sqlite3.Connection, layout: Plan) -> set[str]:
-        """Sessions with more or fewer rows than were written down: a deletion moves no stamp."""
-        there, noted = shape(connection, layout), self.digests.counts()
-        return {session for session in there.keys() | noted.keys() if there.get(session, 0) != noted.get(session, 0)}
 
     def _session(self, session: str, delta: Delta, now: float, found: Look, *, durable: bool) -> None:
         """Appends what has changed in one session, then notes it."""

@@ -143,7 +143,6 @@ class Databases:
         if found.problem:
             self.problems[one.path] = found.problem
             self.capture.unreadable[one.path] = found.problem
-            self.hint([one.path])
         elif self.problems.pop(one.path, None):
             self.capture.unreadable.pop(one.path, None)
         if found.changed:
