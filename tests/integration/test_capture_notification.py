@@ -16,6 +16,7 @@ from mnemostream.runtime.disk.files import stat_of
 from mnemostream.services.watcher import main as watching
 from mnemostream.services.watcher import notification
 from mnemostream.services.watcher.files import active, compare
+from mnemostream.services.watcher.rows.watch import Databases
 from tests.conftest import eventually, jsonl, prompt
 from tests.integration.capturing import Later, close, refused, silent, watcher
 from tests.integration.conftest import captured
@@ -97,7 +98,7 @@ async def test_twenty_thousand_files_at_once_overflow_notification_and_are_found
     capture = watcher(transcripts, sweep_seconds=1.0)
     stop = asyncio.Event()
     watch = notification.Notification(capture, capture.settings, stop)
-    tasks = [asyncio.create_task(watching._run(capture, watch, capture.settings, stop))]
+    tasks = [asyncio.create_task(watching._run(capture, watch, Databases(capture, capture.settings), stop))]
     tasks.append(asyncio.create_task(watch.run()))
 
     async def watching_now() -> None:
@@ -134,7 +135,7 @@ async def test_without_notification_the_sweep_finds_all_and_the_mode_says_poll(
     stop = asyncio.Event()
     watch = notification.Notification(capture, capture.settings, stop)
     tasks = [asyncio.create_task(watch.run())]
-    tasks.append(asyncio.create_task(watching._run(capture, watch, capture.settings, stop)))
+    tasks.append(asyncio.create_task(watching._run(capture, watch, Databases(capture, capture.settings), stop)))
     for number in range(6):
         write(transcripts / "s.jsonl", "s", number + 1)
 
@@ -153,7 +154,7 @@ async def test_notification_is_used_where_it_works(transcripts: Path) -> None:
     capture = watcher(transcripts, sweep_seconds=60.0)
     stop = asyncio.Event()
     watch = notification.Notification(capture, capture.settings, stop)
-    tasks = [asyncio.create_task(watching._run(capture, watch, capture.settings, stop))]
+    tasks = [asyncio.create_task(watching._run(capture, watch, Databases(capture, capture.settings), stop))]
     tasks.append(asyncio.create_task(watch.run()))
 
     async def watching_now() -> None:
