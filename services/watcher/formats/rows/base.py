@@ -56,8 +56,28 @@ class Row(msgspec.Struct, frozen=True):
         return next((v for c in columns if (v := self.values.get(c)) is not None), None)
 
 
+class RowsOnly(Format):
+    """What stands beside the rows of a dialect that has no files: nothing that can be read."""
+
+    def sniff(self, first: Object) -> bool:
+        return False
+
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
+        return Reading(unknown(obj.get("type")))
+
+
 class RowFormat(Format):
-    """A dialect whose sessions are rows, perhaps beside files of an older kind."""
+    """A dialect whose sessions are rows. The class after it in a list of bases reads what is no row: files of an older
+    kind, or `RowsOnly`."""
+
+    def context(self, path: str, first: Object | None = None) -> Context:
+        return self.row_context(dict_of(first)) or super().context(path, first)
+
+    def state(self) -> State:
+        return Rows()
+
+    def read(self, obj: Object, file: Context, state: State) -> Reading:
+        return self.read_row(obj, file, state) if self.is_row(obj) else super().read(obj, file, state)
 
     def is_row(self, obj: Object) -> bool:
         """True for a line of a row log."""

@@ -7,28 +7,16 @@ from __future__ import annotations
 
 from mnemostream.contracts.transcripts import Kind
 from mnemostream.services.watcher.authorship.texts import Object, dict_of, list_of, text_of
-from mnemostream.services.watcher.formats.base import Context, Item, Reading, State, unknown
+from mnemostream.services.watcher.formats.base import Context, Item
 from mnemostream.services.watcher.formats.messages import Said
-from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, named
+from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, RowsOnly, named
 from mnemostream.services.watcher.formats.times import moment
 
 
-class Crush(RowFormat):
+class Crush(RowFormat, RowsOnly):
     """`parts` of a message: `[{type, data}]`. https://github.com/charmbracelet/crush, internal/message."""
 
     name = "crush"
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or super().context(path)
-
-    def sniff(self, first: Object) -> bool:
-        return False
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Reading(unknown(obj.get("type")))
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         if row.table == "sessions":

@@ -8,14 +8,14 @@ import msgspec
 from mnemostream.contracts.transcripts import Kind
 from mnemostream.runtime.disk import packed
 from mnemostream.services.watcher.authorship.texts import Object, dict_of, list_of, output_of, text_of
-from mnemostream.services.watcher.formats.base import Context, Item, Reading, State
+from mnemostream.services.watcher.formats.base import Context, Item
 from mnemostream.services.watcher.formats.documents.atif import Atif
 from mnemostream.services.watcher.formats.logs.antigravity import Antigravity
 from mnemostream.services.watcher.formats.logs.items import Items, said_by
 from mnemostream.services.watcher.formats.logs.kiro import Kiro, turns
 from mnemostream.services.watcher.formats.messages import Said
 from mnemostream.services.watcher.formats.pi import Pi
-from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, decoded, named
+from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, RowsOnly, decoded, named
 from mnemostream.services.watcher.formats.rows.generic import MessageRows
 from mnemostream.services.watcher.formats.times import moment
 
@@ -25,15 +25,6 @@ MOST_THREAD = 64 << 20
 
 class PiRows(RowFormat, Pi):
     """OpenClaw since 2026.8: the lines of its logs, a row each."""
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Pi.context(self, path, first)
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Pi.read(self, obj, file, state)
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         event = row.json("event_json")
@@ -47,15 +38,6 @@ class PiRows(RowFormat, Pi):
 class KiroRows(RowFormat, Kiro):
     """The classic database of Kiro CLI and of Amazon Q: a conversation a row."""
 
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Kiro.context(self, path, first)
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Kiro.read(self, obj, file, state)
-
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         state.cwd = row.text("key") or state.cwd
         items = turns(dict_of(row.json("value")), file)
@@ -65,43 +47,19 @@ class KiroRows(RowFormat, Kiro):
 class AntigravityRows(RowFormat, Antigravity):
     """A small database a chat; its payloads are protobuf of no published schema, and the log says the same."""
 
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Antigravity.context(self, path, first)
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Antigravity.read(self, obj, file, state)
-
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         return [], []
 
 
-class AtifRows(MessageRows):
+class AtifRows(MessageRows, Atif):
     """Devin CLI: rows of nodes, beside documents in ATIF."""
 
     def sniff(self, first: Object) -> bool:
-        return Atif().sniff(first)
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Atif.context(Atif(self.name), path, first)
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Atif(self.name).read(obj, file, state)
+        return Atif.sniff(self, first)
 
 
 class ItemRows(RowFormat, Items):
     """Omnigent: an item of a response a row."""
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Items.context(self, path, first)
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Items.read(self, obj, file, state)
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         if row.table != "items":
@@ -113,22 +71,10 @@ class ItemRows(RowFormat, Items):
         return named(said.items, f"item-{row.key}", moment(row.first("created_at"))), odd
 
 
-class Warp(RowFormat):
+class Warp(RowFormat, RowsOnly):
     """Questions to Warp's agent; its answers are not stored as text."""
 
     name = "warp"
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or super().context(path)
-
-    def sniff(self, first: Object) -> bool:
-        return False
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state)
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         if row.table != "ai_queries":
@@ -140,22 +86,10 @@ class Warp(RowFormat):
         return named(said.items, f"query-{row.key}", moment(row.first("start_ts"))), []
 
 
-class Zed(RowFormat):
+class Zed(RowFormat, RowsOnly):
     """A thread a row, compressed, written again as a whole. https://github.com/zed-industries/zed, crates/agent."""
 
     name = "zed"
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or super().context(path)
-
-    def sniff(self, first: Object) -> bool:
-        return False
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state)
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         thread = dict_of(decoded(_body(row)))

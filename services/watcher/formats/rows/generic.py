@@ -8,7 +8,7 @@ import msgspec
 
 from mnemostream.contracts.transcripts import Kind
 from mnemostream.services.watcher.authorship.texts import Object, dict_of, list_of, text_of
-from mnemostream.services.watcher.formats.base import Context, Item, Reading, State
+from mnemostream.services.watcher.formats.base import Context, Item
 from mnemostream.services.watcher.formats.messages import Messages
 from mnemostream.services.watcher.formats.messages.plain import TIMED, numbered
 from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, decoded, named
@@ -40,15 +40,6 @@ class MessageRows(RowFormat, Messages):
         if "messages" in first:
             return "session_id" in first and ("platform" in first or "session_start" in first)
         return "working_dir" in first and "message_count" in first
-
-    def context(self, path: str, first: Object | None = None) -> Context:
-        return self.row_context(dict_of(first)) or Messages.context(self, path, first)
-
-    def state(self) -> State:
-        return Rows()
-
-    def read(self, obj: Object, file: Context, state: State) -> Reading:
-        return self.read_row(obj, file, state) if self.is_row(obj) else Messages.read(self, obj, file, state)
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         when = next((told for key in (*TIMED, "updated_at") if (told := moment(row.values.get(key)))), "")

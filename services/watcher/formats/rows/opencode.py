@@ -15,12 +15,12 @@ from mnemostream.services.watcher.authorship.texts import (
     text_of,
 )
 from mnemostream.services.watcher.authorship.wrappers import unwrapped
-from mnemostream.services.watcher.formats.base import Context, Item, Reading, State, unknown
+from mnemostream.services.watcher.formats.base import Context, Format, Item, Reading, State, unknown
 from mnemostream.services.watcher.formats.rows.base import Row, RowFormat, Rows, named
 from mnemostream.services.watcher.formats.times import moment
 
 
-class OpenCode(RowFormat):
+class OpenCodeFiles(Format):
     """https://opencode.ai/docs/cli (`opencode export`), packages/opencode/src/session; read off real files.
 
     A part says what a message holds: which role, the message says, in another row or file.
@@ -34,7 +34,7 @@ class OpenCode(RowFormat):
         info = dict_of(obj.get("info"))
         told = text_of(info.get("id")) or text_of(obj.get("sessionID"))
         stem = super().context(path).session_id
-        return self.row_context(obj) or Context(told or stem, bool(info.get("parentID") or obj.get("parentID")))
+        return Context(told or stem, bool(info.get("parentID") or obj.get("parentID")))
 
     def sniff(self, first: Object) -> bool:
         if "info" in first and "messages" in first:
@@ -43,12 +43,7 @@ class OpenCode(RowFormat):
             "sessionID" in first or "projectID" in first
         )
 
-    def state(self) -> State:
-        return Rows()
-
     def read(self, obj: Object, file: Context, state: State) -> Reading:
-        if self.is_row(obj):
-            return self.read_row(obj, file, state)
         if "info" in obj and "messages" in obj:
             return self._export(obj, file, state)
         if not self.sniff(obj):
@@ -77,6 +72,10 @@ class OpenCode(RowFormat):
         role = "assistant" if "time" in obj or obj.get("type") != "text" else "user"
         items = [Item(*entry, block, name) for block, entry in enumerate(_entries(obj, role, file))]
         return Reading("part", items, timestamp=moment(dict_of(obj.get("time")).get("start")))
+
+
+class OpenCode(RowFormat, OpenCodeFiles):
+    """Rows since 1.2."""
 
     def row(self, row: Row, file: Context, state: Rows) -> tuple[list[Item], list[str]]:
         when = moment(row.first("time_created"))
