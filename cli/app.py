@@ -69,7 +69,9 @@ def cli() -> None:
 
 @cli.command(short_help="Run everything on this machine.")
 @data_option
-@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
+@click.option(
+    "--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts, or `defaults`; repeatable."
+)
 @click.option(
     "--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes; 0 = save only."
 )

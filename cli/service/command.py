@@ -52,7 +52,9 @@ def managed(data: str | None) -> Iterator[tuple[Path, Manager]]:
 
 
 @service.command("install", short_help="Install and start the service.")
-@click.option("--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts; repeatable.")
+@click.option(
+    "--source", "folders", multiple=True, help="FOLDER or ASSISTANT=FOLDER with transcripts, or `defaults`; repeatable."
+)
 @click.option("--embedders", default=1, show_default=True, type=click.IntRange(0, 64), help="Embedder processes.")
 @data_option
 @json_option

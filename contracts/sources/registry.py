@@ -86,6 +86,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Database(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is captured of the databases of one dialect."""
 
+    dialect: str = ""
+    """The dialect whose assistants keep it; "" = the one of the same name."""
     one_session: Literal["", "file", "folder"] = ""
     """A database that is one session, named like the file or its folder."""
 

@@ -24,6 +24,7 @@ import pytest
 
 from mnemostream.archive.rows import Replayed
 from mnemostream.runtime.rows.opening import Busy, reading
+from mnemostream.services.watcher.rows import source as rows_module
 from mnemostream.services.watcher.rows.source import RowSource
 from tests.sources.databases import DATABASES
 from tests.sources.samples import build
@@ -337,3 +338,26 @@ def test_a_story_of_changes_and_kills_ends_equal(file: Path, tmp_path: Path) -> 
 def test_no_database_is_no_error_of_the_line(tmp_path: Path) -> None:
     with pytest.raises(Busy), reading(str(tmp_path / "none.db"), tmp_path):
         pass
+
+
+def test_what_a_change_meanwhile_may_have_torn_is_not_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At rest nothing locks an owner out that comes while it is read: then nothing of that reading counts."""
+    file = tmp_path / "owner" / "threads.db"
+    build(file, DATABASES["zed"]())
+    source = RowSource(str(file), "zed", tmp_path / "rows")
+    real = rows_module.rows_of
+
+    def disturbed(*arguments: Any) -> Any:
+        rows = real(*arguments)
+        os.utime(file, ns=(1, 1))
+        return rows
+
+    monkeypatch.setattr(rows_module, "rows_of", disturbed)
+    assert source.look(1.0).problem
+    assert not list((tmp_path / "rows").glob("*.jsonl"))
+    monkeypatch.undo()
+    assert source.look(2.0).rows
+    assert equal(source, tmp_path)
+    source.close()

@@ -14,8 +14,9 @@ from mnemostream.contracts.transcripts import OPENERS, Kind, Record
 from mnemostream.services.watcher.files.identify import HEAD
 from mnemostream.services.watcher.formats import FORMATS, identify
 from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
-from mnemostream.services.watcher.rows.once import assistant_of, row_logs
-from tests.conftest import EXAMPLES
+from mnemostream.services.watcher.rows.identify import assistant_of
+from mnemostream.services.watcher.rows.once import row_logs
+from tests.conftest import EXAMPLES, ROOT
 from tests.sources.databases import DATABASES
 from tests.sources.samples import ANSWERS, QUESTIONS, build, files
 
@@ -61,6 +62,16 @@ def test_a_line_that_nobody_claims_is_still_claude_codes(file: Path) -> None:
     found = identify(file.name, file.read_bytes()[:HEAD], sources.AUTO, complete=False)
     assert found is not None
     assert found.format.name == "claude-code"
+
+
+@every_source
+def test_the_page_for_people_says_the_same_as_the_registry(source: Source) -> None:
+    page = (ROOT / "docs" / "assistants.md").read_text()
+    row = next(line for line in page.splitlines() if f"| `{source.name}` |" in line)
+    assert row.startswith(f"| {source.title} | `{source.name}` | {source.dialect} | {source.store} |")
+    assert all(f"`{way}`" in row for place in (*source.homes, *source.databases) for way in place.split(" | "))
+    dialects = {one.dialect for one in sources.SOURCES}
+    assert f"{len(sources.SOURCES)} assistants in {len(dialects)} dialects." in page
 
 
 @every_source

@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnemostream.contracts import sources
-from mnemostream.runtime.rows.opening import reading
-from mnemostream.runtime.rows.tables import tables_of
+from mnemostream.services.watcher.rows.identify import assistant_of
 from mnemostream.services.watcher.rows.source import RowSource
-
-CURSOR = {"cursorstore": "cursor"}
-
-
-def assistant_of(file: Path, scratch: Path) -> str:
-    """The assistant whose database this is, by its tables; "" = nobody's. Raises Busy."""
-    with reading(str(file), scratch) as connection:
-        kind = sources.of_tables(tables_of(connection))
-    kind = CURSOR.get(kind, kind)
-    return sources.CANONICAL.get(kind, "")
 
 
 def row_logs(file: Path, place: Path, source: str = "") -> Iterator[tuple[str, str, bytes]]:

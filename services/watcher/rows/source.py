@@ -10,6 +10,7 @@ The row log holds every state that was seen, and always the last one; not every 
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from mnemostream.contracts import sources
 from mnemostream.runtime.rows import values
 from mnemostream.runtime.rows.delta import Delta, delta_of
 from mnemostream.runtime.rows.opening import Busy, Signature, reading, signature
-from mnemostream.runtime.rows.parts import parts_of
-from mnemostream.runtime.rows.sessions import changed_since, rows_of, sessions_of
-from mnemostream.runtime.rows.tables import left_out, plan, tables_of
+from mnemostream.runtime.rows.parts import Parts, parts_of
+from mnemostream.runtime.rows.sessions import Marks, Row, changed_since, rows_of, sessions_of
+from mnemostream.runtime.rows.tables import Plan, left_out, plan, tables_of
 from mnemostream.services.watcher.rows.digests import Digests
 from mnemostream.services.watcher.rows.spool import Spool
 
 HOT_SECONDS = 900.0
 """Sessions that have changed in this time are read at each look: an edit without a stamp is seen while it matters."""
+MOST_ROWS = 2000
+"""Rows after which a database is let go, and opened again: an owner that leaves, or that must clear its WAL, does not
+meet us for long. A session is read in one piece."""
 DURABLE = 16
 """Up to so many row logs are flushed to the disk at a look; a first capture of thousands is compared at the start."""
 
@@ -37,8 +41,20 @@ class Look(msgspec.Struct):
     changed: list[str] = []
     """Row logs that were appended to: paths."""
     rows: int = 0
+    left_out: dict[str, int] = {}
+    """At a sweep: tables that are not captured, and about how many rows each has had."""
     problem: str = ""
     """Why the database could not be read; "" = it was."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What one look reads, and what is noted after it."""
+
+    layout: Plan
+    sessions: set[str]
+    parts: Parts
+    marks: Marks
+    schema: bytes
 
 
 class RowSource:
@@ -57,8 +73,6 @@ class RowSource:
         """True for the row log of a session that a person wanted gone: nothing of it is written down."""
         self.seen: Signature | None = None
         """The signature at which everything was written down."""
-        self.left_out: dict[str, int] = {}
-        """Tables that are not captured, and about how many rows they have."""
         self.repaired = False
         self.looked = 0.0
         self.swept = 0.0
@@ -72,8 +86,7 @@ class RowSource:
             before = signature(self.path)
             if before == self.seen and not deep:
                 return found
-            with reading(self.path, self.state) as connection:
-                self._look(connection, now, found, deep=deep or not self.swept)
+            self._look(now, found, deep=deep or not self.swept)
         except FileNotFoundError:
             return found  # kept here only
         except (Busy, OSError) as error:
@@ -94,39 +107,54 @@ class RowSource:
                 self.spool.remove(session)
                 self.digests.forget(session)
 
-    def _look(self, connection: sqlite3.Connection, now: float, found: Look, *, deep: bool) -> None:
+    def _look(self, now: float, found: Look, *, deep: bool) -> None:
+        """Reads a few sessions, lets the database go, writes down what it read: nothing is written while it is held,
+        and nothing that a change meanwhile may have torn."""
+        with reading(self.path, self.state) as connection:
+            scope = self._scope(connection, now, found, deep=deep)
+        if scope is None:
+            return
+        pending = deque(sorted(scope.sessions))
+        durable = len(pending) <= DURABLE
+        while pending:
+            batch: list[tuple[str, list[Row]]] = []
+            with reading(self.path, self.state) as connection:
+                while pending and sum(len(rows) for _, rows in batch) < MOST_ROWS:
+                    batch.append((session := pending.popleft(), rows_of(connection, scope.layout, session)))
+            for session, rows in batch:
+                self.touched()
+                parts = scope.parts.sessions.get(session, [])
+                delta = delta_of(scope.layout, session, rows, parts, self.digests.of(session))
+                self._session(session, delta, now, found, durable=durable)
+        self.digests.tell("parts", scope.parts.digest())
+        self.digests.mark(scope.marks)
+        self.digests.tell("schema", scope.schema)
+        if deep:
+            self.swept = now
+
+    def _scope(self, connection: sqlite3.Connection, now: float, found: Look, *, deep: bool) -> Scope | None:
+        """What a look must read; None for an assistant's file without sessions (yet)."""
         expected = sources.BY_NAME[self.source].dialect if self.source in sources.BY_NAME else ""
         kind = self.digests.fact("kind").decode() or sources.of_tables(tables_of(connection), expected)
         database = sources.DATABASES.get(kind)
         if database is None:
-            return  # an assistant's file without sessions (yet)
+            return None
         self.digests.tell("kind", kind.encode())  # a table may be dropped
         file = Path(self.path)
         named = {"": "", "file": file.stem, "folder": file.parent.name}[database.one_session]
         layout = plan(connection, database, named)
         schema = values.encoded([layout.schema, layout.columns])
-        changed_schema = self.digests.fact("schema") != schema
         marks = self.digests.marks()
         sessions = changed_since(connection, layout, marks)
-        known = self.digests.sizes()
-        if deep or changed_schema:
-            sessions = sessions_of(connection, layout) | known.keys()
-            self.left_out = dict(left_out(connection, layout))
+        if deep or self.digests.fact("schema") != schema:
+            sessions = sessions_of(connection, layout) | self.digests.sizes().keys()
+            found.left_out = dict(left_out(connection, layout))
         else:
             sessions |= self.digests.hot(now - HOT_SECONDS)
         parts = parts_of(connection, layout)
-        if self.digests.fact("parts") != (told := parts.digest()):
+        if self.digests.fact("parts") != parts.digest():
             sessions |= parts.sessions.keys()
-        for session in sorted(sessions):
-            self.touched()
-            rows = rows_of(connection, layout, session)
-            delta = delta_of(layout, session, rows, parts.sessions.get(session, []), self.digests.of(session))
-            self._session(session, delta, now, found, durable=len(sessions) <= DURABLE)
-        self.digests.tell("parts", told)
-        self.digests.mark(marks)
-        self.digests.tell("schema", schema)
-        if deep:
-            self.swept = now
+        return Scope(layout, sessions, parts, marks, schema)
 
     def _session(self, session: str, delta: Delta, now: float, found: Look, *, durable: bool) -> None:
         """Appends what has changed in one session, then notes it."""

@@ -26,7 +26,7 @@ from mnemostream.runtime.rows.found import databases
 from mnemostream.runtime.rows.opening import Busy, is_database
 from mnemostream.runtime.tasks import either
 from mnemostream.services.watcher.capture import Capture
-from mnemostream.services.watcher.rows.once import assistant_of
+from mnemostream.services.watcher.rows.identify import assistant_of
 from mnemostream.services.watcher.rows.source import Look, RowSource
 from mnemostream.services.watcher.settings import Settings
 
@@ -145,6 +145,8 @@ class Databases:
             self.capture.unreadable[one.path] = found.problem
         elif self.problems.pop(one.path, None):
             self.capture.unreadable.pop(one.path, None)
+        if found.left_out:
+            log.info("tables that are not captured, with their rows", database=one.path, tables=found.left_out)
         if found.changed:
             self.capture.hints.add(found.changed)
 
