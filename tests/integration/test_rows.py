@@ -175,14 +175,21 @@ def test_the_last_reader_leaves_no_wal_behind(file: Path, owner: Owner, source: 
     assert beside(file) == ["opencode.db"]
 
 
-def test_an_edit_in_place_without_a_stamp_is_seen(file: Path, owner: Owner, source: RowSource, tmp_path: Path) -> None:
+def test_an_edit_in_place_without_a_stamp_is_seen(
+    file: Path, owner: Owner, source: RowSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     look(source)
+    owner.run(("update part set data = '[]' where id = 'prt_0v'", ()))
+    assert look(source) == 1  # a small database is compared as a whole
+    monkeypatch.setattr(rows_module, "SMALL_BYTES", 0)
     owner.run(("update part set data = '{}' where id = 'prt_0v'", ()))
     assert look(source) == 1  # its session has changed a moment ago
-    late = source.look(100_000.0)
+    late = source.look(5_000.0)
     owner.run(("update part set data = '{\"a\":1}' where id = 'prt_0v'", ()))
-    late = source.look(100_000.0)
+    late = source.look(5_000.0)
     assert not late.rows  # cold, and nothing moved
+    assert not source.is_due(5_001.0)
+    assert source.is_due(5_100.0)  # a minute after the last change
     assert look(source, deep=True) == 1
     assert equal(source, tmp_path)
 
@@ -361,3 +368,18 @@ def test_what_a_change_meanwhile_may_have_torn_is_not_written_down(
     assert source.look(2.0).rows
     assert equal(source, tmp_path)
     source.close()
+
+
+def test_a_look_after_the_first_one_reads_only_what_has_changed(
+    file: Path, owner: Owner, source: RowSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything has just been written down, and nothing of it is hot: else each commit would read all sessions."""
+    owner.run(("insert into session values ('ses_2', null, '/x', 'other', '1', 1, 1)", ()))
+    look(source)
+    read: list[str] = []
+    real = rows_module.rows_of
+    monkeypatch.setattr(rows_module, "SMALL_BYTES", 0)
+    monkeypatch.setattr(rows_module, "rows_of", lambda *one: (read.append(one[2]), real(*one))[1])
+    owner.run(part(1, "new"))
+    assert look(source) == 1
+    assert set(read) <= {"ses_1", ""}

@@ -9,6 +9,7 @@ The row log holds every state that was seen, and always the last one; not every 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +32,14 @@ HOT_SECONDS = 900.0
 MOST_ROWS = 2000
 """Rows after which a database is let go, and opened again: an owner that leaves, or that must clear its WAL, does not
 meet us for long. A session is read in one piece."""
+SMALL_BYTES = 8 << 20
+"""Up to so many, all rows are compared at each look: it takes some 40 ms."""
+QUIET_SECONDS = 60.0
+"""So long after its last change all rows of a database are compared once: edits that no rule sees."""
+DUTY = 60.0
+"""A comparison that takes t seconds is repeated after 60 t at the earliest."""
+DEEP_SECONDS = 24 * 3600.0
+COLD = 0.0
 DURABLE = 16
 """Up to so many row logs are flushed to the disk at a look; a first capture of thousands is compared at the start."""
 
@@ -74,9 +83,11 @@ class RowSource:
         self.seen: Signature | None = None
         """The signature at which everything was written down."""
         self.repaired = False
-        self.looked = 0.0
+        self.stirred = 0.0
         self.swept = 0.0
-        """Unix times of the last look that found something, and of the last sweep over all rows."""
+        """Unix times of the last look that found the signature changed, and of the last comparison of all rows."""
+        self.cost = 0.0
+        """Seconds that a comparison takes: told by who runs it."""
 
     def look(self, now: float, *, deep: bool = False) -> Look:
         """Writes down what has changed; `deep` = every row is compared. `now` is Unix time."""
@@ -92,10 +103,15 @@ class RowSource:
         except (Busy, OSError) as error:
             found.problem = getattr(error, "strerror", None) or str(error)
             return found
-        if found.rows:
-            self.looked = now
+        if before != self.seen:
+            self.stirred = now
         self.seen = before
         return found
+
+    def is_due(self, now: float) -> bool:
+        """True if all rows are to be compared: it has changed since, and rests; or a day has passed."""
+        rested = self.stirred > self.swept and now - self.stirred > QUIET_SECONDS
+        return (rested and now - self.swept > DUTY * self.cost) or now - self.swept > DEEP_SECONDS
 
     def repair(self) -> None:
         """After a start: what was appended and not noted is taken back; a row log that is not whole begins anew."""
@@ -114,6 +130,7 @@ class RowSource:
             scope = self._scope(connection, now, found, deep=deep)
         if scope is None:
             return
+        moment = now if self.digests.fact("schema") else COLD  # what was there at the first look is not hot
         pending = deque(sorted(scope.sessions))
         durable = len(pending) <= DURABLE
         while pending:
@@ -125,7 +142,7 @@ class RowSource:
                 self.touched()
                 parts = scope.parts.sessions.get(session, [])
                 delta = delta_of(scope.layout, session, rows, parts, self.digests.of(session))
-                self._session(session, delta, now, found, durable=durable)
+                self._session(session, delta, moment, found, durable=durable)
         self.digests.tell("parts", scope.parts.digest())
         self.digests.mark(scope.marks)
         self.digests.tell("schema", scope.schema)
@@ -146,17 +163,18 @@ class RowSource:
         schema = values.encoded([layout.schema, layout.columns])
         marks = self.digests.marks()
         sessions = changed_since(connection, layout, marks)
-        if deep or self.digests.fact("schema") != schema:
+        if os.path.getsize(self.path) <= SMALL_BYTES or deep or self.digests.fact("schema") != schema:
             sessions = sessions_of(connection, layout) | self.digests.sizes().keys()
-            found.left_out = dict(left_out(connection, layout))
         else:
             sessions |= self.digests.hot(now - HOT_SECONDS)
         parts = parts_of(connection, layout)
+        if deep:
+            found.left_out = dict(left_out(connection, layout))
         if self.digests.fact("parts") != parts.digest():
             sessions |= parts.sessions.keys()
         return Scope(layout, sessions, parts, marks, schema)
 
-    def _session(self, session: str, delta: Delta, now: float, found: Look, *, durable: bool) -> None:
+    def _session(self, session: str, delta: Delta, moment: float, found: Look, *, durable: bool) -> None:
         """Appends what has changed in one session, then notes it."""
         if not delta.lines:
             return
@@ -164,7 +182,7 @@ class RowSource:
             self.spool.remove(session)
             return
         size = self.spool.append(session, b"".join(delta.lines), durable=durable)
-        self.digests.save(session, delta.changed, delta.gone, size, now)
+        self.digests.save(session, delta.changed, delta.gone, size, moment)
         found.changed.append(str(self.spool.path(session)))
         found.rows += len(delta.lines)
 

@@ -35,10 +35,6 @@ log = Log("mnemo.rows")
 ENDINGS = (".db", ".sqlite", ".sqlite3", ".vscdb")
 BESIDE = ("-wal", "-shm", "-journal")
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.25, 2.0
-DEEP_SECONDS = 24 * 3600.0
-"""Time between two comparisons of every row, seconds."""
-SHAPE_SECONDS = 60.0
-"""A minute after the last change everything is compared once: edits that no rule sees."""
 TIMING: dict[str, Any] = {"debounce": 50, "step": 10}
 
 
@@ -132,11 +128,13 @@ class Databases:
         for one in self.known.values():
             if stop.is_set():
                 return
-            quiet = one.looked > one.swept and now - one.looked > SHAPE_SECONDS
-            await self._look(one, deep=quiet or now - one.swept > DEEP_SECONDS)
+            await self._look(one, deep=one.is_due(now))
 
     async def _look(self, one: RowSource, *, deep: bool = False) -> None:
+        began = self.capture.clock.monotonic()
         found: Look = await asyncio.to_thread(one.look, self.capture.clock.now(), deep=deep)
+        if deep:
+            one.cost = self.capture.clock.monotonic() - began
         self.capture.beat.polled()
         if found.problem and self.problems.get(one.path) != found.problem:
             log.warning("cannot read database, will retry", database=one.path, error=found.problem)
