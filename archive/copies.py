@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 
 import asyncpg
@@ -14,7 +15,7 @@ from nats.aio.msg import Msg
 from mnemostream.archive import queries
 from mnemostream.contracts import codec, sources, subjects, topology
 from mnemostream.contracts.events import Event
-from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
+from mnemostream.contracts.transcripts import Base, Checkpoint, TranscriptChanged
 from mnemostream.runtime import bus, streams
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.disk import packed
@@ -69,12 +70,16 @@ class Segment(msgspec.Struct, frozen=True):
     sha256: bytes
     replaced: list[tuple[int, int]] = []
     kept_sha256: bytes = b""
+    base: Base | None = None
+    captured_at: float = 0.0
+    """Unix time, seconds."""
 
     @classmethod
     def of(cls, event: TranscriptChanged) -> Segment:
         """A segment as the log holds it."""
         sums = bytes.fromhex(event.sha256), event.replaced, bytes.fromhex(event.kept_sha256)
-        return cls(event.generation, event.start, event.end, event.data, *sums)
+        at = datetime.fromisoformat(event.captured_at).timestamp()
+        return cls(event.generation, event.start, event.end, event.data, *sums, event.base, at)
 
     def bytes(self) -> bytes:
         """The bytes; raises ValueError when they cannot be read or have another length."""
@@ -108,8 +113,12 @@ class Archive:
         """Segments of one transcript in the database, all generations, in their order."""
         async with self.database.transaction(readonly=True):
             async for row in self.database.cursor(queries.read("segments_of"), transcript, prefetch=16):
-                spans = msgspec.json.decode(row[5], type=list[tuple[int, int]])
-                yield Segment(row[0], row[1], row[2], row[3], row[4], spans, row[6] or b"")
+                spans = msgspec.json.decode(row["replaced"], type=list[tuple[int, int]])
+                base = None
+                if row["base_generation"] is not None:
+                    base = Base(row["base_generation"], row["base_bytes"], row["base_sha256"].hex())
+                sums = row["sha256"], spans, row["kept_sha256"] or b""
+                yield Segment(row[0], row[1], row[2], row[3], *sums, base, row["captured_at"].timestamp())
 
     async def checkpoints(self) -> dict[str, Checkpoint]:
         """Where capture stands by transcript, from the last message of each subject; without the canary's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import msgspec
 
 from mnemostream.archive.copies import Archive, NotFound, Segment, Transcript, decoded
 from mnemostream.contracts import subjects
-from mnemostream.contracts.transcripts import TranscriptChanged
+from mnemostream.contracts.transcripts import Base, TranscriptChanged
+from mnemostream.runtime.disk.generations import Span, spans
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -50,32 +51,59 @@ async def find(archive: Archive, name: str) -> list[Transcript]:
     return sorted(matches, key=lambda row: (row.subagent, row.full))
 
 
-async def generations(archive: Archive, row: Transcript) -> dict[int, int]:
-    """The generations that either copy holds, oldest first, and where each ends."""
-    ends: dict[int, int] = {}
+class Generation(msgspec.Struct):
+    """What the copies hold of one generation. Times are Unix, seconds."""
+
+    number: int
+    end: int = 0
+    last_at: float = 0.0
+    """When its last bytes were captured."""
+    base: Base | None = None
+
+
+async def generations(archive: Archive, row: Transcript, at: float | None = None) -> dict[int, Generation]:
+    """The generations that either copy holds, oldest first; with `at`, as they were at that time."""
+    found: dict[int, Generation] = {}
     for segments in (archive.segments(row.transcript_id), logged(archive, row)):
         async for segment in segments:
-            ends[segment.generation] = max(ends.get(segment.generation, 0), segment.end)
-    return dict(sorted(ends.items()))
+            if at is not None and segment.captured_at > at:
+                continue
+            known = found.setdefault(segment.generation, Generation(segment.generation))
+            known.end = max(known.end, segment.end)
+            known.last_at = max(known.last_at, segment.captured_at)
+            known.base = known.base or segment.base
+    return dict(sorted(found.items()))
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """Which state of a transcript: the newest one, or that of a generation, or that at a time (Unix, seconds)."""
+
+    generation: int | None = None
+    at: float | None = None
+
+
+NEWEST = Wish()
 
 
 async def restore(
-    archive: Archive, row: Transcript, target: Path, generation: int | None = None, *, force: bool = False
+    archive: Archive, row: Transcript, target: Path, wish: Wish = NEWEST, *, force: bool = False
 ) -> Restored:
     """Writes one transcript. Raises Damaged (nothing is written), InTheWay (unless `force`), OSError."""
-    known = await generations(archive, row)
-    chosen = max(known, default=None) if generation is None else generation
+    known = await generations(archive, row, wish.at)
+    chosen = max(known, default=None) if wish.generation is None else wish.generation
     if chosen is None or chosen not in known:
-        raise Damaged(f"{row.transcript_id}: generation {chosen} is not in the archive (available: {list(known)})")
+        raise Damaged(_unknown(row, chosen, wish, list(known)))
+    bases = {number: one.base for number, one in known.items() if one.base}
+    places = {span.generation: span for span in spans(bases, chosen, known[chosen].end)}
     problems = []
     for copy, segments in (("database", archive.segments(row.transcript_id)), ("log", logged(archive, row))):
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             async with aclosing(segments):  # its transaction ends with it, also after a gap
-                size, digest, replaced = await _write(part, segments, chosen)
-            if size < known[chosen]:
-                raise ValueError(f"bytes {size} to {known[chosen]} are missing")
+                size, digest, replaced = await _write(part, segments, places)
+            if size < known[chosen].end:
+                raise ValueError(f"bytes {size} to {known[chosen].end} are missing")
             same = target.exists() and _sha(target) == digest
             if not same and target.exists() and not force:
                 why = f" ({replaced} secrets were replaced before they were archived)" if replaced else ""
@@ -91,35 +119,39 @@ async def restore(
     raise Damaged(f"{row.transcript_id}: {'; '.join(problems)}")
 
 
-async def _write(part: Path, segments: AsyncGenerator[Segment, None], generation: int) -> tuple[int, str, int]:
+def _unknown(row: Transcript, chosen: int | None, wish: Wish, known: list[int]) -> str:
+    if wish.at is not None and not known:
+        return f"{row.transcript_id}: nothing was archived at that time yet"
+    return f"{row.transcript_id}: generation {chosen} is not in the archive (available: {known})"
+
+
+async def _write(
+    part: Path, segments: AsyncGenerator[Segment, None], places: Mapping[int, Span]
+) -> tuple[int, str, int]:
     """Length and hex SHA-256 of what was written, and how many placeholders are in it. Raises ValueError at a gap or
-    a wrong checksum."""
+    a wrong checksum. Both copies hold segments in the order of capture: an earlier generation's come first."""
     hasher = hashlib.sha256()
     end = replaced = 0
+    clean = True
     with open(part, "wb") as handle:
-        async with aclosing(_ordered(segments, generation)) as ordered:
-            async for segment in ordered:
-                if segment.end <= end:
-                    continue
-                if segment.start > end:
-                    raise ValueError(f"bytes {end} to {segment.start} are missing")
-                data = segment.bytes()[end - segment.start :]
-                handle.write(data)
-                hasher.update(data)
-                end = segment.end
-                replaced += len(segment.replaced)
-                if not segment.kept_sha256 and hasher.copy().digest() != segment.sha256:
-                    raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
+        async for segment in segments:
+            place = places.get(segment.generation)
+            stop = min(segment.end, place.stop) if place else 0
+            if stop <= end:
+                continue
+            if segment.start > end:
+                raise ValueError(f"bytes {end} to {segment.start} are missing")
+            data = segment.bytes()[end - segment.start : stop - segment.start]
+            handle.write(data)
+            hasher.update(data)
+            end = stop
+            replaced += sum(1 for start, _ in segment.replaced if start < stop)
+            clean = clean and not segment.kept_sha256
+            if clean and stop == segment.end and hasher.copy().digest() != segment.sha256:
+                raise ValueError(f"bytes {segment.start} to {end} do not match the recorded checksum")
         handle.flush()
         os.fsync(handle.fileno())
     return end, hasher.hexdigest(), replaced
-
-
-async def _ordered(segments: AsyncGenerator[Segment, None], generation: int) -> AsyncGenerator[Segment, None]:
-    """Segments of one generation; the log holds them in the order of capture, which is that of the file."""
-    async for segment in segments:
-        if segment.generation == generation:
-            yield segment
 
 
 async def logged(archive: Archive, row: Transcript) -> AsyncGenerator[Segment, None]:

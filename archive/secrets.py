@@ -10,8 +10,10 @@ import msgspec
 
 from mnemostream.archive import queries, restore
 from mnemostream.archive.copies import Archive, Segment, Transcript
+from mnemostream.archive.proof.kept import joined
 from mnemostream.contracts.codec import iso
 from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk.generations import chained
 from mnemostream.runtime.secrets.scan import Scanner
 
 
@@ -65,13 +67,14 @@ async def places(archive: Archive, session: str, scanner: Scanner) -> AsyncGener
         newest: list[Segment] = []
         async with aclosing(archive.segments(row.transcript_id)) as segments:
             async for segment in segments:
-                newest = [segment] if newest and segment.generation > newest[-1].generation else [*newest, segment]
+                whole = newest and segment.generation > newest[-1].generation and segment.base is None
+                newest = [segment] if whole else [*newest, segment]
         for place in await asyncio.to_thread(_found, row, newest, scanner):
             yield place
 
 
 def _found(row: Transcript, segments: list[Segment], scanner: Scanner) -> list[Place]:
-    data = b"".join(segment.bytes() for segment in segments)
+    data = joined(chained(segments, segments[-1].generation, segments[-1].end)) if segments else b""
     if packed.is_packed(row.path):
         data = b"".join(packed.unpacked([data]))
     found, at = [], 0

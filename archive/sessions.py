@@ -11,17 +11,10 @@ import msgspec
 
 from mnemostream.archive import queries
 from mnemostream.archive.copies import Transcript
+from mnemostream.contracts import sources
 from mnemostream.contracts.http.search import Entry, Project, Projects, Session, SessionPage, Sessions
 from mnemostream.runtime.secrets.mask import without_halves
 
-RESUME = {
-    "claude-code": ("claude", "--resume"),
-    "codex": ("codex", "resume"),
-    "copilot": ("copilot", "--resume"),
-    "gemini": ("gemini", "--resume"),
-    "opencode": ("opencode", "--session"),
-}
-"""How each assistant goes on with a session; the last argument is its ID."""
 PROMPT_CHARS = 2000
 """Characters of a first prompt in sessions.sql."""
 
@@ -110,7 +103,8 @@ async def around_exchange(database: Any, session: str, exchange: str, context: i
 
 def command(source: str, session: str) -> list[str]:
     """The command that goes on with a session; [] where the assistant has none."""
-    return [*RESUME[source], session] if source in RESUME else []
+    assistant = sources.BY_NAME.get(source)
+    return [*assistant.resume, session] if assistant and assistant.resume else []
 
 
 def shell(argv: list[str], folder: str) -> str:

@@ -26,6 +26,7 @@ from mnemostream.cli import (
     completion,
     doctor,
     find,
+    imports,
     manual,
     mcp,
     model,
@@ -210,7 +211,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
     return code
 
 
-FIND = (proof, archive, find, mcp)
+FIND = (proof, archive, imports, find, mcp)
 RUN = (status, deadletters, nats_context, doctor, service, model, backup, completion)
 for commands in (*FIND, *RUN):
     for command in commands.COMMANDS:

@@ -40,6 +40,7 @@ from mnemostream.local.folder import in_use, known_host
 from mnemostream.local.secrets import Secrets
 from mnemostream.runtime import provision
 from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.disk import projects
 from mnemostream.runtime.disk.files import LINK, walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.errors import Misconfigured, Transient
@@ -68,14 +69,15 @@ class Folder(msgspec.Struct, frozen=True):
 
 def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) -> list[Folder]:
     """The default folders of all known assistants, and what else is watched; `watched` None = not running."""
-    known = {os.path.realpath(root.folder): root for root in sources.defaults(environ, home)}
+    usual = [*sources.defaults(environ, home), *projects.roots(environ, home)]
+    known = {os.path.realpath(root.folder): root for root in usual}
     extra = {os.path.realpath(root.folder): root for root in watched or []}
     places = []
     for folder, root in {**known, **{f: root for f, root in extra.items() if f not in known}}.items():
         problems: list[str] = []
         exists = os.path.isdir(folder)
         left = Left({}, {})
-        stats = [stat for _, stat in walk(folder, root.leaves, problems, left=left)] if exists else []
+        stats = [stat for _, stat in walk(folder, root.leaves, problems, left=left, flat=root.flat)] if exists else []
         inside = watched is None or any(Path(folder).is_relative_to(other) for other in extra or known)
         title = sources.BY_NAME[root.source].title if root.source in sources.BY_NAME else "any assistant"
         size = sum(stat.size for stat in stats)

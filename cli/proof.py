@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -26,8 +28,12 @@ from mnemostream.cli.console import (
     steps,
     worded,
 )
+from mnemostream.cli.find.sessions import When
+from mnemostream.contracts.codec import iso
 from mnemostream.contracts.reasons import counted
+from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints
+from mnemostream.local.folder import IMPORTS
 
 MOST_GAPS = 50
 """Gaps that are named for people; --json names all."""
@@ -67,6 +73,8 @@ async def _verify(data: Path, folders: tuple[str, ...], everything: bool) -> ver
     where = endpoints.read(data).reading()
     async with copies.opened(where) as opened:
         roots = verify.roots_of(folders, where.roots, await opened.transcripts())
+        if not folders and (imports := data / IMPORTS).is_dir():
+            roots.append(Root(str(imports), ours=True))
         redact = own_scanner() if where.redact else None
         host = os.environ.get("MNEMO_HOST") or where.host
         scope = verify.Scope(roots, everything, where.include, where.exclude, host, redact)
@@ -120,19 +128,25 @@ def _print_summary(report: verify.Report) -> None:
 @click.argument("session")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the main transcript to this file.")
 @click.option("--generation", type=int, help="Generation to restore; default: the newest.")
+@click.option("--at", type=When(), help="The state that was archived at that time: 2h, 2026-05-01T10:30.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the generations that are archived.")
 @click.option("--force", is_flag=True, help="Overwrite a file whose content differs.")
 @data_option
 @json_option
-def restore_command(
-    session: str, output: Path | None, generation: int | None, force: bool, data: str | None, as_json: bool
-) -> None:
+def restore_command(session: str, data: str | None, as_json: bool, **options: Any) -> None:
     """Restore a transcript, byte for byte, to where the assistant can resume it.
 
     SESSION is a session ID or the start of one, a transcript ID, or a path; that of a database, with -o, is restored
-    as a new database with all rows.
+    as a new database with all rows. An assistant that writes a file again makes a new generation with each save.
     """
+    wanted = msgspec.convert(options, _Wanted)
+    if wanted.at and wanted.generation is not None:
+        raise click.UsageError("--at and --generation exclude each other")
+    if wanted.only_list:
+        _show_states(run(_states(endpoints.data_folder(data), session)), as_json)
+        return
     try:
-        done = run(_restore(endpoints.data_folder(data), session, output, generation, force))
+        done = run(_restore(endpoints.data_folder(data), session, wanted))
     except (restore.Damaged, restore.InTheWay, OSError) as error:
         failed("not restored", error)
         sys.exit(EX_FALSE)
@@ -149,17 +163,64 @@ def restore_command(
     sys.exit(0)
 
 
-async def _restore(
-    data: Path, session: str, output: Path | None, generation: int | None, force: bool
-) -> list[restore.Restored]:
+class _Wanted(msgspec.Struct, frozen=True):
+    """The options of `mnemo restore`."""
+
+    output: Path | None
+    generation: int | None
+    at: datetime | None
+    only_list: bool
+    force: bool
+
+    @property
+    def wish(self) -> restore.Wish:
+        """Which state."""
+        return restore.Wish(self.generation, self.at.timestamp() if self.at else None)
+
+
+async def _restore(data: Path, session: str, wanted: _Wanted) -> list[restore.Restored]:
+    output = wanted.output
     async with copies.opened(endpoints.read(data).reading()) as opened:
         if output and (logs := by_database(await opened.transcripts()).get(os.path.realpath(session))):
-            count = (await replayed(opened, logs)).write(output)
+            count = (await replayed(opened, logs, wanted.wish.at)).write(output)
             size = output.stat().st_size
             return [restore.Restored(session, str(output), size, 0, f"archive, {counted(count, 'row')}", "")]
         rows = await restore.find(opened, session)
         pairs = restore.targets(rows, output)
-        return [await restore.restore(opened, row, file, generation, force=force) for row, file in pairs]
+        return [await restore.restore(opened, row, file, wanted.wish, force=wanted.force) for row, file in pairs]
+
+
+class State(msgspec.Struct, frozen=True):
+    """One generation of one file, as it can be restored."""
+
+    file: str
+    generation: int
+    bytes: int
+    captured_at: str
+    """When its last bytes were captured."""
+    shared: int
+    """Bytes that it has in common with the generation before."""
+
+
+async def _states(data: Path, session: str) -> list[State]:
+    async with copies.opened(endpoints.read(data).reading()) as opened:
+        return [
+            State(row.full, one.number, one.end, iso(one.last_at), one.base.bytes if one.base else 0)
+            for row in await restore.find(opened, session)
+            for one in (await restore.generations(opened, row)).values()
+        ]
+
+
+def _show_states(states: list[State], as_json: bool) -> None:
+    if as_json:
+        print_json(states)
+        return
+    file = ""
+    for state in states:
+        if state.file != file:
+            file = state.file
+            out.print(worded("{}", file), soft_wrap=True)
+        out.print(worded("  {:>5}  {}  {:>12,} bytes", state.generation, state.captured_at, state.bytes))
 
 
 COMMANDS = (verify_command, restore_command)

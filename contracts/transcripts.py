@@ -91,10 +91,21 @@ def embeddable(record: Record) -> bool:
     return record.kind in CHUNKABLE and bool(record.text.strip())
 
 
+class Base(msgspec.Struct, frozen=True):
+    """What a generation of a document has in common with an earlier one: its first bytes."""
+
+    generation: int
+    """Which may have a base, too."""
+    bytes: int
+    sha256: str
+    """Hex SHA-256 of these bytes, as the assistant wrote them."""
+
+
 class TranscriptChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="TranscriptChanged"):
     """A segment: the bytes [start, end) of one generation of one transcript.
 
-    Segments of a generation are contiguous from 0; their concatenation is the file, byte for byte.
+    Segments of a generation are contiguous from 0, or from the end of its base; their concatenation, with the bytes of
+    the base before it, is the file, byte for byte.
     Records that are too large for one event travel ahead, in events without bytes (start == end, part > 0).
     """
 
@@ -127,7 +138,13 @@ class TranscriptChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
     kept_sha256: str = ""
     """Hex SHA-256 of the content of `data`, set once something was replaced in the generation: `sha256` is of the
     file as the assistant wrote it."""
-    version: Literal[1] = 1
+    base: Base | None = None
+    """On the first segment of a generation: where the bytes before `start` are."""
+    lineage: int | None = None
+    """The generation whose records these are added to: a document that is saved again brings what is new in it; None =
+    the records are all those of `generation`."""
+    version: Literal[1, 2] = 1
+    """2 = of a generation with a base or a lineage, which readers of version 1 would misread."""
     data: bytes
     """The bytes [start, end), zstd-compressed (base64 on the wire); last, so that a person who looks at a message sees
     the rest."""
@@ -147,7 +164,10 @@ class RecordsReparsed(msgspec.Struct, frozen=True, tag_field="type", tag="Record
     records: list[Record] = []
     secrets: dict[str, int] | None = None
     """Secrets recognised in all of the generation, by kind, on the first event; None = nobody looked."""
-    version: Literal[1] = 1
+    lineage: int | None = None
+    """The generation whose records these are, where it is another one."""
+    version: Literal[1, 2] = 1
+    """2 = with a lineage."""
 
 
 class TranscriptForgotten(msgspec.Struct, frozen=True, tag_field="type", tag="TranscriptForgotten"):
@@ -184,6 +204,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """True if the content must be compared once more when the file has rested."""
     replaced: bool = False
     """True if something was replaced in the generation up to here."""
+    lineage: int | None = None
+    """That of the segment."""
     place: str = ""
     """Of the host and the watched folder (`codec.place`); "" = written before it was told."""
 

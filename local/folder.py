@@ -23,6 +23,8 @@ RESTORING = ".restoring"
 """Folder in which a backup is restored, in the data folder."""
 RUN = "run"
 """Folder of the signs of life, and of the API's socket, in the data folder."""
+IMPORTS = "imports"
+"""Folder of the files that `mnemo import` brings, in the data folder."""
 MOST_SOCKET_BYTES = 90
 """Of the path of a folder with sockets: the name of one comes behind it, and `sun_path` has 104 bytes on macOS."""
 
@@ -55,7 +57,7 @@ def prepare(data: Path, *, passed_through: bool) -> None:
 
     `passed_through` = another user has files of its own in it (PostgreSQL's, as root), and must get there.
     """
-    for folder in (data, data / "logs", data / RUN):
+    for folder in (data, data / "logs", data / RUN, data / IMPORTS):
         folder.mkdir(parents=True, exist_ok=True)
     data.chmod(0o711 if passed_through else 0o700)
     for entry in data.iterdir():

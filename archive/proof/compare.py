@@ -73,34 +73,42 @@ class Comparison:
         """Notes a gap."""
         self.gaps.append(Gap(self.file, self.copy, start, end, kind, self.transcript))
 
-    def take(self, segment: Segment, disk: Bytes) -> None:
-        """Compares one segment's bytes with the file's, and its checksum with the file up to its end.
+    def take(self, segment: Segment, disk: Bytes, stop: int | None = None) -> None:
+        """Compares one segment's bytes with the file's, and its checksum with the file up to its end. `stop` is where
+        the next generation goes on with bytes of its own.
 
         Where secrets were replaced, all bytes around the placeholders are compared; the checksum is that of the file
         with its secrets.
         """
+        end = segment.end if stop is None else min(stop, segment.end)
         try:
             kept = segment.bytes()
         except ValueError as error:
             self.gap(segment.start, segment.end, str(error))
             return
-        there = self._there(segment, kept, disk)
-        self.spans.append((segment.start, segment.end))
+        kept = kept[: end - segment.start]
+        there = self._there(segment, kept, end, disk)
+        self.spans.append((segment.start, end))
         if kept != there:
-            begin, stop = difference(kept, there)
+            begin, different = difference(kept, there)
             kind = "the file is shorter than the archive" if len(there) < len(kept) else "different bytes"
-            self.gap(segment.start + begin, segment.start + stop, kind)
-        elif (disk.is_original or not segment.kept_sha256) and self._checksum(segment.end, disk) != segment.sha256:
-            self.gap(segment.start, segment.end, "checksum mismatch")
+            self.gap(segment.start + begin, segment.start + different, kind)
+        elif end == segment.end and not self._sums_up(segment, disk):
+            self.gap(segment.start, end, "checksum mismatch")
 
-    def _there(self, segment: Segment, kept: bytes, disk: Bytes) -> bytes:
+    def _sums_up(self, segment: Segment, disk: Bytes) -> bool:
+        """True if the bytes up to a segment's end have its checksum, or if it is of other bytes than the copy's."""
+        unknown = segment.kept_sha256 and not disk.is_original
+        return bool(unknown) or self._checksum(segment.end, disk) == segment.sha256
+
+    def _there(self, segment: Segment, kept: bytes, stop: int, disk: Bytes) -> bytes:
         """The file's bytes, with the placeholders that stand in the segment."""
-        there = bytearray(disk.read(segment.start, segment.end))
-        for start, stop in segment.replaced:
-            begin, end = start - segment.start, stop - segment.start
+        there = bytearray(disk.read(segment.start, stop))
+        for start, after in segment.replaced:
+            begin, end = start - segment.start, min(after, stop) - segment.start
             if 0 <= begin <= end <= len(there):
                 there[begin:end] = kept[begin:end]
-        self.replaced += len(segment.replaced)
+        self.replaced += sum(1 for start, _ in segment.replaced if start < stop)
         return bytes(there)
 
     def _checksum(self, end: int, disk: Bytes) -> bytes:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import ExitStack, aclosing, suppress
 
 from mnemostream.archive import queries
 from mnemostream.archive.copies import Archive, Segment, Transcript, decoded
 from mnemostream.archive.proof.compare import Comparison, Gap, OnDisk
 from mnemostream.archive.proof.records import Wanted, compare_records
+from mnemostream.archive.restore import logged
 from mnemostream.contracts import codec, subjects
-from mnemostream.contracts.transcripts import Checkpoint, RecordsReparsed, TranscriptChanged
+from mnemostream.contracts.transcripts import Base, Checkpoint, RecordsReparsed, TranscriptChanged
+from mnemostream.runtime.disk.generations import chained
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, bytes done, bytes in all."""
@@ -78,11 +80,22 @@ async def _against_database(archive: Archive, known: Known, expected: dict[str, 
 
 async def _stored(archive: Archive, comparison: Comparison, disk: OnDisk, generation: int, advance: Advance) -> None:
     """Feeds a comparison with the segments of one generation."""
+    base: Base | None = None
     async with aclosing(archive.segments(comparison.transcript)) as segments:
         async for segment in segments:
             if segment.generation == generation:
+                base = base or segment.base
                 await asyncio.to_thread(comparison.take, segment, disk)
                 advance("database", segment.end - segment.start)
+    if base:
+        await _shared(comparison, [one async for one in archive.segments(comparison.transcript)], base, disk)
+        advance("database", base.bytes)
+
+
+async def _shared(comparison: Comparison, segments: list[Segment], base: Base, disk: OnDisk) -> None:
+    """Feeds a comparison with what a document has in common with earlier generations."""
+    for segment, stop in chained(segments, base.generation, base.bytes):
+        await asyncio.to_thread(comparison.take, segment, disk, stop)
 
 
 async def _against_log(
@@ -90,18 +103,11 @@ async def _against_log(
 ) -> list[Gap]:
     """One pass over the log in its order: bytes against the files; the records go to `wanted`."""
     comparisons = {name: Comparison(codec.printable(full), "log", name) for name, (full, _, _) in known.items()}
+    bases: dict[str, Base] = {}
     with ExitStack() as stack:
         opened: dict[str, OnDisk] = {}
-        async with aclosing(archive.messages(_filters(known))) as messages:
-            async for message in messages:
-                name = subjects.source_and_transcript(message.subject)[1]
-                if name not in known:
-                    continue
-                event = decoded(message)
-                if isinstance(event, (TranscriptChanged, RecordsReparsed)):
-                    wanted.take(event)
-                if not isinstance(event, TranscriptChanged) or event.start == event.end:
-                    continue
+        async with aclosing(_changes(archive, known, wanted)) as changes:
+            async for name, event in changes:
                 if event.generation != expected[name]:
                     continue
                 if name not in opened:
@@ -114,9 +120,30 @@ async def _against_log(
                         continue  # said by the other copy's comparison
                     opened[name] = OnDisk(handle, known[name][1])
                 segment = Segment.of(event)
+                if segment.base:
+                    bases[name] = segment.base
                 await asyncio.to_thread(comparisons[name].take, segment, opened[name])
                 advance("log", event.end - event.start)
+    for name, base in bases.items():
+        full, size, row = known[name]
+        with suppress(OSError), open(full, "rb") as handle:
+            await _shared(comparisons[name], [one async for one in logged(archive, row)], base, OnDisk(handle, size))
+            advance("log", base.bytes)
     return [gap for name, comparison in comparisons.items() for gap in comparison.finish(known[name][1])]
+
+
+async def _changes(
+    archive: Archive, known: Known, wanted: Wanted
+) -> AsyncGenerator[tuple[str, TranscriptChanged], None]:
+    """The segments of these transcripts in the log, with bytes; the records go to `wanted`."""
+    async with aclosing(archive.messages(_filters(known))) as messages:
+        async for message in messages:
+            name = subjects.source_and_transcript(message.subject)[1]
+            event = decoded(message) if name in known else None
+            if isinstance(event, (TranscriptChanged, RecordsReparsed)):
+                wanted.take(event)
+            if isinstance(event, TranscriptChanged) and event.end > event.start:
+                yield name, event
 
 
 def _filters(known: Iterable[str]) -> list[str]:

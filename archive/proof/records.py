@@ -21,12 +21,13 @@ class Wanted:
 
     def take(self, event: TranscriptChanged | RecordsReparsed) -> None:
         """Adds the records of one event."""
+        generation = event.generation if event.lineage is None else event.lineage
         if isinstance(event, RecordsReparsed):
-            key = (event.transcript, event.generation)
+            key = (event.transcript, generation)
             self._reparsed[key] = max(self._reparsed.get(key, (0, 0)), (event.parser, event.end))
         table = self._records.setdefault(event.transcript, {})
         for record in event.records:
-            place = (event.generation, codec.storable(record.id), record.block, record.part)
+            place = (generation, codec.storable(record.id), record.block, record.part)
             rank = (event.parser, record.revision, -record.offset)
             if place not in table or rank > table[place][0]:
                 table[place] = (rank, record.offset, _digest(record))

@@ -17,9 +17,10 @@ from mnemostream.archive.proof.compare import Gap
 from mnemostream.archive.proof.files import File, Progress, compare_files
 from mnemostream.archive.proof.kept import compare_kept, only_logged
 from mnemostream.archive.rows.proof import compare_all, there
-from mnemostream.contracts import codec, projects, sources
+from mnemostream.contracts import codec, sources
+from mnemostream.contracts.projects import admitted
 from mnemostream.contracts.sources import Root
-from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk import packed, projects
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.process.home import home
@@ -164,7 +165,7 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
         # The same path may be known twice, from another host or below another root: its own row comes last.
         ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
         rows = {row.full: row for row in ranked}
-        for path, stat in walk(root.folder, root.leaves, report.problems, left=left):
+        for path, stat in walk(root.folder, root.leaves, report.problems, left=left, flat=root.flat):
             full = os.path.join(root.folder, *path.split("/"))
             row = rows.get(codec.printable(f"{root.folder}/{path}"))
             names = {codec.transcript_id(s, h, root.folder, path) for s in known_sources for h in hosts}
@@ -195,7 +196,7 @@ def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:
     plain = path.removesuffix(sources.PACKED)
     by_name = root.source != sources.AUTO or plain.endswith(".jsonl") or sources.attached(path)
     transcript = by_name or bool(sources.of_document(head))
-    return transcript and projects.admitted(path, head, scope.include, scope.exclude)
+    return transcript and admitted(path, head, scope.include, scope.exclude)
 
 
 def _refusal(full: str, path: str, scanner: Scanner) -> str:
@@ -220,9 +221,20 @@ def _recent(full: str) -> bool:
 
 def roots_of(folders: Sequence[str], configured: Sequence[str], rows: Iterable[Transcript]) -> list[Root]:
     """The folders to verify: those given, else those of the running system, else all that the archive knows."""
-    if texts := folders or configured:
+    texts = folders or configured
+    beside = projects.roots(os.environ, home()) if not texts or sources.DEFAULTS in texts else []
+    if texts:
         named = [sources.parse(text) for text in texts]
         there = sources.completed(named, os.environ, home())
-        return [root for root in there if root in named or Path(root.folder).is_dir()]
-    known = [Root(folder) for folder in {row.root for row in rows} if Path(folder).is_dir()]
-    return [*known, *(root for root in sources.defaults(os.environ, home()) if Path(root.folder).is_dir())]
+        return [*(root for root in there if root in named or Path(root.folder).is_dir()), *beside]
+    known = [_root_of(row) for row in rows if Path(row.root).is_dir()]
+    usual = [root for root in sources.defaults(os.environ, home()) if Path(root.folder).is_dir()]
+    return [*dict.fromkeys(known), *usual, *beside]
+
+
+def _root_of(row: Transcript) -> Root:
+    """The folder of a transcript; of one that lies beside the code of a project, that file alone."""
+    source = sources.BY_NAME.get(row.source)
+    if source and row.path in source.projects and (root := projects.root_of(row.full, row.source)):
+        return root
+    return Root(row.root)

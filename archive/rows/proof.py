@@ -60,13 +60,16 @@ def by_database(rows: Iterable[Transcript]) -> dict[str, list[Transcript]]:
 KEPT_IN_ROWS = frozenset(sources.DATABASES) | {"cursor"}
 
 
-async def replayed(archive: Archive, rows: Iterable[Transcript]) -> Replayed:
-    """The last state of each row, by the newest generation of each row log in the database of the archive."""
+async def replayed(archive: Archive, rows: Iterable[Transcript], at: float | None = None) -> Replayed:
+    """The last state of each row, by the newest generation of each row log in the database of the archive; with `at`
+    (Unix time, seconds) the last one that was captured by then."""
     found = Replayed()
     for row in rows:
         pieces: dict[int, list[bytes]] = {}
         async with aclosing(archive.segments(row.transcript_id)) as segments:
             async for segment in segments:
+                if at is not None and segment.captured_at > at:
+                    continue
                 pieces.setdefault(segment.generation, []).append(segment.bytes())
         if pieces:
             found.take(b"".join(pieces[max(pieces)]))

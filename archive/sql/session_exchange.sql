@@ -1,7 +1,8 @@
 -- Entries of one exchange of a session, and of $3 exchanges before and after it: $1 session, $2 exchange. Of the newest
 -- generations; main transcripts before sub-agents'.
 with files as (
-    select t.transcript_id, t.subagent, (select max(s.generation) from segments s where s.transcript_id = t.transcript_id) as generation
+    select t.transcript_id, t.subagent,
+           (select g.generation from newest_records g where g.transcript_id = t.transcript_id) as generation
     from transcripts t where t.session_id = $1 and t.source not in ('canary', 'attachment')
 ), home as (
     select f.transcript_id, f.generation from files f join records r using (transcript_id, generation)

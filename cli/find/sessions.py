@@ -116,7 +116,7 @@ async def _restored(data: Path, session: str) -> tuple[Transcript, str]:
     """The main transcript of a session, on disk again, and the folder in which the assistant last worked."""
     async with copies.opened(endpoints.read(data).reading()) as opened:
         [row, *_] = await restore.find(opened, session)
-        if not os.path.exists(row.full):
+        if not os.path.exists(row.full) and not os.path.isfile(row.root):  # rows of a database are where they were
             try:
                 await restore.restore(opened, row, Path(row.full))
             except (restore.Damaged, OSError) as error:

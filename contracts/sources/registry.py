@@ -44,6 +44,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Folders of its transcripts, as contracts/sources/places.py reads them."""
     files: str = r".*\.jsonl"
     """Regular expression of a transcript's path below a home, with '/'."""
+    projects: tuple[str, ...] = ()
+    """Files and folders below the folder of each project, where the assistant keeps its sessions beside the code."""
     databases: tuple[str, ...] = ()
     """Files of its databases, with `*`, as contracts/sources/places.py reads them."""
     sealed: str = ""

@@ -31,6 +31,12 @@ class Root(msgspec.Struct, frozen=True, order=True):
     rows: str = ""
     """Of a database: the folder of its row logs; `folder` is the file that its owner writes."""
 
+    flat: bool = False
+    """True for files that lie directly in the folder: nothing below it is looked at."""
+    ours: bool = False
+    """The folder of imports: its files are named by us, below a folder of each assistant's name, and go when they are
+    forgotten."""
+
     @property
     def place(self) -> str:
         """The folder where the files lie."""
@@ -68,7 +74,7 @@ def parse(text: str) -> Root:
     """A root as it is written in settings: `folder` or `source=folder`.
 
     >>> parse("codex=/srv/codex")
-    Root(folder='/srv/codex', source='codex', files='', rows='')
+    Root(folder='/srv/codex', source='codex', files='', rows='', flat=False, ours=False)
     """
     if text == DEFAULTS:
         return Root(DEFAULTS)
@@ -103,11 +109,17 @@ def distinct(roots: Iterable[Root]) -> list[Root]:
     """Of roots with resolved folders: one that lies inside another is dropped, so that each file has one
     owner; of two equal folders the one with a named source stays."""
     best: dict[str, Root] = {}
+    flat: list[Root] = []
     for root in roots:
-        if root.folder not in best or best[root.folder].source == AUTO:
+        if root.flat:
+            flat.append(root)
+        elif root.folder not in best or best[root.folder].source == AUTO:
             best[root.folder] = root
     return [
-        root
-        for folder, root in sorted(best.items())
-        if not any(folder != other and Path(folder).is_relative_to(other) for other in best)
+        *(
+            root
+            for folder, root in sorted(best.items())
+            if not any(folder != other and Path(folder).is_relative_to(other) for other in best)
+        ),
+        *(root for root in dict.fromkeys(flat) if not any(Path(root.folder).is_relative_to(other) for other in best)),
     ]

@@ -47,6 +47,7 @@ def services(plan: Plan, nats: AnyNats, postgres: AnyPostgres, api: tuple[int, P
         ("watcher", Stage.WATCHER, {"MNEMO_WATCHER_ROOTS": joined(map(str, plan.roots)), "MNEMO_HOST": host_of(plan)}),
     ]
     own[2][2]["MNEMO_WATCHER_ROWS_FOLDER"] = str(plan.data / "rows")
+    own[2][2]["MNEMO_WATCHER_IMPORTS_FOLDER"] = str(plan.data / folder.IMPORTS)
     own[0][2].update(
         {
             "MNEMO_HEALTH_PORT": str(api[0]),

@@ -44,11 +44,14 @@ def walk(
     problems: list[str],
     touched: Callable[[], None] = lambda: None,
     left: Left | None = None,
+    *,
+    flat: bool = False,
 ) -> Iterator[tuple[str, Stat]]:
     """Files below `root` that are `wanted`: it is given the path below the root, with '/', and says "" for yes, else
     why not. What cannot be listed goes to `problems`; what is not wanted, and links that lead outside, go to `left`.
-    `touched` is called with every folder and every few entries: the disk gives signs of life."""
-    others = left if left is not None else Left()
+    `touched` is called with every folder and every few entries: the disk gives signs of life. `flat` = only files
+    directly in `root`, and nothing goes to `left`."""
+    others = Left() if left is None or flat else left
     pending = [""]
     while pending:
         below = pending.pop()
@@ -60,7 +63,7 @@ def walk(
                         touched()
                     path = f"{below}/{entry.name}" if below else entry.name
                     if _is_folder(entry):
-                        pending.append(path)
+                        pending += [] if flat else [path]
                     elif (reason := _unwanted(root, path, entry, wanted)) is not None:
                         if reason:
                             others.add(reason, path)

@@ -67,7 +67,9 @@ class Notification:
         self._tell()
 
     def _present(self) -> list[str]:
-        return [root.folder for root in self.capture.roots if not root.rows and os.path.isdir(root.folder)]
+        return [
+            root.folder for root in self.capture.roots if not root.rows and not root.flat and os.path.isdir(root.folder)
+        ]
 
     def _tell(self) -> None:
         working = self.settings.notify and self.folders and not self.refused and self.silent < 2

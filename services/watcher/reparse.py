@@ -26,6 +26,7 @@ from mnemostream.contracts.transcripts import Record, RecordsReparsed, Transcrip
 from mnemostream.runtime import bus, streams
 from mnemostream.runtime.bus import Bus, Message
 from mnemostream.runtime.disk import packed
+from mnemostream.runtime.disk.generations import chained
 from mnemostream.runtime.errors import Transient
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.process import lifecycle
@@ -89,37 +90,62 @@ async def _transcript(connection: Bus, subject: str, secrecy: Secrecy) -> list[R
     """The events for one transcript: one or more for each generation that an older parser has read."""
     source, name = subjects.source_and_transcript(subject)
     version = FORMATS[source].version if source in FORMATS else 0
-    generations: dict[int, list[TranscriptChanged]] = {}
-    upto: dict[int, int] = {}
-    looked: dict[int, int] = {}
+    segments: list[TranscriptChanged] = []
+    upto: dict[int, tuple[int, int]] = {}
+    looked: dict[int, tuple[int, int]] = {}
     async with aclosing(_events(connection, [subject, subjects.reparsed(source, name)])) as logged:
         async for event in logged:
             if isinstance(event, RecordsReparsed) and event.parser >= version:
-                upto[event.generation] = max(upto.get(event.generation, 0), event.end)
+                lineage = event.generation if event.lineage is None else event.lineage
+                upto[lineage] = max(upto.get(lineage, (0, 0)), (event.generation, event.end))
                 if event.secrets is not None:
-                    looked[event.generation] = max(looked.get(event.generation, 0), event.end)
+                    looked[lineage] = max(looked.get(lineage, (0, 0)), (event.generation, event.end))
             elif isinstance(event, TranscriptChanged) and event.end > event.start:
-                generations.setdefault(event.generation, []).append(event)
+                segments.append(event)
     events: list[RecordsReparsed] = []
-    for generation, segments in generations.items():
-        old = [s for s in segments if s.parser < version and s.end > upto.get(generation, 0)]
-        unseen = [s for s in segments if s.secrets is None and s.end > looked.get(generation, 0)]
+    for lineage, generations in _lineages(segments).items():
+        own = [s for s in segments if s.generation in generations]
+        old = [s for s in own if s.parser < version and (s.generation, s.end) > upto.get(lineage, (0, 0))]
+        unseen = [s for s in own if s.secrets is None and (s.generation, s.end) > looked.get(lineage, (0, 0))]
         if old or unseen:
-            events += await asyncio.to_thread(_reparsed, source, generation, segments, secrecy)
+            newest = max(generations)
+            end = _reach(segments, newest)
+            chain = list(chained(segments, newest, end))
+            if chain and end:
+                events += await asyncio.to_thread(_reparsed, source, (newest, lineage), chain, secrecy)
     return events
 
 
-def _reparsed(
-    source: str, generation: int, segments: list[TranscriptChanged], secrecy: Secrecy
-) -> list[RecordsReparsed]:
-    """The events for one generation; none if nobody can read it."""
-    records, secrets, end = _parsed(segments, secrecy)
+def _lineages(segments: list[TranscriptChanged]) -> dict[int, set[int]]:
+    """The generations whose records are kept together, by that under which they are kept. The newest has all of them:
+    where records vanish from a document, a new lineage begins."""
+    last: dict[int, TranscriptChanged] = {}
+    for segment in sorted(segments, key=lambda segment: segment.end):
+        last[segment.generation] = segment
+    found: dict[int, set[int]] = {}
+    for generation, segment in last.items():
+        found.setdefault(generation if segment.lineage is None else segment.lineage, set()).add(generation)
+    return found
+
+
+Chain = list[tuple[TranscriptChanged, int]]
+"""Segments from byte 0 on, and where each of them stops to count."""
+
+
+def _reparsed(source: str, which: tuple[int, int], chain: Chain, secrecy: Secrecy) -> list[RecordsReparsed]:
+    """The events for the newest generation of a lineage; none if nobody can read it."""
+    records, secrets, end = _parsed(chain, secrecy)
     if not end:
         return []
     version = FORMATS[source].version if source in FORMATS else 0
-    common = (segments[0].transcript, source, generation, end, version)
-    parts = list(batches(records)) or [[]]
-    return [RecordsReparsed(*common, n, part, secrets if n == 0 else None) for n, part in enumerate(parts)]
+    generation, lineage = which
+    whole = RecordsReparsed(chain[-1][0].transcript, source, generation, end, version, 0)
+    if lineage != generation:
+        whole = msgspec.structs.replace(whole, lineage=lineage, version=2)
+    return [
+        msgspec.structs.replace(whole, part=n, records=part, secrets=secrets if n == 0 else None)
+        for n, part in enumerate(list(batches(records)) or [[]])
+    ]
 
 
 async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object, None]:
@@ -131,13 +157,13 @@ async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object,
                 log.warning("cannot decode message", subject=message.subject)
 
 
-def _parsed(segments: list[TranscriptChanged], secrecy: Secrecy) -> tuple[list[Record], dict[str, int] | None, int]:
+def _parsed(chain: Chain, secrecy: Secrecy) -> tuple[list[Record], dict[str, int] | None, int]:
     """All records of one generation by the present parser, its secrets by kind, and the offset up to which its bytes
     are whole."""
-    end = _reach(segments)
-    first = segments[0]
+    end = chain[-1][1]
+    first = chain[0][0]
     head = b""
-    for piece in _chain(segments):
+    for piece in _bytes(chain):
         head += piece
         if len(head) >= HEAD:
             break
@@ -153,34 +179,32 @@ def _parsed(segments: list[TranscriptChanged], secrecy: Secrecy) -> tuple[list[R
     records: list[Record] = []
     secrets: Counter[str] = Counter()
     units = unpacked_units if origin.packed else units_of
-    for unit in units(_chain(segments), whole=identity.whole):
+    for unit in units(_bytes(chain), whole=identity.whole):
         records += parse([unit], origin, state)[0]
         secrets.update(secrecy.count([unit]).counts or {})
     return records, dict(secrets), EVERYTHING if origin.at_once else end
 
 
-def _reach(segments: list[TranscriptChanged]) -> int:
-    """Where the bytes from 0 on end: at the first gap."""
+def _reach(segments: list[TranscriptChanged], generation: int) -> int:
+    """Where the bytes of a generation from 0 on end: at the first gap."""
+    most = max(segment.end for segment in segments if segment.generation == generation)
     end = 0
-    for segment in sorted(segments, key=lambda s: s.start):
+    for segment, stop in chained(segments, generation, most):
         if segment.start > end:
+            log.warning("bytes missing from the log", transcript=segment.transcript, start=end, end=segment.start)
             break
-        end = max(end, segment.end)
+        end = max(end, stop)
     return end
 
 
-def _chain(segments: list[TranscriptChanged]) -> Iterator[bytes]:
-    """The bytes from 0 to the first gap."""
+def _bytes(chain: Chain) -> Iterator[bytes]:
+    """The bytes from 0 on, without a gap."""
     end = 0
-    for segment in sorted(segments, key=lambda s: (s.start, -s.end)):
-        if segment.end <= end:
-            continue
-        if segment.start > end:
-            log.warning("bytes missing from the log", transcript=segment.transcript, start=end, end=segment.start)
-            return
-        size = segment.end - segment.start
-        yield packed.content(segment.data, size)[end - segment.start :]
-        end = segment.end
+    for segment, stop in chain:
+        if stop > end:
+            data = packed.content(segment.data, segment.end - segment.start)
+            yield data[end - segment.start : stop - segment.start]
+            end = stop
 
 
 if __name__ == "__main__":

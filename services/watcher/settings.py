@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from mnemostream.contracts import sources
+from mnemostream.runtime.disk import projects
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.settings import Common
 
@@ -34,6 +35,8 @@ class Settings(Common, frozen=True, kw_only=True):
 
     rows_folder: str = ""
     """Folder of the row logs of databases; empty = databases are not captured."""
+    imports_folder: str = ""
+    """Folder of what `mnemo import` brings; empty = none."""
     canary_folder: str = ""
     """Folder of the health service's synthetic lines (docs/status.md); empty = none."""
 
@@ -45,6 +48,10 @@ class Settings(Common, frozen=True, kw_only=True):
         """The roots, or the default ones; resolved, and none inside another."""
         named = sources.completed(map(sources.parse, self.roots), os.environ, home())
         roots = named or sources.defaults(os.environ, home())
+        if not named or sources.DEFAULTS in self.roots:
+            roots += projects.roots(os.environ, home())
+        if self.imports_folder:
+            roots.append(sources.Root(self.imports_folder, ours=True))
         if self.canary_folder:
             roots.append(sources.Root(self.canary_folder, sources.CANARY))
         return sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in roots)

@@ -50,9 +50,10 @@ def of_events(events: Iterable[Event]) -> Columns:
             forgotten.setdefault(change.transcript, tombstone)
         if isinstance(change, RecordsReparsed):
             records.extend(_record(change, record) for record in change.records)
-            mark = (change.transcript, change.generation, change.parser, change.end, _counts(change.secrets))
+            secrets = _counts(change.secrets)
+            mark = (change.transcript, _lineage(change), change.parser, change.end, secrets, change.generation)
             before = reparsed.get(mark[:2], mark)
-            reparsed[mark[:2]] = max(before, mark, key=lambda row: (row[2:4], row[4] is not None))
+            reparsed[mark[:2]] = max(before, mark, key=lambda row: (row[2:4], row[5], row[4] is not None))
         if not isinstance(change, TranscriptChanged):
             continue
         name = change.transcript
@@ -103,7 +104,14 @@ def _segment(change: TranscriptChanged) -> Row:
         _counts(change.secrets),
         msgspec.json.encode(change.replaced).decode(),
         bytes.fromhex(change.kept_sha256) or None,
+        *((base.generation, base.bytes, bytes.fromhex(base.sha256)) if (base := change.base) else (None, None, None)),
+        change.lineage,
     )
+
+
+def _lineage(change: TranscriptChanged | RecordsReparsed) -> int:
+    """The generation under which records are kept."""
+    return change.generation if change.lineage is None else change.lineage
 
 
 def _counts(counts: dict[str, int] | None) -> str | None:
@@ -114,7 +122,7 @@ def _counts(counts: dict[str, int] | None) -> str | None:
 def _record(change: TranscriptChanged | RecordsReparsed, record: Record) -> Row:
     return (
         change.transcript,
-        change.generation,
+        _lineage(change),
         text(record.id),
         record.block,
         record.part,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnemostream.archive.copies import Archive
-from mnemostream.archive.restore import Damaged, InTheWay, find, restore
+from mnemostream.archive.restore import Damaged, InTheWay, Wish, find, restore
 from mnemostream.contracts import subjects, topology
 from mnemostream.local.nats_server import Nats
 from tests.integration.conftest import Fill, captured, replayed
@@ -57,7 +57,7 @@ async def test_earlier_generations_stay_and_can_be_restored(
     await replayed(nats, database)
     assert (await proof(kept, transcripts)).equal
     [row] = await find(kept, "session")
-    await restore(kept, row, transcripts.parent / "old", 0)
+    await restore(kept, row, transcripts.parent / "old", Wish(0))
     assert (transcripts.parent / "old").read_bytes() == first
 
 

@@ -102,7 +102,7 @@ async def test_records_of_an_older_parser_that_come_late_do_not_return(
     await captured(operator, transcripts)
     events = [event async for message in kept.messages([subjects.CHANGED]) if (event := decoded(message))]
     old = [msgspec.structs.replace(event, parser=0) for event in events if isinstance(event, TranscriptChanged)]
-    made = reparse._parsed(old, Secrecy())
+    made = reparse._parsed([(event, event.end) for event in old], Secrecy())
     newer = reparse.RecordsReparsed(old[0].transcript, old[0].source, 0, made[2], 2, 0, made[0][:1])
     async with connect(database) as store:
         await store.store_transcripts([newer])

@@ -21,7 +21,9 @@ def test_a_shell_reads_the_folder_and_the_id_as_they_are(session: str, folder: s
 
 
 def test_what_has_no_command_has_none() -> None:
-    assert command("pi", "x") == []
+    assert command("aider", "x") == []
+    assert command("nobody", "x") == []
+    assert command("goose", "x") == ["goose", "session", "--resume", "--session-id", "x"]
 
 
 def test_times_of_people() -> None:

@@ -7,6 +7,7 @@ import io
 from mnemostream.runtime.disk.files import Stat
 from mnemostream.services.watcher.files.access import pieces, read_at
 from mnemostream.services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
+from mnemostream.services.watcher.files.following import fresh
 from mnemostream.services.watcher.files.tracked import TrackedFile
 from mnemostream.services.watcher.formats import lines
 from mnemostream.services.watcher.parsing.secrecy import Secrecy
@@ -17,14 +18,14 @@ from mnemostream.services.watcher.parsing.units import LINE_LIMIT, FileOrigin, U
 def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: Stat, secrecy: Secrecy) -> bool:
     """True if what is captured is still the beginning of the file. Makes a cursor where there is none."""
     if known.cursor is None and known.checkpoint is None:
-        known.cursor = Cursor(origin.format.state())
+        known.cursor = fresh(origin)
         return True
     change = judge(known.captured, known.seen, now)
     if change is FileChange.SHRUNK:
         known.cursor = known.cursor or Cursor(origin.format.state(), known.generation)
         return False
     if known.cursor is None:
-        return _warm(known, origin, file, secrecy)
+        return _warm(known, origin, file, secrecy, now.size)
     cursor = known.cursor
     untouched = now == known.partial or (change is FileChange.SAME and not known.unproven)
     if untouched and not known.suspicious:
@@ -37,20 +38,23 @@ def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: S
     return read_at(file, 0, len(cursor.head)) == cursor.head and read_at(file, tail, len(cursor.tail)) == cursor.tail
 
 
-def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy) -> bool:
+def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO, secrecy: Secrecy, size: int) -> bool:
     """Rebuilds the running hash and the parser's state by reading what is captured; the head alone tells
     most rewrites at once."""
     last = known.checkpoint
     if last is None:
         raise AssertionError("a file without a cursor has a checkpoint")
+    if origin.is_saved and not origin.opaque and size != last.end:
+        return False  # which of its records the log holds, and in which revision, is known no more
     if edge_hash(read_at(file, 0, min(EDGE, last.end))) != last.head:
         return False
-    cursor = _hashed(origin, file, last.end)
+    cursor = _hashed(origin, file, last.end, fresh(origin))
     if cursor.hasher.hexdigest() != last.sha256:
         return False
     cursor.generation = last.generation
     cursor.line_start = last.line_start
     cursor.replaced = last.replaced
+    cursor.lineage = last.lineage
     if not origin.at_once:
         _restore(cursor, origin, file, secrecy)
     known.cursor = cursor
@@ -58,8 +62,8 @@ def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO, secrecy: Secr
     return True
 
 
-def _hashed(origin: FileOrigin, file: io.FileIO, end: int) -> Cursor:
-    cursor = Cursor(origin.format.state())
+def _hashed(origin: FileOrigin, file: io.FileIO, end: int, cursor: Cursor | None = None) -> Cursor:
+    cursor = cursor or Cursor(origin.format.state())
     for data in pieces(file, 0, end):
         cursor.feed(data)
     return cursor

@@ -27,6 +27,8 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     complete = now.size <= len(head)
     head = packed.head(known.path, head, HEAD)
     source = known.source or known.root.source
+    if known.root.ours and known.path.split("/")[0] in sources.BY_NAME:
+        source = known.path.split("/")[0]
     identity = None
     if known.root.seals(known.path):
         identity = Identity(SEALED[known.root.source], whole=True)

@@ -15,6 +15,7 @@ from mnemostream.runtime.disk.files import stat_of
 from mnemostream.runtime.secrets.pieces import CONTEXT
 from mnemostream.services.watcher.files.access import pieces, read_at
 from mnemostream.services.watcher.files.compare import holds_objects, same_content
+from mnemostream.services.watcher.files.following import following
 from mnemostream.services.watcher.files.identify import identified
 from mnemostream.services.watcher.files.tracked import Files, Handle, ReadResult, TrackedFile
 from mnemostream.services.watcher.formats import lines
@@ -76,7 +77,7 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
         raise AssertionError("an identified file has an origin")
     rewritten = not same_content(known, origin, file, now, files.secrecy)
     if rewritten:
-        known.cursor = Cursor(origin.format.state(), known.generation + 1)
+        known.cursor = following(known, origin, file, now.size, replaces=files.secrecy.replace)
         known.rest_until = 0.0
     cursor = known.cursor
     if cursor is None:
@@ -119,11 +120,12 @@ def _secrets(data: bytes, cursor: Cursor, origin: FileOrigin, file: io.FileIO, s
     if secrecy.scanner is None or origin.packed:
         return NOT_LOOKED
     by_line = not origin.opaque and not origin.whole
-    begin = max(cursor.line_start if by_line else 0, cursor.end - CONTEXT)
+    shared = cursor.base is not None and cursor.begins
+    begin = 0 if shared else max(cursor.line_start if by_line else 0, cursor.end - CONTEXT)
     before = read_at(file, begin, cursor.end - begin) if begin < cursor.end else b""
     cut = by_line and data.endswith(b"\n")
     after = b"" if cut else read_at(file, cursor.end + len(data), CONTEXT)
-    return secrecy.look(Cut(cursor.end, data, before, after, by_line))
+    return secrecy.look(Cut(cursor.end, data, before, after, by_line, shared))
 
 
 def _refused(known: TrackedFile, origin: FileOrigin, file: io.FileIO, size: int, secrecy: Secrecy) -> bool:
@@ -153,7 +155,7 @@ def _cut(
     if origin.opaque:
         return len(data), False
     if origin.at_once:
-        if not cursor.end and not rested and (origin.packed or not _readable(file, size)):
+        if cursor.begins and not rested and (origin.packed or not _readable(file, size)):
             return 0, False
         return len(data), at_end
     newline = data.rfind(b"\n") + 1

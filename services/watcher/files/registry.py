@@ -90,13 +90,13 @@ class Registry:
             try:
                 os.stat(root.place)
             except FileNotFoundError:
-                if root.source != CANARY and not root.rows:
+                if root.source != CANARY and not root.rows and not root.flat:
                     scan.missing.append(Missing(root.folder, self._held(root)))  # or an assistant is not used here
                 continue
             except OSError:
                 pass  # the walk tells why
             before = files
-            for path, stat in walk(root.place, root.leaves, scan.problems, touched, scan.left):
+            for path, stat in walk(root.place, root.leaves, scan.problems, touched, scan.left, flat=root.flat):
                 files += 1
                 known = self._by_root[root].get(path) or self._add(root, path)
                 known.sweep = sweep

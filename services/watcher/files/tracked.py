@@ -112,7 +112,7 @@ class TrackedFile:
         """A person wanted its session gone; what we have written ourselves goes with it."""
         self.ignored = FORGOTTEN
         self.put_away()
-        if self.root.rows:
+        if self.root.rows or self.root.ours:
             with suppress(OSError):
                 os.unlink(self.full)
 

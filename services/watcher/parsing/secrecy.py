@@ -37,6 +37,8 @@ class Cut(msgspec.Struct, frozen=True):
     before: bytes = b""
     after: bytes = b""
     by_line: bool = True
+    shared: bool = False
+    """Count those in `before`, too: it is all that the generation shares with an earlier one."""
 
 
 class Secrecy(msgspec.Struct, frozen=True):
@@ -51,8 +53,10 @@ class Secrecy(msgspec.Struct, frozen=True):
             return NOT_LOOKED
         whole = cut.before + cut.data + cut.after if cut.before or cut.after else cut.data
         begin, end = len(cut.before), len(cut.before) + len(cut.data)
-        found = [s for s in _found(self.scanner, whole, by_line=cut.by_line) if s.start < end and s.stop > begin]
-        counts = dict(Counter(secret.kind for secret in found if secret.stop <= end or not cut.after))
+        seen = [s for s in _found(self.scanner, whole, by_line=cut.by_line) if s.start < end]
+        found = [s for s in seen if s.stop > begin]
+        counted = seen if cut.shared else found
+        counts = dict(Counter(secret.kind for secret in counted if secret.stop <= end or not cut.after))
         if not self.replace or not found:
             return Secrets(counts, cut.data)
         moved = cut.start - begin

@@ -11,10 +11,11 @@ import msgspec
 import zstandard
 
 from mnemostream.contracts import codec, subjects
-from mnemostream.contracts.transcripts import Checkpoint, Record, TranscriptChanged
+from mnemostream.contracts.transcripts import Base, Checkpoint, Record, TranscriptChanged
 from mnemostream.runtime.bus import Message
 from mnemostream.services.watcher.files.changes import EDGE, edge_hash
 from mnemostream.services.watcher.formats.base import State
+from mnemostream.services.watcher.parsing.saves import Save
 from mnemostream.services.watcher.parsing.secrecy import NOT_LOOKED, Secrets
 from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
 
@@ -37,6 +38,11 @@ class Cursor:
         self.hasher = hashlib.sha256()
         self.replaced = False
         """True if something was replaced in this generation."""
+        self.base: Base | None = None
+        self.save: Save | None = None
+        """Of a document: what the next save is compared with."""
+        self.lineage: int | None = None
+        """Generation whose records those of this one are added to; None = its own."""
         self.head = b""
         self.tail = b""
 
@@ -47,6 +53,13 @@ class Cursor:
             self.head = (self.head + data[:EDGE])[:EDGE]
         self.tail = (self.tail + data[-EDGE:])[-EDGE:]
         self.end += len(data)
+        if self.save:
+            self.save.blocks.feed(data)
+
+    @property
+    def begins(self) -> bool:
+        """True if nothing of this generation was captured yet but what it shares with an earlier one."""
+        return self.end == (self.base.bytes if self.base else 0)
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -79,12 +92,17 @@ def events(
         state = cursor.state if ended else copy.deepcopy(cursor.state)
         records, counts = parse(units, origin, state, counted=cursor.counted)
         cursor.counted = not ended
+        if cursor.save:
+            records = cursor.save.sent.news(records, cursor.generation)
+            lineage = cursor.save.sent.lineage
+            cursor.lineage = lineage if lineage != cursor.generation else None
     shares = list(batches(records))
     messages = []
     for number, share in enumerate(shares[:-1], start=1):  # too many for one event: these travel ahead, without bytes
         ahead = msgspec.structs.replace(_event(cursor, origin, stamp, share), part=number)
         messages.append(_message(ahead, checkpoint(cursor, origin, stamp)))
     before = cursor.end
+    base = cursor.base if cursor.begins else None
     cursor.feed(data)
     cursor.replaced = cursor.replaced or bool(secrets.replaced)
     kept = secrets.kept if secrets.replaced else data
@@ -98,6 +116,8 @@ def events(
         secrets=secrets.counts,
         replaced=secrets.replaced,
         kept_sha256=hashlib.sha256(kept).hexdigest() if cursor.replaced else "",
+        base=base,
+        version=1 if base is None and cursor.lineage is None else 2,
     )
     messages.append(_message(segment, checkpoint(cursor, origin, stamp)))
     return messages, counts
@@ -137,6 +157,8 @@ def _event(cursor: Cursor, origin: FileOrigin, stamp: Stamp, records: list[Recor
         records=records,
         subagent=origin.file.subagent,
         parser=origin.format.version,
+        lineage=cursor.lineage,
+        version=1 if cursor.lineage is None else 2,
     )
 
 
@@ -154,6 +176,7 @@ def checkpoint(cursor: Cursor, origin: FileOrigin, stamp: Stamp) -> Checkpoint:
         ctime_ns=stamp.ctime_ns,
         unproven=stamp.unproven,
         replaced=cursor.replaced,
+        lineage=cursor.lineage,
         place=codec.place(origin.host, origin.root),
     )
 

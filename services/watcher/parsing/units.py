@@ -53,6 +53,11 @@ class FileOrigin(msgspec.Struct, frozen=True):
         """True for a file that is captured and read as one piece."""
         return self.whole or self.packed
 
+    @property
+    def is_saved(self) -> bool:
+        """True for a document whose saves have their beginnings in common, as a rule."""
+        return self.whole and not self.packed
+
 
 class Unit(msgspec.Struct, frozen=True):
     """Bytes to parse: whole lines from `offset` on, or one document. `damage` = how they differ from the file's."""

@@ -19,10 +19,11 @@ from watchfiles import awatch
 
 from mnemostream.contracts import sources
 from mnemostream.contracts.sources import Root
+from mnemostream.runtime.disk import projects
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.process.home import home
-from mnemostream.runtime.rows.found import databases
+from mnemostream.runtime.rows.found import beside, usual
 from mnemostream.runtime.rows.opening import Busy, is_database
 from mnemostream.runtime.tasks import either
 from mnemostream.services.watcher.capture import Capture
@@ -34,6 +35,8 @@ log = Log("mnemo.rows")
 
 ENDINGS = (".db", ".sqlite", ".sqlite3", ".vscdb")
 BESIDE = ("-wal", "-shm", "-journal")
+PROJECTS_SECONDS = 300.0
+"""Time between two looks for stores of assistants beside the code of projects, seconds."""
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.25, 2.0
 TIMING: dict[str, Any] = {"debounce": 50, "step": 10}
 
@@ -48,6 +51,8 @@ class Databases:
         self.problems: dict[str, str] = {}
         """Databases that cannot be read now, and why: their changes are a backlog, no fault of the line."""
         self.foreign: set[str] = set()
+        self._looked_at = float("-inf")
+        self._beside: dict[str, str] = {}
         self._due: dict[str, tuple[float, float]] = {}
         """Times at which a database is looked at: after its last change, and at the latest."""
         self.more = asyncio.Event()
@@ -80,17 +85,20 @@ class Databases:
             self.more.set()
 
     def _candidates(self) -> Iterator[tuple[str, str]]:
-        environ = os.environ
-        if not self.settings.roots or sources.DEFAULTS in self.settings.roots:
-            yield from databases(environ, home()).items()
+        if self._watches_defaults:
+            yield from (self._beside | usual(os.environ, home())).items()
         for root in self.capture.roots:
-            if root.rows or root.source == sources.CANARY or root.files:  # a person has named the others
+            if root.rows or root.source == sources.CANARY or root.files or root.ours:  # a person has named the others
                 continue
             name = "" if root.source == sources.AUTO else root.source
             for path, _ in walk(root.folder, _unlike_database, []):
                 full = os.path.join(root.folder, *path.split("/"))
                 if not root.seals(path):
                     yield full, name
+
+    @property
+    def _watches_defaults(self) -> bool:
+        return not self.settings.roots or sources.DEFAULTS in self.settings.roots
 
     def _is_forgotten(self, root: Root, name: str) -> bool:
         return self.capture.positions.is_forgotten(root, name, self.capture.registry.host)
@@ -119,8 +127,21 @@ class Databases:
             if not stop.is_set():
                 await self._look(self.known[path])
 
+    def look_at_projects(self) -> None:
+        """Finds what assistants have begun to keep beside the code of projects, now and then. Asks the disk."""
+        now = self.capture.clock.monotonic()
+        if not self._watches_defaults or now - self._looked_at < PROJECTS_SECONDS:
+            return
+        self._looked_at = now
+        self._beside = beside(os.environ, home())
+        for root in projects.roots(os.environ, home()):
+            folders = [one.folder for one in self.capture.roots if not one.rows and not one.flat]
+            if not any(Path(root.folder).is_relative_to(folder) for folder in folders):
+                self.capture.registry.add(root)
+
     async def sweep(self, stop: asyncio.Event) -> None:
         """Looks at every database whose signature has changed, or whose rows are to be compared."""
+        await asyncio.to_thread(self.look_at_projects)
         if not self.enabled:
             return
         await asyncio.to_thread(self.discover)

@@ -3,12 +3,12 @@
 with newest as (
     select transcript_id, max(generation) as generation from segments group by transcript_id
 ), spans as (
-    select s.transcript_id, s.start_offset, s.end_offset,
+    select s.transcript_id, s.start_offset, s.end_offset, coalesce(s.base_bytes, 0) as shared,
            coalesce(max(s.end_offset) over (partition by s.transcript_id order by s.start_offset, s.end_offset
                rows between unbounded preceding and 1 preceding), 0) as reached
     from segments s join newest using (transcript_id, generation)
 ), stored as (
-    select t.source, sum(greatest(0, end_offset - greatest(start_offset, reached)))::bigint as stored_bytes,
+    select t.source, sum(shared + greatest(0, end_offset - greatest(start_offset, reached)))::bigint as stored_bytes,
            count(distinct transcript_id) as transcripts
     from spans join transcripts t using (transcript_id) where t.source <> 'canary' group by t.source
 ), used as (
