@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 import msgspec
 
 from mnemostream.runtime.rows import values
@@ -16,23 +19,43 @@ PART = "#part"
 """Ends the name of a table, for parts of its values."""
 
 
-class Delta(msgspec.Struct, frozen=True):
-    """Lines to append, and what is to be noted of them."""
+class Lines(Protocol):
+    """Takes lines in their order."""
 
-    lines: list[bytes]
+    def append(self, line: bytes, /) -> None:
+        """One more."""
+
+    def __len__(self) -> int: ...
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """What is to be noted of the lines to append, and the line that comes before them; b"" = none."""
+
+    header: bytes
     changed: list[tuple[Key, bytes]]
     gone: list[Key]
+    rows: int
+    """How many were compared."""
 
 
 def delta_of(
-    plan: Plan, session: str, rows: list[Row], parts: list[tuple[str, bytes, str]], noted: dict[Key, bytes]
+    plan: Plan,
+    session: str,
+    rows: Iterable[Row],
+    parts: list[tuple[str, bytes, str]],
+    noted: dict[Key, bytes],
+    lines: Lines,
 ) -> Delta:
-    """The delta of a session; `parts` are table, key and JSON of what stands within the values of other rows."""
-    lines: list[bytes] = []
+    """The delta of a session, its lines to `lines`; `parts` are table, key and JSON of what stands within the values of
+    other rows."""
     changed: list[tuple[Key, bytes]] = []
     gone = dict.fromkeys(noted)
     ordinals: dict[Key, int] = {}
+    told: dict[str, str] = {}
+    count = 0
     for table, row in rows:
+        count += 1
+        facts(told, table, row)
         key: Key = (table.name, key_bytes(table, row))
         if not table.key:  # without a key: by content and ordinal
             ordinals[key] = ordinals.get(key, -1) + 1
@@ -49,12 +72,10 @@ def delta_of(
             changed.append((key, digest))
             lines.append(values.part_line(name, part_key, part))
     gone.pop(SCHEMA_KEY, None)
-    lines += [values.gone_line(name.removesuffix(PART), key) for name, key in gone]
-    if not rows and not parts and not noted:
-        return Delta([], [], [])
-    header = values.header_line(plan.schema, plan.columns, {"session": session, **facts(plan, rows)})
-    told = rows or parts or SCHEMA_KEY not in noted  # what a session that is gone said of itself holds
-    if told and noted.get(SCHEMA_KEY) != (digest := values.digest(header)):
-        changed.append((SCHEMA_KEY, digest))
-        lines.insert(0, header)
-    return Delta(lines, changed, list(gone))
+    for name, row_key in gone:
+        lines.append(values.gone_line(name.removesuffix(PART), row_key))
+    header = values.header_line(plan.schema, plan.columns, {"session": session, **told})
+    anew = noted.get(SCHEMA_KEY) != (digest := values.digest(header))
+    if anew and (count or parts or (noted and SCHEMA_KEY not in noted)):  # what a session that is gone said holds
+        return Delta(header, [(SCHEMA_KEY, digest), *changed], list(gone), count)
+    return Delta(b"", changed, list(gone), count)

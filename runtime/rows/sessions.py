@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -14,12 +15,18 @@ from mnemostream.runtime.rows.tables import (
     Plan,
     ordered,
     quoted,
+    rank,
     session_of_key,
     session_text,
 )
 
 Row = tuple[Captured, tuple[Any, ...]]
+Condition = tuple[str, tuple[str, ...]]
+"""Of a statement, with its values."""
+Read = Callable[..., Iterator[Row]]
 LAST = "\U0010ffff"
+MOST_HELD = 4 << 20
+"""Bytes of the rows of a session that are held in memory."""
 
 
 class Marks(msgspec.Struct):
@@ -29,34 +36,58 @@ class Marks(msgspec.Struct):
     stamps: dict[str, Any] = {}
 
 
-def rows_of(connection: sqlite3.Connection, plan: Plan, session: str) -> list[Row]:
-    """All rows of a session in one snapshot, in their order."""
+def rows_of(connection: sqlite3.Connection, plan: Plan, session: str) -> Iterator[Row]:
+    """All rows of a session in one snapshot, in their order. It lasts until all were taken.
+
+    Up to MOST_HELD bytes are held at a time: in a larger session the order is found first, then each row is read.
+    """
     connection.execute("begin")
-    try:
-        if plan.one_session:
-            rows = [pair for table in plan.tables for pair in _all(connection, table)]
+    held: list[Row] = []
+    size = 0
+    for table, row in _rows(connection, plan, session, _select):
+        held.append((table, row))
+        size += sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        if size > MOST_HELD:
+            held.clear()
+            yield from _one_by_one(connection, plan, session)
+            break
+    yield from ordered(held)
+    connection.execute("commit")
+
+
+def _one_by_one(connection: sqlite3.Connection, plan: Plan, session: str) -> Iterator[Row]:
+    """The same rows in the same order; of tables with a rowid none but the last is held."""
+    found = [
+        (rank(row[1:] if table.rowid else [row[at] for at in table.order]), table, row[0] if table.rowid else row)
+        for table, row in _rows(connection, plan, session, _places)
+    ]
+    found.sort(key=itemgetter(0))
+    for _, table, place in found:
+        if table.rowid:
+            yield from _select(connection, table, "where _rowid_ = ?", place)
         else:
-            rows = [pair for table in plan.tables for pair in _of(connection, table, session)]
-    finally:
-        connection.execute("commit")
-    return ordered(rows)
+            yield table, place
 
 
-def _of(connection: sqlite3.Connection, table: Captured, session: str) -> Iterator[Row]:
+def _rows(connection: sqlite3.Connection, plan: Plan, session: str, read: Read) -> Iterator[Row]:
+    for table in plan.tables:
+        for where, values in _everywhere(connection, table) if plan.one_session else _where(connection, table, session):
+            yield from read(connection, table, where, *values)
+
+
+def _where(connection: sqlite3.Connection, table: Captured, session: str) -> Iterator[Condition]:
+    """Where the rows of a session are in one table."""
     if table.keyed:
-        yield from _of_keys(connection, table, session)
+        yield from _of_keys(table, session)
     elif table.join:
         column, _, other = table.join.partition(":")
         inner = f"select {_key_column(connection, other)} from {quoted(other)} where {_owner(table)} = ?"
-        yield from _select(connection, table, f"where {quoted(column)} in ({inner})", session)
+        yield f"where {quoted(column)} in ({inner})", (session,)
     elif table.session >= 0:
-        where = f"where {quoted(table.columns[table.session])}"
-        if session == NO_SESSION:
-            yield from _select(connection, table, f"{where} is null")
-        else:
-            yield from _select(connection, table, f"{where} = ?", session)
+        column = quoted(table.columns[table.session])
+        yield (f"where {column} is null", ()) if session == NO_SESSION else (f"where {column} = ?", (session,))
     elif session == NO_SESSION:
-        yield from _all(connection, table)
+        yield from _everywhere(connection, table)
 
 
 def _owner(table: Captured) -> str:
@@ -69,31 +100,41 @@ def _key_column(connection: sqlite3.Connection, table: str) -> str:
     return quoted(next((str(row[1]) for row in info if row[5]), "id"))
 
 
-def _of_keys(connection: sqlite3.Connection, table: Captured, session: str) -> Iterator[Row]:
+def _of_keys(table: Captured, session: str) -> Iterator[Condition]:
     column = quoted(table.columns[table.key[0]] if table.key else table.columns[0])
     for prefix in table.map.keys:
         if prefix.endswith("!"):
             if session == NO_SESSION:
-                yield from _select(connection, table, f"where {column} = ?", prefix[:-1])
+                yield f"where {column} = ?", (prefix[:-1],)
         elif session != NO_SESSION:
             key = prefix + session
-            yield from _select(connection, table, f"where {column} = ?", key)
-            yield from _select(connection, table, f"where {column} > ? and {column} < ?", f"{key}:", f"{key}:{LAST}")
+            yield f"where {column} = ?", (key,)
+            yield f"where {column} > ? and {column} < ?", (f"{key}:", f"{key}:{LAST}")
 
 
-def _all(connection: sqlite3.Connection, table: Captured) -> Iterator[Row]:
+def _everywhere(connection: sqlite3.Connection, table: Captured) -> Iterator[Condition]:
     if table.keyed:
         for session in [NO_SESSION, *sorted(set(_key_sessions(connection, table)) - {NO_SESSION})]:
-            yield from _of_keys(connection, table, session)
+            yield from _of_keys(table, session)
     else:
-        yield from _select(connection, table, "")
+        yield "", ()
 
 
-def _select(connection: sqlite3.Connection, table: Captured, where: str, *values: str) -> Iterator[Row]:
+def _select(connection: sqlite3.Connection, table: Captured, where: str, *values: Any) -> Iterator[Row]:
     names = ", ".join(map(quoted, table.columns))
     order = " order by rowid" if table.rowid else ""
-    rows = connection.execute(f"select {names} from {quoted(table.name)} {where}{order}", values).fetchall()
-    yield from ((table, row) for row in rows)
+    for row in connection.execute(f"select {names} from {quoted(table.name)} {where}{order}", values):
+        yield table, row
+
+
+def _places(connection: sqlite3.Connection, table: Captured, where: str, *values: Any) -> Iterator[Row]:
+    """In place of rows: the rowid, and what their order is made of. Whole rows where there is no rowid."""
+    if not table.rowid:
+        yield from _select(connection, table, where, *values)
+        return
+    names = ", ".join(["_rowid_", *(quoted(table.columns[at]) for at in table.order)])
+    for row in connection.execute(f"select {names} from {quoted(table.name)} {where} order by rowid", values):
+        yield table, row
 
 
 def _key_sessions(connection: sqlite3.Connection, table: Captured, where: str = "", *values: int) -> Iterator[str]:
@@ -161,17 +202,15 @@ def _named(connection: sqlite3.Connection, table: Captured, where: str, *values:
         yield from (session_text(value) for (value,) in connection.execute(sql, values))
     elif table.session >= 0:
         column = quoted(table.columns[table.session])
-        sql = f"select distinct {column} from {quoted(table.name)} {where}"
+        # `distinct` beside a condition: SQLite goes through a whole index of that column instead of the few rows
+        sql = f"select {'' if where else 'distinct '}{column} from {quoted(table.name)} {where}"
         yield from (session_text(value) for (value,) in connection.execute(sql, values))
 
 
-def facts(plan: Plan, rows: list[Row]) -> dict[str, str]:
-    """What a session's own row says of it: its project, and the session that began it."""
-    told: dict[str, str] = {}
-    for table, row in rows:
-        for name, column in (("cwd", table.map.project), ("parent", table.map.parent)):
-            if column in table.columns and name not in told:
-                value = row[table.columns.index(column)]
-                if isinstance(value, str) and value:
-                    told[name] = value
-    return told
+def facts(told: dict[str, str], table: Captured, row: tuple[Any, ...]) -> None:
+    """Adds what a session's own row says of it: its project, and the session that began it."""
+    for name, column in (("cwd", table.map.project), ("parent", table.map.parent)):
+        if column in table.columns and name not in told:
+            value = row[table.columns.index(column)]
+            if isinstance(value, str) and value:
+                told[name] = value

@@ -6,7 +6,7 @@ Identifiers come from the schema itself and are quoted; nothing of a person is e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -151,7 +151,12 @@ def session_of_key(table: Captured, key: object) -> str | None:
 
 def ordered(rows: list[tuple[Captured, tuple[Any, ...]]]) -> list[tuple[Captured, tuple[Any, ...]]]:
     """Rows of several tables in the order in which they were said: a message, its parts, the next message."""
-    return sorted(rows, key=lambda pair: tuple(_rank(pair[1][at]) for at in pair[0].order))
+    return sorted(rows, key=lambda pair: rank([pair[1][at] for at in pair[0].order]))
+
+
+def rank(values: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
+    """Where a row stands whose columns of order have these values."""
+    return tuple(map(_rank, values))
 
 
 def _rank(value: Any) -> tuple[int, Any]:

@@ -13,6 +13,8 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -22,16 +24,18 @@ from mnemostream.runtime.rows import values
 from mnemostream.runtime.rows.delta import Delta, delta_of
 from mnemostream.runtime.rows.opening import Busy, Signature, reading, signature
 from mnemostream.runtime.rows.parts import Parts, parts_of
-from mnemostream.runtime.rows.sessions import Marks, Row, changed_since, rows_of, sessions_of
+from mnemostream.runtime.rows.sessions import Marks, changed_since, rows_of, sessions_of
 from mnemostream.runtime.rows.tables import Plan, left_out, plan, tables_of
 from mnemostream.services.watcher.rows.digests import Digests
+from mnemostream.services.watcher.rows.lines import Lines
 from mnemostream.services.watcher.rows.spool import Spool
 
 HOT_SECONDS = 900.0
 """Sessions that have changed in this time are read at each look: an edit without a stamp is seen while it matters."""
-MOST_ROWS = 2000
-"""Rows after which a database is let go, and opened again: an owner that leaves, or that must clear its WAL, does not
-meet us for long. A session is read in one piece."""
+MOST_ROWS = 1000
+MOST_BYTES = 4 << 20
+"""Rows, and bytes that are new, after which a database is let go, and opened again: an owner that leaves, or that must
+clear its WAL, does not meet us for long. A session is read in one piece."""
 SMALL_BYTES = 8 << 20
 """Up to so many, all rows are compared at each look: it takes some 40 ms."""
 QUIET_SECONDS = 60.0
@@ -134,20 +138,30 @@ class RowSource:
         pending = deque(sorted(scope.sessions))
         durable = len(pending) <= DURABLE
         while pending:
-            batch: list[tuple[str, list[Row]]] = []
-            with reading(self.path, self.state) as connection:
-                while pending and sum(len(rows) for _, rows in batch) < MOST_ROWS:
-                    batch.append((session := pending.popleft(), rows_of(connection, scope.layout, session)))
-            for session, rows in batch:
-                self.touched()
-                parts = scope.parts.sessions.get(session, [])
-                delta = delta_of(scope.layout, session, rows, parts, self.digests.of(session))
-                self._session(session, delta, moment, found, durable=durable)
+            with ExitStack() as stack:
+                for session, delta, lines in self._batch(scope, pending, stack):
+                    self.touched()
+                    self._session(session, delta, lines, moment=moment, found=found, durable=durable)
         self.digests.tell("parts", scope.parts.digest())
         self.digests.mark(scope.marks)
         self.digests.tell("schema", scope.schema)
         if deep:
             self.swept = now
+
+    def _batch(self, scope: Scope, pending: deque[str], stack: ExitStack) -> list[tuple[str, Delta, Lines]]:
+        """What has changed in the next few sessions; the lines hold until the end of the stack."""
+        batch: list[tuple[str, Delta, Lines]] = []
+        rows = size = 0
+        with reading(self.path, self.state) as connection:
+            while pending and rows < MOST_ROWS and size < MOST_BYTES:
+                self.touched()
+                session, lines = pending.popleft(), stack.enter_context(closing(Lines(self.state)))
+                parts = scope.parts.sessions.get(session, [])
+                read = rows_of(connection, scope.layout, session)
+                delta = delta_of(scope.layout, session, read, parts, self.digests.of(session), lines)
+                batch.append((session, delta, lines))
+                rows, size = rows + delta.rows, size + lines.size
+        return batch
 
     def _scope(self, connection: sqlite3.Connection, now: float, found: Look, *, deep: bool) -> Scope | None:
         """What a look must read; None for an assistant's file without sessions (yet)."""
@@ -174,17 +188,17 @@ class RowSource:
             sessions |= parts.sessions.keys()
         return Scope(layout, sessions, parts, marks, schema)
 
-    def _session(self, session: str, delta: Delta, moment: float, found: Look, *, durable: bool) -> None:
+    def _session(self, session: str, delta: Delta, lines: Lines, *, moment: float, found: Look, durable: bool) -> None:
         """Appends what has changed in one session, then notes it."""
-        if not delta.lines:
+        if not (delta.header or lines):
             return
         if self.muted(self.spool.path(session).name):
             self.spool.remove(session)
             return
-        size = self.spool.append(session, b"".join(delta.lines), durable=durable)
+        size = self.spool.append(session, chain([delta.header], lines.taken()), durable=durable)
         self.digests.save(session, delta.changed, delta.gone, size, moment)
         found.changed.append(str(self.spool.path(session)))
-        found.rows += len(delta.lines)
+        found.rows += len(lines) + bool(delta.header)
 
     def close(self) -> None:
         """Ends the connection to the digests."""

@@ -4,6 +4,7 @@ as logs are; what was not acknowledged yet survives a kill."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,15 +28,21 @@ class Spool:
         except OSError:
             return 0
 
-    def append(self, session: str, data: bytes, *, durable: bool) -> int:
-        """Appends lines; the size afterwards."""
+    def append(self, session: str, pieces: Iterable[bytes], *, durable: bool) -> int:
+        """Appends lines; the size afterwards. Nothing of them stays if the disk is full."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.path(session), "ab") as file:
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-            return file.tell()
+        before = self.size(session)
+        try:
+            with open(self.path(session), "ab") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+                return file.tell()
+        except OSError:
+            self.cut(session, before)
+            raise
 
     def cut(self, session: str, size: int) -> bool:
         """Takes back what was appended and not noted; False if bytes are missing."""

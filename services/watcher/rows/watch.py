@@ -28,6 +28,7 @@ from mnemostream.runtime.rows.opening import Busy, is_database
 from mnemostream.runtime.tasks import either
 from mnemostream.services.watcher.capture import Capture
 from mnemostream.services.watcher.rows.identify import assistant_of
+from mnemostream.services.watcher.rows.memory import give_back
 from mnemostream.services.watcher.rows.source import Look, RowSource
 from mnemostream.services.watcher.settings import Settings
 
@@ -38,7 +39,8 @@ BESIDE = ("-wal", "-shm", "-journal")
 PROJECTS_SECONDS = 300.0
 """Time between two looks for stores of assistants beside the code of projects, seconds."""
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.25, 2.0
-TIMING: dict[str, Any] = {"debounce": 50, "step": 10}
+TIMING: dict[str, Any] = {"debounce": 100, "step": 50}
+"""Milliseconds: the library looks for changes once in `step`, all day; a look waits longer than that anyway."""
 
 
 class Databases:
@@ -56,6 +58,7 @@ class Databases:
         self._due: dict[str, tuple[float, float]] = {}
         """Times at which a database is looked at: after its last change, and at the latest."""
         self.more = asyncio.Event()
+        give_back()
 
     @property
     def enabled(self) -> bool:
