@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-MOST_SOURCES = 64
+MOST_SOURCES = 256
 MOST_LINES = 200
 """Entries of `WatcherVitals.sources` and of `lines`; a heartbeat with more of them makes no sense."""
 

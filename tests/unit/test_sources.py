@@ -11,6 +11,7 @@ from mnemostream.contracts import sources
 from mnemostream.contracts.sources import Source
 from mnemostream.contracts.sources.places import expanded
 from mnemostream.contracts.transcripts import OPENERS, Kind, Record
+from mnemostream.contracts.vitals import SourceVitals, WatcherVitals, bounded
 from mnemostream.services.watcher.files.identify import HEAD
 from mnemostream.services.watcher.formats import FORMATS, identify
 from mnemostream.services.watcher.parsing.units import FileOrigin, Unit, parse
@@ -118,3 +119,8 @@ def test_a_database_is_read_by_its_rows_and_credentials_stay_out(dialect: str, t
         records += some
     check(records, source)
     assert sorted(one.name for one in file.parent.iterdir()) == ["x.db"]
+
+
+def test_a_watcher_that_tells_of_every_assistant_is_believed() -> None:
+    told = WatcherVitals(host="laptop", sources={source.name: SourceVitals(files=1) for source in sources.SOURCES})
+    assert bounded(told)
