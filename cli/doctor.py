@@ -13,40 +13,36 @@ import click
 import msgspec
 from rich.table import Table
 
-from mnemostream.archive import again, copies, retention
+from mnemostream.archive import retention
 from mnemostream.cli import api, examine
+from mnemostream.cli.bus.repair import repair_all
 from mnemostream.cli.console import (
     EX_FALSE,
-    Lines,
     data_option,
-    err,
     json_option,
     out,
     print_json,
     run,
-    steps,
     worded,
 )
 from mnemostream.cli.examine import Check
 from mnemostream.cli.manual.hints import hinted
+from mnemostream.cli.shapes.stores import stores
 from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health
-from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints
 from mnemostream.local.backup import schedule
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.folder import in_use, known_host
 from mnemostream.local.secrets import Secrets
-from mnemostream.runtime import provision
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.disk import projects
 from mnemostream.runtime.disk.files import LINK, walk
 from mnemostream.runtime.disk.left import Left
-from mnemostream.runtime.errors import Misconfigured, Transient
+from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.rows.found import databases
-from mnemostream.runtime.settings import load
 
 FIRST = frozenset({"claude-code", "codex", "gemini", "copilot"})
 """Assistants whose folders are listed, whether they are there or not."""
@@ -180,13 +176,20 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
 
 @click.command("doctor", short_help="Report problems and how to fix them.")
 @click.option("--repair", is_flag=True, help="Repair what can be: streams, consumers, damaged passwords.")
+@click.option(
+    "--formats", is_flag=True, help="Print keys and types of the stores found here, no content: for a report."
+)
 @data_option
 @json_option
-def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
+def doctor_command(repair: bool, formats: bool, data: str | None, as_json: bool) -> None:
     """Check folders, settings, services and servers; report problems and how to fix them."""
     folder = endpoints.data_folder(data)
+    if formats:
+        there = [(place.source, place.folder) for place in folders(None, os.environ, home()) if place.exists]
+        print_json(list(stores(there)))  # for people, too: it is to be pasted
+        return
     if repair:
-        _repair(folder)
+        repair_all(folder)
     places, findings = run(checks(folder, os.environ, home()))
     if as_json:
         print_json({"folders": places, "checks": findings})
@@ -206,45 +209,6 @@ def doctor_command(repair: bool, data: str | None, as_json: bool) -> None:
             if check.remedy:
                 out.print(hinted(worded("    {}", check.remedy)), soft_wrap=True)
     sys.exit(EX_FALSE if any(check.state == "wrong" for check in findings) else 0)
-
-
-def _repair(folder: Path) -> None:
-    """Streams and consumers as they should be, what a consumer has skipped read again, and the proof from the log."""
-    if Secrets.damaged(folder) and not in_use(folder):
-        Secrets.renewed(folder)
-        err.print("new passwords were made: the next `mnemo up` gives them to the servers, no data is lost")
-    try:
-        where = api.running_at(folder)
-        environ = {**os.environ, "MNEMO_NATS_URL": where.nats_url}
-        environ.pop("MNEMO_NATS_URL_FILE", None)
-        wanted = load(provision.Settings, None, environ)  # a new size, too
-        asyncio.run(provision.main(wanted, asyncio.Event(), repair=True))
-        err.print("streams and consumers match the topology")
-        healed = asyncio.run(_heal(where))
-    except (api.CannotTell, copies.Unreachable, Transient, Misconfigured) as error:
-        err.print(worded("not repaired: {}", Lines(error)), soft_wrap=True)
-        return
-    for consumer in healed.read_again:
-        err.print(worded("{} had skipped messages; it has read its stream again", consumer), soft_wrap=True)
-    if healed.embedded_again:
-        err.print(worded("missing vectors were made: {}", counted(healed.embedded_again, "message")), soft_wrap=True)
-    for problem in healed.problems:
-        err.print(worded("  {}", problem), soft_wrap=True)
-    if healed.proved:
-        words = "proved from the log: {} in the database, every text has its vector"
-        err.print(worded(words, counted(healed.transcripts, "transcript")), soft_wrap=True)
-    else:
-        words = (
-            "not proved: {h.waiting} messages wait, {skipped} transcripts lack parts, {h.texts_without_vector} texts"
-        )
-        words += " lack a vector; see `mnemo deadletters` and run this again"
-        err.print(worded(words, h=healed, skipped=len(healed.skipped)), soft_wrap=True)
-
-
-async def _heal(where: Endpoints) -> again.Healed:
-    async with copies.opened(where) as archive:
-        with steps("reading") as tell:
-            return await again.heal(archive, tell)
 
 
 COMMANDS = (doctor_command,)

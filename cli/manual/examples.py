@@ -32,7 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "mcp uninstall": ("mcp uninstall",),
     "status": ("status", "status --watch", "status --json"),
     "dashboard": ("dashboard --open",),
-    "doctor": ("doctor", "doctor --repair"),
+    "doctor": ("doctor", "doctor --repair", "doctor --formats"),
     "verify": ("verify", "verify --all", "verify --source ~/.claude/projects"),
     "import": (
         "import export.zip",
