@@ -90,9 +90,15 @@ async def holding(database: Any, exchange: str) -> str | None:
     return await database.fetchval(queries.read("session_of"), exchange)  # type: ignore[no-any-return]
 
 
-def files(rows: Sequence[Transcript]) -> list[Transcript]:
-    """Of what a name matches, one main transcript and the sub-agents': another host may hold the same session."""
-    return [*rows[:1], *(row for row in rows[1:] if row.subagent)]
+async def files(database: Any, rows: Sequence[Transcript]) -> list[Transcript]:
+    """Of what a name matches, one main transcript and the sub-agents': another host may hold the same session, or
+    another store of the assistant. The richer one says more."""
+    main = [row for row in rows if not row.subagent]
+    if len(main) > 1:
+        found = await database.fetch(queries.read("richest"), [row.transcript_id for row in main])
+        records = {row["transcript_id"]: row["records"] for row in found}
+        main.sort(key=lambda row: -records.get(row.transcript_id, 0))
+    return [*main[:1], *(row for row in rows if row.subagent)] or list(rows[:1])
 
 
 async def around_exchange(database: Any, session: str, exchange: str, context: int) -> list[Entry]:

@@ -1,9 +1,9 @@
 -- Entries of a session in their order, from the $2th on, or from where the exchange $5 begins, at most $3, and no more than hold $4 characters together, but one at
--- least: of the newest generation of its main transcript, then of its sub-agents'. $1 session. `total` counts all.
+-- least: of the newest generation of its main transcript (where it stands in two stores, of the richer one), then of its sub-agents'. $1 session. `total` counts all.
 with files as (
     (select t.transcript_id, t.subagent from transcripts t
      where t.session_id = $1 and t.source not in ('canary', 'attachment') and not t.subagent
-     order by t.transcript_id limit 1)
+     order by (select count(*) from records r where r.transcript_id = t.transcript_id) desc, t.transcript_id limit 1)
     union all
     select t.transcript_id, t.subagent from transcripts t
     where t.session_id = $1 and t.source not in ('canary', 'attachment') and t.subagent

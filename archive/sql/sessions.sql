@@ -1,6 +1,6 @@
 -- Sessions, the latest first: $1 assistant, $2 part of the project, $3 since, $4 until (null = any), $5 limit, $6 offset,
 -- $7 a session's ID (null = all). The title is a person's, else a program's, else none; a summary counts where it names a
--- record of this session. `total` counts all that match.
+-- record of this session. An exchange that stands in two stores of the session counts once. `total` counts all that match.
 with files as (
     select source, session_id, array_agg(transcript_id) as ids,
            min(root || '/' || path) filter (where not subagent) as file
@@ -10,7 +10,7 @@ with files as (
 ), known as (
     select f.*, o.exchanges, o.started_at, o.ended_at, o.project, o.first_prompt, count(*) over () as total
     from files f cross join lateral (
-        select count(distinct r.exchange_id) as exchanges, min(r.occurred_at) as started_at, max(r.occurred_at) as ended_at,
+        select count(distinct coalesce(r.copy_key, r.exchange_id)) as exchanges, min(r.occurred_at) as started_at, max(r.occurred_at) as ended_at,
                (array_agg(r.cwd order by r.occurred_at desc nulls last) filter (where r.cwd <> ''))[1] as project,
                (array_agg(left(r.body, 2000) order by r.byte_offset)
                    filter (where r.kind in ('prompt', 'command', 'plan')))[1] as first_prompt

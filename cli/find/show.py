@@ -83,7 +83,7 @@ async def _entries(data: Path, name: str, context: int) -> list[Entry]:
     async with copies.opened(endpoints.read(data).reading()) as opened:
         if holder := await sessions.holding(opened.database, name):
             return await sessions.around_exchange(opened.database, holder, name, context)
-        rows = sessions.files(await restore.find(opened, name))
+        rows = await sessions.files(opened.database, await restore.find(opened, name))
         return await sessions.entries(opened.database, rows)
 
 
@@ -139,7 +139,7 @@ def export_command(session: str, form: str, output: str | None, data: str | None
 
 async def _whole(data: Path, name: str) -> Whole:
     async with copies.opened(endpoints.read(data).reading()) as opened:
-        rows = sessions.files(await restore.find(opened, name))
+        rows = await sessions.files(opened.database, await restore.find(opened, name))
         known = (await sessions.sessions(opened.database, Wanted(session=rows[0].session_id))).sessions
         row = rows[0]
         unknown = Session(row.source, row.session_id, None, row.full, 0, None, None, "")

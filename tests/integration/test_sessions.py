@@ -113,7 +113,9 @@ async def test_a_session_is_read_with_its_sub_agents(transcripts: Path, fill: Fi
     around = await sessions.around_exchange(kept.database, "s", "p1", 1)
     assert [entry.text for entry in around][:2] == ["ask", "delegated"]
     rows = await find(kept, "s")
-    assert [entry.text for entry in await sessions.entries(kept.database, sessions.files(rows))] == [
+    assert [
+        entry.text for entry in await sessions.entries(kept.database, await sessions.files(kept.database, rows))
+    ] == [
         "ask",
         "delegated",
         "look",
