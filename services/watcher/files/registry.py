@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -96,9 +97,11 @@ class Registry:
             except OSError:
                 pass  # the walk tells why
             before = files
-            for path, stat in walk(root.place, root.leaves, scan.problems, touched, scan.left, flat=root.flat):
+            table = self._by_root[root]
+            leaves = partial(_leaves, root, table)
+            for path, stat in walk(root.place, leaves, scan.problems, touched, scan.left, flat=root.flat):
                 files += 1
-                known = self._by_root[root].get(path) or self._add(root, path)
+                known = table.get(path) or self._add(root, path)
                 known.sweep = sweep
                 known.size = stat.size
                 if known.full in unreadable:
@@ -119,6 +122,11 @@ class Registry:
         if self.positions.is_forgotten(root, path, self.host):
             known.ignored = FORGOTTEN
         return known
+
+
+def _leaves(root: Root, table: Mapping[str, TrackedFile], path: str) -> str:
+    """As the root says; a file that is tracked need not be asked about."""
+    return "" if path in table else root.leaves(path)
 
 
 def _empty(folder: str) -> bool:
