@@ -1,12 +1,14 @@
-"""The retention guard: what Claude Code will delete soon, and whether all of it is archived.
+"""The retention guard: what assistants will delete soon by age, and whether all of it is archived.
 
 Claude Code deletes transcripts that were not changed for `cleanupPeriodDays` (default 30) when it starts;
-https://docs.claude.com/en/docs/claude-code/settings.
+https://docs.claude.com/en/docs/claude-code/settings. Gemini CLI those older than `general.sessionRetention.maxAge`
+(default 30d); https://github.com/google-gemini/gemini-cli/blob/main/docs/cli/session-management.md.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,7 @@ CLOCK_SECONDS = 2.0
 class Guard(msgspec.Struct):
     """Transcripts that will be deleted within `within_days`, and those among them that are not archived."""
 
+    source: str
     folder: str
     cleanup_days: float
     within_days: float
@@ -67,21 +70,51 @@ def cleanup_days(environ: Mapping[str, str], home: Path) -> tuple[float, str]:
     return float(days), ""
 
 
-async def guard(
+def max_age_days(home: Path) -> tuple[float, str]:
+    """Days after which Gemini CLI deletes, 0 = never, and what is wrong with its settings file ("" = nothing)."""
+    file = home / ".gemini" / "settings.json"
+    try:
+        told = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return DEFAULT_DAYS, ""
+    except (OSError, msgspec.DecodeError) as error:
+        return DEFAULT_DAYS, f"{file}: {error}"
+    general = told.get("general") if isinstance(told, dict) else None
+    kept = general.get("sessionRetention") if isinstance(general, dict) else None
+    if not isinstance(kept, dict):
+        return DEFAULT_DAYS, ""
+    if kept.get("enabled") is False:
+        return 0.0, ""
+    age = re.fullmatch(r"(\d{1,6})([hdwm])", str(kept.get("maxAge", "30d")))
+    if age is None:
+        return DEFAULT_DAYS, f"{file}: sessionRetention.maxAge is {kept.get('maxAge')!r}"
+    return float(age[1]) * {"h": 1 / 24, "d": 1, "w": 7, "m": 30}[age[2]], ""
+
+
+async def guards(
     database: asyncpg.Connection, environ: Mapping[str, str], home: Path, now: float | None = None
-) -> Guard | None:
-    """Looks at Claude Code's folder; None if there is none."""
-    days, problem = cleanup_days(environ, home)
-    roots = [r for r in sources.defaults(environ, home) if r.source == "claude-code" and os.path.isdir(r.folder)]
-    if not roots:
-        return None
+) -> list[Guard]:
+    """One for each assistant that is used here and deletes by age."""
     moment = time.time() if now is None else now  # noqa: TID251 - a file's age is wall time
-    folder = os.path.realpath(roots[0].folder)
-    deletions = Guard(folder, days, SOON_DAYS, settings_error=problem)
+    found = []
+    for source, (days, problem) in {
+        "claude-code": cleanup_days(environ, home),
+        "gemini": max_age_days(home),
+    }.items():
+        roots = [r for r in sources.defaults(environ, home) if r.source == source and os.path.isdir(r.folder)]
+        if roots and (days or source == "claude-code"):
+            found.append(await _guard(database, roots[0], (days, problem), moment))
+    return found
+
+
+async def _guard(database: asyncpg.Connection, root: sources.Root, kept: tuple[float, str], now: float) -> Guard:
+    days, problem = kept
+    folder = os.path.realpath(root.folder)
+    deletions = Guard(root.source, folder, days, SOON_DAYS, settings_error=problem)
     rows = await database.fetch(queries.read("stored_ends"), folder)
     stored = {row["full_path"]: (row["stored"], row["captured_at"]) for row in rows}
-    for path, stat in walk(folder, roots[0].leaves, []):
-        if moment - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
+    for path, stat in walk(folder, root.leaves, []):
+        if now - stat.mtime_ns / 1e9 < (days - SOON_DAYS) * 86400:
             continue
         deletions.due += 1
         end, captured = stored.get(f"{folder}/{path}", (0, 0.0))

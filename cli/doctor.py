@@ -163,14 +163,15 @@ async def _database(dsn: str, environ: Mapping[str, str], home: Path) -> list[Ch
         findings = await examine.database(database, SystemClock().now())
         if findings[-1].state == "ok":
             findings += await examine.reading(database)
-        guard = await retention.guard(database, environ, home)
+        guards = await retention.guards(database, environ, home)
     finally:
         await database.close(timeout=5)
-    if guard:
-        remedy = "" if guard.safe else "wait until `mnemo status` shows no gap, or raise cleanupPeriodDays"
-        findings.append(Check("retention", "ok" if guard.safe else "wrong", guard.summary(), remedy))
+    for guard in guards:
+        title = sources.BY_NAME[guard.source].title
+        remedy = "" if guard.safe else f"wait until `mnemo status` shows no gap, or let {title} keep them longer"
+        findings.append(Check("retention", "ok" if guard.safe else "wrong", f"{title}: {guard.summary()}", remedy))
         if guard.settings_error:
-            findings.append(Check("retention", "wrong", guard.settings_error, "fix Claude Code's settings.json"))
+            findings.append(Check("retention", "wrong", guard.settings_error, f"fix the settings of {title}"))
     return findings
 
 

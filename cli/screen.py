@@ -13,6 +13,7 @@ from mnemostream.archive import retention
 from mnemostream.cli.api import CannotTell, get
 from mnemostream.cli.console import out, worded
 from mnemostream.cli.manual.hints import hinted
+from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health, Ledger, StageHealth
 from mnemostream.contracts.reasons import counted
 from mnemostream.contracts.vitals import WatcherVitals
@@ -97,19 +98,25 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
 
 
 async def guard_lines(where: Endpoints) -> list[Text]:
-    """The retention guard in words; nothing where there is no Claude Code."""
+    """The retention guard in words; nothing where no assistant deletes by age."""
     try:
         database = await asyncpg.connect(where.reading().postgres_dsn, timeout=5, command_timeout=30)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return []
     try:
-        guard = await retention.guard(database, os.environ, home())
+        guards = await retention.guards(database, os.environ, home())
     finally:
         await database.close(timeout=5)
-    if guard is None:
-        return []
-    words = "guard   Claude Code deletes after {:.0f} days: {}"
-    return [worded(words if guard.safe else f"[bold red]{words}[/]", guard.cleanup_days, guard.summary())]
+    words = "guard   {} deletes after {:.0f} days: {}"
+    return [
+        worded(
+            words if guard.safe else f"[bold red]{words}[/]",
+            sources.BY_NAME[guard.source].title,
+            guard.cleanup_days,
+            guard.summary(),
+        )
+        for guard in guards
+    ]
 
 
 def _cells(stage: StageHealth) -> dict[str, str]:

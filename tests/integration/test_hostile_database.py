@@ -11,7 +11,7 @@ import pytest
 
 from mnemostream.archive.copies import Archive
 from mnemostream.archive.proof.verify import Scope, verify
-from mnemostream.archive.retention import guard
+from mnemostream.archive.retention import guards
 from mnemostream.contracts import codec
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.transcripts import Kind
@@ -121,14 +121,12 @@ async def test_the_guard_knows_a_folder_watched_through_its_parent_and_a_rewrite
         os.utime(projects / f"{name}.jsonl", (1, 1))
     await captured(operator, folder / "home")
     await replayed(nats, database)
-    found = await guard(kept.database, {}, folder / "home")
-    assert found is not None
+    [found] = await guards(kept.database, {}, folder / "home")
     assert (found.due, found.archived, found.safe) == (2, 2, True)
     write(projects / "b.jsonl", "c")
     stored = await kept.database.fetchval("select extract(epoch from max(captured_at))::float8 from segments")
     os.utime(projects / "b.jsonl", (stored + 10, stored + 10))
-    later = await guard(kept.database, {}, folder / "home", now=stored + 29 * 86400)
-    assert later is not None
+    [later] = await guards(kept.database, {}, folder / "home", now=stored + 29 * 86400)
     assert (later.due, later.archived, later.missing) == (2, 1, ["b.jsonl"])
 
 

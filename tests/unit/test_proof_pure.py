@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mnemostream.archive.copies import Segment
 from mnemostream.archive.proof.compare import Comparison, difference
 from mnemostream.archive.proof.kept import Kept
-from mnemostream.archive.retention import DEFAULT_DAYS, Guard, cleanup_days
+from mnemostream.archive.retention import DEFAULT_DAYS, Guard, cleanup_days, max_age_days
 from mnemostream.contracts import sources
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.vitals import SourceVitals, WatcherVitals
@@ -177,8 +177,28 @@ def test_the_days_come_from_claude_codes_settings(tmp_path: Path, text: str | No
     assert (found, bool(problem)) == (days, wrong)
 
 
+@pytest.mark.parametrize(
+    ("text", "days", "wrong"),
+    [
+        (None, 30, False),
+        ("{}", 30, False),
+        ('{"general": {"sessionRetention": {"enabled": true, "maxAge": "12h"}}}', 0.5, False),
+        ('{"general": {"sessionRetention": {"maxAge": "2w"}}}', 14, False),
+        ('{"general": {"sessionRetention": {"enabled": false}}}', 0, False),
+        ('{"general": {"sessionRetention": {"maxAge": "soon"}}}', 30, True),
+        ("{", 30, True),
+    ],
+)
+def test_gemini_deletes_after_what_its_settings_say(tmp_path: Path, text: str | None, days: float, wrong: bool) -> None:
+    (tmp_path / ".gemini").mkdir()
+    if text is not None:
+        (tmp_path / ".gemini" / "settings.json").write_text(text)
+    found, problem = max_age_days(tmp_path)
+    assert (found, bool(problem)) == (days, wrong)
+
+
 def test_the_guard_says_what_is_not_archived() -> None:
-    guard = Guard("/f", 30, 7, due=3, archived=2, missing=["a.jsonl"])
+    guard = Guard("claude-code", "/f", 30, 7, due=3, archived=2, missing=["a.jsonl"])
     assert not guard.safe
     assert "3 transcripts will be deleted within 7 days; 1 of them are NOT archived: a.jsonl" in guard.summary()
 
