@@ -91,6 +91,10 @@ def _ledger_lines(where: Endpoints) -> list[Text]:
             "ledger  {} there = {:,} captured + {}", counted(ledger.there_files or 0, "file"), total.files, reasons
         )
         lines = [there, worded("        not captured: {}", ledger.uncaptured_names), *lines]
+    if ledger.left_out_rows:
+        tables = ", ".join(f"{name} {rows:,}" for name, rows in ledger.left_out_tables.items())
+        words = "        left out of databases: about {:,} rows ({})"
+        lines.append(worded(words, ledger.left_out_rows, tables))
     if ledger.absent_backlog_bytes:
         words = "[red]ledger  never read of deleted files: {}[/]"
         lines.append(worded(words, counted(ledger.absent_backlog_bytes, "byte")))

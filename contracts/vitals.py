@@ -74,6 +74,10 @@ class WatcherVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Of them, those that are not captured, by reason; the most frequent reasons only."""
     uncaptured_names: str = ""
     """A few of them, by reason."""
+    left_out_rows: int | None = None
+    """Rows of the captured databases in tables that nobody has named (credentials among them), about so many."""
+    left_out_tables: dict[str, int] = {}
+    """The same by table; the largest only."""
     forgotten_files: int | None = None
     """Files of sessions that a person had forgotten."""
     absent_files: int | None = None
@@ -140,7 +144,7 @@ def bounded(vitals: Vitals) -> bool:
     """False if a table in it has more entries than any real instance tells."""
     if not isinstance(vitals, WatcherVitals):
         return True
-    tables = (vitals.lines, vitals.uncaptured)
+    tables = (vitals.lines, vitals.uncaptured, vitals.left_out_tables)
     return len(vitals.sources) <= MOST_SOURCES and all(len(table) <= MOST_LINES for table in tables)
 
 
@@ -150,12 +154,15 @@ def total(watchers: Iterable[WatcherVitals], without: str = "") -> WatcherVitals
     sums: dict[str, Any] = {name: _sum(getattr(watcher, name) for watcher in all_of) for name in _SUMMED}
     lines = _merged(watcher.lines for watcher in all_of)
     uncaptured = _merged(watcher.uncaptured for watcher in all_of)
+    left_out = _merged(watcher.left_out_tables for watcher in all_of)
     examples = "; ".join(watcher.uncaptured_names for watcher in all_of if watcher.uncaptured_names)
     names = sorted({name for watcher in all_of for name in watcher.sources} - {without})
     sources = {
         name: _of_source([watcher.sources[name] for watcher in all_of if name in watcher.sources]) for name in names
     }
-    return WatcherVitals(**sums, lines=lines, sources=sources, uncaptured=uncaptured, uncaptured_names=examples)
+    return WatcherVitals(
+        **sums, lines=lines, sources=sources, uncaptured=uncaptured, uncaptured_names=examples, left_out_tables=left_out
+    )
 
 
 def _merged(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -186,7 +193,7 @@ _SUMMED = [
     name
     for name in WatcherVitals.__struct_fields__
     if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "missing", "sweep_period_seconds")
-    and name not in ("lines", "sources", "uncaptured", "uncaptured_names")
+    and name not in ("lines", "sources", "uncaptured", "uncaptured_names", "left_out_tables")
 ]
 
 # --- heartbeats of version 1, which told gauges and notes by name ----------------------------------------------------

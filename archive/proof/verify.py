@@ -6,7 +6,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from mnemostream.archive.copies import Archive, Transcript
 from mnemostream.archive.proof.compare import Gap
 from mnemostream.archive.proof.files import File, Progress, compare_files
 from mnemostream.archive.proof.kept import compare_kept, only_logged
-from mnemostream.archive.rows.proof import compare_all, there
+from mnemostream.archive.rows.proof import by_database, compare_all, there
 from mnemostream.contracts import codec, sources
 from mnemostream.contracts.projects import admitted
 from mnemostream.contracts.sources import Root
@@ -24,6 +25,7 @@ from mnemostream.runtime.disk import packed, projects
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.process.home import home
+from mnemostream.runtime.rows.names import AS_ROWS, is_of
 from mnemostream.runtime.secrets.pieces import refusal
 from mnemostream.runtime.secrets.scan import Scanner
 
@@ -159,13 +161,15 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     own = scope.host or socket.gethostname()
     hosts = {row.host for row in known} | {own}
     known_sources = [*sources.BY_NAME, sources.ATTACHMENT]
+    databases = by_database(known).keys()
     files: list[File] = []
     left = Left()
     for root in sources.distinct(msgspec.structs.replace(r, folder=os.path.realpath(r.folder)) for r in scope.roots):
         # The same path may be known twice, from another host or below another root: its own row comes last.
         ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
         rows = {row.full: row for row in ranked}
-        for path, stat in walk(root.folder, root.leaves, report.problems, left=left, flat=root.flat):
+        leaves = partial(_leaves, root, databases)
+        for path, stat in walk(root.folder, leaves, report.problems, left=left, flat=root.flat):
             full = os.path.join(root.folder, *path.split("/"))
             row = rows.get(codec.printable(f"{root.folder}/{path}"))
             names = {codec.transcript_id(s, h, root.folder, path) for s in known_sources for h in hosts}
@@ -179,8 +183,14 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
                 left.add(why, path)
             else:
                 files.append((full, stat.size, row))
+    left.drop(AS_ROWS)
     report.left, report.left_names = left.counts, left.examples()
     return files
+
+
+def _leaves(root: Root, databases: Set[str], path: str) -> str:
+    why = root.leaves(path)
+    return AS_ROWS if why and is_of(os.path.join(root.folder, *path.split("/")), databases) else why
 
 
 def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:

@@ -214,6 +214,10 @@ class Ledger(msgspec.Struct, frozen=True):
     """Of them, those that are not captured, by reason."""
     uncaptured_names: str
     """A few of them, by reason."""
+    left_out_rows: int | None
+    """Rows of captured databases in tables that are left out, credentials among them; about so many."""
+    left_out_tables: dict[str, int]
+    """The same by table; the largest only."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -21,6 +21,11 @@ class Left(msgspec.Struct):
         if len(named) < self.MOST_NAMES:
             named.append(codec.printable(path))
 
+    def drop(self, reason: str) -> None:
+        """Forgets what is captured in another way."""
+        self.counts.pop(reason, None)
+        self.names.pop(reason, None)
+
     def merge(self, other: Left) -> None:
         """Adds what was left elsewhere."""
         for reason, count in other.counts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from urllib.parse import quote
 
 from mnemostream.runtime.rows.tables import NO_SESSION
@@ -28,3 +29,18 @@ def name_of(session: str) -> str:
     if len(name) > MOST_NAME:
         name = f"{name[:100]}-{digest(session.encode()).hex()}"
     return f"{name}.jsonl"
+
+
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+AS_ROWS = "captured as rows"
+"""Why a database is no file that is not captured."""
+
+
+def is_of(path: str, databases: Set[str]) -> bool:
+    """True for one of these databases, and for what SQLite keeps beside it.
+
+    >>> is_of("/x/a.db-wal", {"/x/a.db"})
+    True
+    """
+    return any(path.removesuffix(end) in databases for end in ("", *BESIDE))

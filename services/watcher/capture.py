@@ -68,6 +68,7 @@ class Capture:
         self.defaults = settings.default_folders()
         self.left = Left()
         """What the last sweep saw and did not look into."""
+        self.left_out: dict[str, dict[str, int]] = {}  # of databases: rows by table
         self.acknowledged = Acknowledged()
         self.sweeps = 0
         self.sweep_period = settings.sweep_seconds

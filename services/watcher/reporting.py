@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mnemostream.contracts import codec
@@ -12,6 +13,7 @@ from mnemostream.services.watcher.ledger import figures, reason_of, uncaptured
 if TYPE_CHECKING:  # types only: this module does no I/O
     from mnemostream.services.watcher.capture import Capture
 
+MOST_TABLES = 20
 EXAMPLES = 3
 """Files and folders that are named among those that cannot be read."""
 
@@ -36,7 +38,15 @@ def figures_of(capture: Capture) -> dict[str, Any]:
     missing = uncaptured(capture.registry, capture.sweeps, capture.unreadable, left.counts)
     unreadable_ = missing.get("unreadable", 0)  # counted among the files, and among what is missing
     there = told["files"] + sum(missing.values()) - unreadable_
-    return {**told, "there_files": there, "uncaptured": missing, "uncaptured_names": names.examples()}
+    left_out = sum((Counter(tables) for tables in capture.left_out.values()), Counter[str]())
+    return {
+        **told,
+        "there_files": there,
+        "uncaptured": missing,
+        "uncaptured_names": names.examples(),
+        "left_out_rows": left_out.total(),
+        "left_out_tables": dict(left_out.most_common(MOST_TABLES)),
+    }
 
 
 def _roots(capture: Capture) -> list[Root]:

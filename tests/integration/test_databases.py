@@ -10,6 +10,7 @@ from mnemostream.contracts import codec
 from mnemostream.contracts.events import Stage
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.transcripts import Kind, TranscriptChanged
+from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.heartbeat import Beat
 from mnemostream.services.watcher.capture import Capture
@@ -49,6 +50,11 @@ async def test_a_database_is_found_captured_and_its_changes_follow(tmp_path: Pat
     assert prompts == list(QUESTIONS)
     assert {(event.source, event.root) for event in found} == {("opencode", str(file))}
     assert {event.session_id for event in found} >= {"ses_1"}
+    vitals = capture.beat.vitals
+    assert isinstance(vitals, WatcherVitals)
+    assert vitals.left_out_tables == {"account": 1}  # tokens are left out, and counted
+    assert vitals.left_out_rows == 1
+    assert vitals.uncaptured == {"unknown ending": 1}  # the foreign one; the captured one is none of them
     hints = asyncio.create_task(databases.watch(stop))
     owner = Owner(file)
     before = len(log.messages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from functools import partial
 
@@ -13,6 +13,7 @@ from mnemostream.contracts import codec
 from mnemostream.contracts.sources import CANARY, Root
 from mnemostream.runtime.disk.files import Stat, linked, walk
 from mnemostream.runtime.disk.left import Left
+from mnemostream.runtime.rows.names import AS_ROWS, is_of
 from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.files.changes import rest_needed
 from mnemostream.services.watcher.files.tracked import FORGOTTEN, TrackedFile
@@ -98,7 +99,7 @@ class Registry:
                 pass  # the walk tells why
             before = files
             table = self._by_root[root]
-            leaves = partial(_leaves, root, table)
+            leaves = partial(_leaves, root, table, {one.folder for one in self.roots if one.rows})
             for path, stat in walk(root.place, leaves, scan.problems, touched, scan.left, flat=root.flat):
                 files += 1
                 known = table.get(path) or self._add(root, path)
@@ -110,6 +111,7 @@ class Registry:
                     scan.changed.append((known, stat))
             if files == before and _empty(root.place) and (held := self._held(root)):
                 scan.missing.append(Missing(root.folder, held, empty=True))
+        scan.left.drop(AS_ROWS)
         scan.changed.sort(key=lambda pair: pair[1].mtime_ns, reverse=True)
         return msgspec.structs.replace(scan, files=files)
 
@@ -124,9 +126,13 @@ class Registry:
         return known
 
 
-def _leaves(root: Root, table: Mapping[str, TrackedFile], path: str) -> str:
+def _leaves(root: Root, table: Mapping[str, TrackedFile], databases: Set[str], path: str) -> str:
     """As the root says; a file that is tracked need not be asked about."""
-    return "" if path in table else root.leaves(path)
+    if path in table:
+        return ""
+    why = root.leaves(path)
+    captured = why and databases and is_of(os.path.join(root.place, *path.split("/")), databases)
+    return AS_ROWS if captured else why
 
 
 def _empty(folder: str) -> bool:

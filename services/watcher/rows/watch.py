@@ -24,6 +24,7 @@ from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.process.home import home
 from mnemostream.runtime.rows.found import beside, usual
+from mnemostream.runtime.rows.names import BESIDE
 from mnemostream.runtime.rows.opening import Busy, is_database
 from mnemostream.runtime.tasks import either
 from mnemostream.services.watcher.capture import Capture
@@ -35,7 +36,6 @@ from mnemostream.services.watcher.settings import Settings
 log = Log("mnemo.rows")
 
 ENDINGS = (".db", ".sqlite", ".sqlite3", ".vscdb")
-BESIDE = ("-wal", "-shm", "-journal")
 PROJECTS_SECONDS = 300.0
 """Time between two looks for stores of assistants beside the code of projects, seconds."""
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.25, 2.0
@@ -168,6 +168,8 @@ class Databases:
         elif self.problems.pop(one.path, None):
             self.capture.unreadable.pop(one.path, None)
         if found.left_out:
+            self.capture.left_out[one.path] = found.left_out
+            self.capture.dirty = True
             log.info("tables that are not captured, with their rows", database=one.path, tables=found.left_out)
         if found.changed:
             self.capture.hints.add(found.changed)

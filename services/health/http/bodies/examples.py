@@ -75,7 +75,9 @@ STATS = http.Stats(
     {"TRANSCRIPTS": http.StreamFigures(545, 31_000_000, 68_719_476_736)},
 )
 ACCOUNT = http.Account(232, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 73_400_320, 6995, 6995, {})
-LEDGER = http.Ledger(AT, True, ACCOUNT, {"claude-code": ACCOUNT}, 0, 0, 0, 0, 0, 0, 233, {"unknown ending": 1}, "")
+LEDGER = http.Ledger(
+    AT, True, ACCOUNT, {"claude-code": ACCOUNT}, 0, 0, 0, 0, 0, 0, 233, {"unknown ending": 1}, "", 0, {}
+)
 CONVERSATION_ROW = ("7d0f…", "claude-code", "3f2a…-9c1d", "3f2a…", "/home/dana/src/tidepool", "prompt")
 RECENT = archive.Recent(
     [archive.Conversation(*CONVERSATION_ROW, "why does the build wait?", "It waits for …", ["Bash"], AT, AT)],

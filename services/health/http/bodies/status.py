@@ -118,6 +118,8 @@ def ledger(snapshot: Snapshot) -> Ledger:
         there_files=report.there_files,
         uncaptured=report.uncaptured,
         uncaptured_names=report.uncaptured_names,
+        left_out_rows=report.left_out_rows,
+        left_out_tables=report.left_out_tables,
     )
 
 
