@@ -27,6 +27,7 @@ from mnemostream.cli.console import (
 )
 from mnemostream.cli.examine import Check
 from mnemostream.cli.manual.hints import hinted
+from mnemostream.cli.shapes import counts
 from mnemostream.cli.shapes.stores import stores
 from mnemostream.contracts import sources
 from mnemostream.contracts.http.health import Health
@@ -59,6 +60,10 @@ class Folder(msgspec.Struct, frozen=True):
     files: int = 0
     bytes: int = 0
     problem: str = ""
+    sessions: int | None = None
+    """None where a database cannot be read now."""
+    readable: bool = True
+    """False for what is archived as it is, encrypted by its assistant."""
     left: Left = msgspec.field(default_factory=Left)
     """What lies there and is not captured."""
 
@@ -73,16 +78,19 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
         problems: list[str] = []
         exists = os.path.isdir(folder)
         left = Left({}, {})
-        stats = [stat for _, stat in walk(folder, root.leaves, problems, left=left, flat=root.flat)] if exists else []
+        found = list(walk(folder, root.leaves, problems, left=left, flat=root.flat)) if exists else []
         inside = watched is None or any(Path(folder).is_relative_to(other) for other in extra or known)
         title = sources.BY_NAME[root.source].title if root.source in sources.BY_NAME else "any assistant"
-        size = sum(stat.size for stat in stats)
+        size = sum(stat.size for _, stat in found)
         problem = problems[0] if problems else ""
-        places.append(Folder(root.source, title, folder, exists, exists and inside, len(stats), size, problem, left))
+        told = (len(found), size, problem, counts.sessions(root.source, [path for path, _ in found]))
+        readable = not all(root.seals(path) for path, _ in found) or not found
+        places.append(Folder(root.source, title, folder, exists, exists and inside, *told, readable, left))
     whole = watched is None or any(folder in known for folder in extra)
     for file, source in databases(environ, home).items():
-        size = os.path.getsize(file)
-        places.append(Folder(source, f"{sources.BY_NAME[source].title}, database", file, True, whole, 1, size))
+        size, (sessions, problem) = os.path.getsize(file), counts.in_database(source, file)
+        title = f"{sources.BY_NAME[source].title}, database"
+        places.append(Folder(source, title, file, True, whole, 1, size, problem, sessions))
     return places
 
 
@@ -196,11 +204,15 @@ def doctor_command(repair: bool, formats: bool, data: str | None, as_json: bool)
         print_json({"folders": places, "checks": findings})
     else:
         table = Table(box=None, pad_edge=False)
-        for name in ("assistant", "folder", "files", "MB", ""):
-            table.add_column(name, justify="right" if name in ("files", "MB") else "left", overflow="fold")
+        for name in ("assistant", "folder", "sessions", "files", "MB", ""):
+            table.add_column(name, justify="left" if name in ("assistant", "folder", "") else "right", overflow="fold")
         for place in (one for one in places if one.exists or one.source in FIRST):
             state = worded("watched" if place.watched else "[yellow]not watched[/]" if place.exists else "missing")
-            table.add_row(place.title, worded("{}", place.folder), str(place.files), f"{place.bytes / 1e6:.1f}", state)
+            if not place.readable:
+                state.append(", archived, not readable")
+            sessions = "?" if place.sessions is None else str(place.sessions)
+            figures = (sessions, str(place.files), f"{place.bytes / 1e6:.1f}")
+            table.add_row(place.title, worded("{}", place.folder), *figures, state)
         out.print(table)
         away = len(sources.BY_NAME.keys() - {place.source for place in places if place.exists} - FIRST)
         out.print(worded("no sessions of {} other known assistants (--json lists their folders)", away))
