@@ -2,7 +2,8 @@
 -- generations; main transcripts before sub-agents'.
 with files as (
     select t.transcript_id, t.subagent,
-           (select g.generation from newest_records g where g.transcript_id = t.transcript_id) as generation
+           (select coalesce(s.lineage, s.generation) from segments s where s.transcript_id = t.transcript_id
+            order by s.generation desc, s.start_offset desc limit 1) as generation
     from transcripts t where t.session_id = $1 and t.source not in ('canary', 'attachment')
 ), home as (
     select f.transcript_id, f.generation from files f join records r using (transcript_id, generation)

@@ -8,7 +8,8 @@ with files as (
     select t.transcript_id, t.subagent from transcripts t
     where t.session_id = $1 and t.source not in ('canary', 'attachment') and t.subagent
 ), newest as (
-    select f.*, (select g.generation from newest_records g where g.transcript_id = f.transcript_id) as generation from files f
+    select f.*, (select coalesce(s.lineage, s.generation) from segments s where s.transcript_id = f.transcript_id
+                order by s.generation desc, s.start_offset desc limit 1) as generation from files f
 ), listed as (
     select r.transcript_id, r.generation, r.record_id, r.block, r.part, r.exchange_id,
            row_number() over (order by n.subagent, r.transcript_id, r.byte_offset, r.block, r.part) - 1 as position,

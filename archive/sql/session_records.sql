@@ -2,6 +2,7 @@
 -- words and tools only.
 select r.exchange_id, r.kind, r.role, r.body as text, r.tool, r.tool_input, r.occurred_at, r.transcript_id
 from unnest($1::text[]) with ordinality as f (transcript_id, n)
-join lateral (select n.generation from newest_records n where n.transcript_id = f.transcript_id) g on true
+cross join lateral (select coalesce(s.lineage, s.generation) as generation from segments s
+    where s.transcript_id = f.transcript_id order by s.generation desc, s.start_offset desc limit 1) g
 join entries r on r.transcript_id = f.transcript_id and r.generation = g.generation
 order by f.n, r.byte_offset, r.block, r.part

@@ -100,12 +100,17 @@ async def _proved(data: Path, outcome: Outcome) -> None:
 async def _stored(opened: Archive, imports: Path, outcome: Outcome, show: object) -> None:
     """Returns when the newest generation of each file is stored to its end, or nothing more comes."""
     wanted = {_full(file.file): (file.bytes, _written_at(file.file)) for file in outcome.files if file.new}
+    origins = {_full(file.file): file for file in outcome.files}
     least, since = len(wanted) + 1, asyncio.get_running_loop().time()
     while wanted:
         for row in await opened.database.fetch(queries.read("stored_ends"), codec.printable(str(imports.resolve()))):
             size, at = wanted.get(row["full_path"], (-1, 0.0))
             if row["stored"] == size and row["captured_at"] >= at:
                 del wanted[row["full_path"]]
+        for gone in [full for full in wanted if not os.path.exists(full)]:  # the watcher knows a tombstone
+            del wanted[gone]
+            outcome.refused.append(Refused(origins[gone].origin, "forgotten earlier, and kept out"))
+            outcome.files.remove(origins[gone])
         now = asyncio.get_running_loop().time()
         if len(wanted) < least:
             least, since = len(wanted), now

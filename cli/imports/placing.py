@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ IN_LISTS = tuple(DIALECTS[name] for name in ("chatgpt", "claudeai"))
 brings what is new in it."""
 ALWAYS_THE_SAME = frozenset({"gemini-takeout"})
 """Assistants whose exports are named alike and hold everything: a later one is the next save of the one before."""
-MOST_BYTES = 2 << 30
+MOST_BYTES = 1 << 30
 
 
 class Import(msgspec.Struct, frozen=True):
@@ -45,59 +46,95 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
+class _Read(msgspec.Struct, frozen=True):
+    """One file that was read, or why it was not. `below` is its path below the folder, or in the archive, of origin."""
+
+    origin: str
+    data: bytes = b""
+    below: str = ""
+    refused: str = ""
+
+
 def place(paths: list[Path], folder: Path, only: str = "") -> Iterator[Import | Refused]:
     """Writes what is to be captured. `only` is the assistant, if a person has named it. Raises OSError."""
-    for origin, data in _contents(paths):
-        if isinstance(data, str):
-            yield Refused(origin, data)
-            continue
-        identity = identity_of(origin, data, only)
-        if identity is None:
-            yield Refused(origin, "no transcript or export of a known assistant")
+    taken: dict[Path, bytes] = {}
+    for read in _contents(paths):
+        if read.refused:
+            yield Refused(read.origin, read.refused)
             continue
         try:
-            documents = list(_documents(origin, data, identity))
-        except (NoList, UnicodeDecodeError) as error:
-            yield Refused(origin, str(error))
+            identity = identity_of(read.origin, read.data, only)
+            documents = list(_documents(read, identity)) if identity else []
+        except (NoList, UnicodeDecodeError, RecursionError) as error:
+            yield Refused(read.origin, str(error))
+            continue
+        if identity is None:
+            yield Refused(read.origin, "no transcript or export of a known assistant")
             continue
         for name, content in documents:
             file = folder / identity.format.name / name
-            yield Import(origin, identity.format.name, str(file), len(content), _written(file, content))
+            digest = hashlib.sha256(content).digest()
+            number = 0
+            while taken.setdefault(file, digest) != digest:  # two of one name in one run are two
+                number += 1
+                file = file.with_name(f"{Path(name).stem}-{_sum(read.origin.encode())}-{number}{file.suffix}")
+            yield Import(read.origin, identity.format.name, str(file), len(content), _written(file, content))
 
 
-def _contents(paths: list[Path]) -> Iterator[tuple[str, bytes | str]]:
-    """Files, those below folders and in archives, with their bytes or why they are not read."""
+def _contents(paths: list[Path]) -> Iterator[_Read]:
+    """Files, those below folders and in archives."""
     for path in paths:
         inside = [path]
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
         for file in inside:
-            if zipfile.is_zipfile(file):
+            below = f"{path.resolve().name}-{_sum(os.fsencode(path.resolve()))[:6]}/{file.relative_to(path).as_posix()}"
+            readable = file.name.endswith(sources.ENDINGS)
+            if not readable and zipfile.is_zipfile(file):
                 yield from _members(file)
-            elif path.is_dir() and not file.name.endswith(sources.ENDINGS):
-                continue
-            elif file.stat().st_size > MOST_BYTES:
-                yield str(file), "larger than 2 GB; name its folder with `mnemo up --source`"
-            else:
-                yield str(file), file.read_bytes()
+            elif not readable and not path.is_dir():
+                yield _Read(str(file), refused=f"its name must end in one of {', '.join(sources.ENDINGS)}, or .zip")
+            elif readable and file.stat().st_size > MOST_BYTES:
+                yield _Read(str(file), refused="larger than 1 GB; name its folder with `mnemo up --source`")
+            elif readable:
+                yield _Read(str(file), file.read_bytes(), below if path.is_dir() else "")
 
 
-def _members(file: Path) -> Iterator[tuple[str, bytes | str]]:
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if member.is_dir() or not member.filename.endswith(sources.ENDINGS):
-                continue
-            origin = f"{file}/{member.filename}"
-            try:
-                yield origin, "larger than 2 GB" if member.file_size > MOST_BYTES else archive.read(member)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-                yield origin, f"cannot be unpacked: {error}"
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+
+
+def _members(file: Path) -> Iterator[_Read]:
+    """The members of an archive; what cannot be unpacked is named."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                origin = f"{file}/{member.filename}"
+                if member.filename.endswith(".zip"):
+                    yield _Read(origin, refused="an archive in an archive; unpack it")
+                elif not member.is_dir() and member.filename.endswith(sources.ENDINGS):
+                    yield _member(archive, member, origin)
+    except DAMAGED as error:
+        yield _Read(str(file), refused=f"the archive is damaged: {error}")
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, origin: str) -> _Read:
+    if member.file_size > MOST_BYTES:
+        return _Read(origin, refused="larger than 1 GB")
+    below = f"{Path(archive.filename or '').stem}/{member.filename}"
+    try:
+        return _Read(origin, archive.read(member), below)
+    except DAMAGED as error:
+        return _Read(origin, refused=f"cannot be unpacked: {error}")
 
 
 def identity_of(origin: str, data: bytes, only: str) -> Identity | None:
     """Which assistant's a file is; nobody's, unless its content says so or a person does."""
     identity = identify(origin, data, only or sources.AUTO, complete=True)
-    if only or identity is None or identity.first:
+    if only or identity is None:
+        return identity
+    if named(identity.first).startswith("T-") and "messages" in identity.first:
+        return msgspec.structs.replace(identity, format=FORMATS["amp"])
+    if identity.first:
         return identity
     guess = sources.of_document(data[: 64 << 10])
     if not guess and type(identity.format) is ClaudeCode:
@@ -105,25 +142,31 @@ def identity_of(origin: str, data: bytes, only: str) -> Identity | None:
     return msgspec.structs.replace(identity, format=FORMATS[guess]) if guess else identity
 
 
-def _documents(origin: str, data: bytes, identity: Identity) -> Iterator[tuple[str, bytes]]:
+def _documents(read: _Read, identity: Identity) -> Iterator[tuple[str, bytes]]:
     """What becomes a file each, with its name below the assistant's folder."""
-    if isinstance(identity.format, IN_LISTS) and data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"[":
-        for name, text in conversations(data.decode("utf-8-sig")):
+    if isinstance(identity.format, IN_LISTS) and read.data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"[":
+        for name, text in conversations(read.data.decode("utf-8-sig")):
             content = text.encode()
             yield f"{_safe(name or _sum(content))}.json", content
         return
-    yield _name(Path(origin), data, identity), data
+    yield _name(read, identity), read.data
 
 
-def _name(path: Path, data: bytes, identity: Identity) -> str:
-    """By the session's ID, so that the same session is the same file the next time."""
-    within = f"{path.parent.name}/{path.name}"
-    session = identity.format.context(within, identity.first).session_id
-    if session == path.parent.name != path.stem:
-        return f"{_safe(session)}/{_safe(path.stem)}{path.suffix}"
-    if session == path.stem and identity.format.name not in ALWAYS_THE_SAME:
-        session = named(identity.first) or (path.stem if _is_unique(path.stem) else f"{path.stem}-{_sum(data)}")
-    return f"{_safe(session)}{path.suffix or '.jsonl'}"
+def _name(read: _Read, identity: Identity) -> str:
+    """The same session is the same file the next time, and two are never one: by the ID in its name or in it, else by
+    where it comes from."""
+    path = Path(read.origin)
+    if identity.format.name in ALWAYS_THE_SAME:
+        return f"{_safe(path.stem)}{path.suffix}"
+    if read.below and path.suffix == ".jsonl":  # what lies around it belongs to it: sub-agents, a session's folder
+        return "/".join(_safe(part) for part in read.below.split("/"))
+    if _is_unique(path.stem):
+        return f"{_safe(path.stem)}{path.suffix}"
+    session = identity.format.context(f"{path.parent.name}/{path.name}").session_id
+    if session != path.stem and _is_unique(path.parent.name):
+        return f"{_safe(path.parent.name)}/{_safe(path.stem)}{path.suffix}"
+    name = named(identity.first) if identity.whole else ""
+    return f"{_safe(name or f'{path.stem}-{_sum(os.fsencode(path.absolute()))}')}{path.suffix}"
 
 
 def _is_unique(stem: str) -> bool:
@@ -132,7 +175,8 @@ def _is_unique(stem: str) -> bool:
 
 
 def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:150] or "unnamed"
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".")[:150] or "unnamed"
+    return safe if safe == name else f"{safe}-{_sum(name.encode('utf-8', 'surrogateescape'))}"
 
 
 def _sum(data: bytes) -> str:

@@ -25,6 +25,7 @@ LISTS = (
     "{editors}/workspaceStorage/*/workspace.json",
 )
 """Files that name projects, with `*`: as the keys of `projects`, or as `path` or `folder`."""
+MOST_BYTES = 64 << 20
 MOST = 5000
 """Projects that are looked into."""
 
@@ -35,18 +36,18 @@ def projects(environ: Mapping[str, str], home: Path, system: str = sys.platform)
     for place in LISTS:
         for pattern in expanded(place, environ, home, system):
             for file in sorted(glob.glob(pattern)):
-                found |= dict.fromkeys(
-                    folder for name in _named(file) if os.path.isdir(folder := os.path.realpath(name))
-                )
+                found |= dict.fromkeys(_folders(file))
     return list(found)[:MOST]
 
 
 def stores(folders: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """What assistants keep beside the code of these projects and is there: its path, and the assistant's name."""
+    """What assistants keep beside the code of these projects and is there: its path, and the assistant's name. What a
+    link leads to is left: a repository may hold any link."""
     for source in SOURCES:
         for folder in folders if source.projects else ():
             for below in source.projects:
-                if os.path.exists(path := os.path.join(folder, *below.split("/"))):
+                path = os.path.join(folder, *below.split("/"))
+                if os.path.exists(path) and os.path.realpath(path) == path:
                     yield path, source.name
 
 
@@ -64,13 +65,19 @@ def root_of(path: str, name: str) -> Root | None:
     return None
 
 
-def _named(file: str) -> Iterator[str]:
-    """The folders that a file names; nothing of one that cannot be read."""
-    with suppress(OSError, ValueError, msgspec.DecodeError):
+def _folders(file: str) -> list[str]:
+    """The folders that a file names and that are there; nothing of one that cannot be read."""
+    found: list[str] = []
+    with suppress(OSError, ValueError, RecursionError, msgspec.DecodeError):
+        if not os.path.isfile(file) or os.path.getsize(file) > MOST_BYTES:
+            return []
         data = Path(file).read_bytes()
         told = tomllib.loads(data.decode()) if file.endswith(".toml") else msgspec.json.decode(data)
-        if isinstance(told, dict):
-            yield from _of(told)
+        for name in _of(told) if isinstance(told, dict) else ():
+            with suppress(OSError, ValueError):  # no name of a file
+                if os.path.isdir(folder := os.path.realpath(name)):
+                    found.append(folder)
+    return found
 
 
 def _of(told: dict[str, object]) -> Iterator[str]:

@@ -107,13 +107,25 @@ async def _transcript(connection: Bus, subject: str, secrecy: Secrecy) -> list[R
         own = [s for s in segments if s.generation in generations]
         old = [s for s in own if s.parser < version and (s.generation, s.end) > upto.get(lineage, (0, 0))]
         unseen = [s for s in own if s.secrets is None and (s.generation, s.end) > looked.get(lineage, (0, 0))]
-        if old or unseen:
-            newest = max(generations)
+        newest = _complete(own, generations)
+        if (old or unseen) and newest is not None:
             end = _reach(segments, newest)
             chain = list(chained(segments, newest, end))
             if chain and end:
                 events += await asyncio.to_thread(_reparsed, source, (newest, lineage), chain, secrecy)
     return events
+
+
+def _complete(own: list[TranscriptChanged], generations: set[int]) -> int | None:
+    """The newest generation of a lineage; of several, the newest save that was read to its end: half a document says
+    nothing. None if there is none."""
+    if len(generations) == 1:
+        return max(generations)
+    for generation in sorted(generations, reverse=True):
+        last = max((s for s in own if s.generation == generation), key=lambda segment: segment.end)
+        if not any(name == "fragment" or name.startswith("damaged:") for name in last.counts):
+            return generation
+    return None
 
 
 def _lineages(segments: list[TranscriptChanged]) -> dict[int, set[int]]:

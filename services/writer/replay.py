@@ -39,10 +39,7 @@ SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "chunk_owners", "reparsed", "forgotten")
 DERIVED = ("words", "literals", "unindexed", "word_counts", "word_totals")
 """Made from records; not compared."""
-VIEWS = (
-    "exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts", "entries",
-    "newest_records",
-)  # fmt: skip
+VIEWS = ("exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts", "entries")
 BATCH = 100
 SWAP_ATTEMPTS = 5
 KEPT_SECONDS = 600.0

@@ -25,6 +25,7 @@ from mnemostream.runtime.secrets.scan import scanner
 from mnemostream.services.watcher import reparse
 from mnemostream.services.watcher.capture import Capture
 from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.files.reading import read_next
 from mnemostream.services.watcher.formats import FORMATS
 from mnemostream.services.watcher.settings import Settings
 from tests.integration.capturing import Stopwatch
@@ -206,3 +207,32 @@ async def test_a_watcher_that_starts_anew_sends_the_next_save_whole(
     last = list((await restore.generations(kept, row)).values())[-1]
     assert (last.base, last.end) == (None, len(saving.saves[-1]))
     assert (await _report(kept, transcripts)).gaps == []
+
+
+async def test_half_a_save_takes_no_record_away_when_a_newer_parser_reads(
+    operator: Bus, transcripts: Path, kept: Archive, nats: Nats, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = FORMATS["cline"]
+    monkeypatch.setattr(type(form), "version", 0, raising=False)
+    saving = Saving(operator, transcripts, segment_bytes=2000)
+    messages = [said(number, f"first words {number} " * 30) for number in range(4)]
+    await saving.save(messages[:3])
+    await saving.save(messages)
+    new = saving.file.with_suffix(".tmp")  # a large save; the watcher is killed after its first segment
+    new.write_bytes(json.dumps([*messages, said(9, "long " * 2000)]).encode())
+    os.replace(new, saving.file)
+    [known] = saving.capture.registry
+    piece = read_next(known, saving.capture.files, saving.clock.now() + 60, rested=True)
+    assert piece.more
+    await operator.publish_all(piece.messages)
+    saving.close()
+    saving.file.unlink()
+    await replayed(nats, database)
+    monkeypatch.undo()
+    told: list[ReparseProgress] = []
+    monkeypatch.setattr(reparse, "_say", told.append)
+    await reparse.main(reparse.Settings(nats_url=nats.url("operator")), asyncio.Event())
+    await replayed(nats, database)
+    rows = await kept.database.fetch("select body, parser from records order by byte_offset")
+    assert [row["body"].strip() for row in rows] == [one["text"].strip() for one in messages]
+    assert {row["parser"] for row in rows} == {form.version}

@@ -101,3 +101,70 @@ def test_archives_and_folders_are_looked_into_and_what_is_nobodys_is_named(tmp_p
     assert [Path(one.origin).name for one in refused] == ["README.md", "rows.jsonl"]
     found, _ = _placed([notes / "rows.jsonl"], tmp_path / "imports", "claude-code")
     assert [one.source for one in found] == ["claude-code"]
+
+
+def _written(folder: Path, files: dict[str, bytes]) -> Path:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+def test_two_sessions_are_never_one_file(tmp_path: Path) -> None:
+    s = samples.SESSION
+    main, sub = samples.LINES["claude"](), samples.LINES["claude"]().replace(b"noon", b"dawn")
+    claude = _written(
+        tmp_path / "projects",
+        {
+            f"a/{s}.jsonl": main,
+            "a/agent-12.jsonl": sub,
+            f"a/{s}/subagents/agent-1.jsonl": main + b"\n",
+            f"b/{s}.jsonl": sub,
+        },
+    )
+    wire = samples.LINES["kimi"]()
+    kimi = _written(
+        tmp_path / "kimi", {f"p/{name}/agents/main/wire.jsonl": wire + name.encode() for name in ("x", "y")}
+    )
+    told = json.dumps(
+        [{"id": f"{mark}-1", "mapping": {}, "title": mark} for mark in ("aaaaaaaa/b", "aaaaaaaa-b")]
+    ).encode()
+    chats = _written(
+        tmp_path / "chats", {"conversations.json": told, "other/conversations.json": told.replace(b"1", b"2")}
+    )
+    long = json.dumps([{"uuid": "x" * 160 + mark, "chat_messages": []} for mark in "ab"]).encode()
+    for paths in ([claude], [kimi], [chats], [_written(tmp_path / "long", {"conversations.json": long})]):
+        found, refused = _placed(paths, tmp_path / "imports")
+        assert refused == []
+        assert len({one.file for one in found}) == len(found)
+        assert all(Path(one.file).stat().st_size == one.bytes for one in found)
+        again, _ = _placed(paths, tmp_path / "imports")
+        assert [(one.file, one.new) for one in again] == [(one.file, False) for one in found]
+
+
+def test_damaged_and_hostile_archives_are_refused_by_name(tmp_path: Path) -> None:
+    [file] = _export(tmp_path, "chatgpt")
+    with zipfile.ZipFile(tmp_path / "good.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(file, "a/conversations.json")
+        archive.writestr("deep.json", '[{"mapping": {}, "create_time": 1}, {"a": ' + '{"a": ' * 100_000)
+        archive.writestr("inner.zip", b"PK\x05\x06" + bytes(18))
+        archive.writestr("../../up.jsonl", samples.LINES["codex"]())
+    found, refused = _placed([tmp_path / "good.zip"], tmp_path / "imports")
+    assert {Path(one.origin).name for one in refused} == {"deep.json", "inner.zip"}
+    assert len(found) == 2
+    assert all(Path(one.file).resolve().is_relative_to(tmp_path / "imports") for one in found)
+    whole = (tmp_path / "good.zip").read_bytes()
+    (tmp_path / "flipped.zip").write_bytes(whole[:60] + bytes(40) + whole[100:])
+    (tmp_path / "words.txt").write_text("no export")
+    found, refused = _placed([tmp_path / "flipped.zip", tmp_path / "words.txt"], tmp_path / "other")
+    assert len(found) == 1
+    assert any("cannot be unpacked" in one.reason for one in refused)
+    assert any("its name must end in" in one.reason for one in refused)
+
+
+def test_a_thread_of_amp_is_known_by_its_name(tmp_path: Path) -> None:
+    told = {"v": 1, "id": "T-5928a90d-d53b-488f-a829-4e36442142ee", "messages": [{"role": "user", "content": "why?"}]}
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(told))
+    [one], _ = _placed([file], tmp_path / "imports")
+    assert (one.source, Path(one.file).stem) == ("amp", told["id"])

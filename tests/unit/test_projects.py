@@ -75,3 +75,18 @@ def test_a_project_hides_no_other_folder_and_a_watched_folder_has_its_projects(t
     homes = [Root("/home/dana/.claude/projects", "claude-code")]
     assert sources.distinct([flat, *homes]) == [*homes, flat]
     assert sources.distinct([flat, Root("/home"), *homes]) == [Root("/home")]
+
+
+def test_a_link_in_a_repository_leads_nowhere(tmp_path: Path) -> None:
+    """A repository may hold any link; it must neither bring private notes nor take over the folders of others."""
+    home, project = tmp_path / "home", tmp_path / "home" / "project"
+    (home / "notes").mkdir(parents=True)
+    (home / "notes" / "diary.md").write_text("secret")
+    (project / ".specstory").mkdir(parents=True)
+    (project / ".specstory" / "history").symlink_to("../..")
+    (project / ".aider.chat.history.md").symlink_to("../notes/diary.md")
+    (project / ".crush").symlink_to("../notes")
+    (home / ".claude.json").write_text(json.dumps({"projects": {str(project): {}}}))
+    assert projects({}, home, "linux") == [str(project)]
+    assert roots({}, home, "linux") == []
+    assert databases({}, home, "linux") == {}

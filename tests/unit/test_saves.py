@@ -50,8 +50,19 @@ class Task:
         os.utime(new, ns=(0, len(self.saves) * 10**9))
         os.replace(new, self.file)
         self.saves.append(data)
+        self.look()
+
+    def tear(self, messages: list[Say], part: int) -> None:
+        """As one that writes in place, caught after so many percent: it has not rested."""
+        data = json.dumps(messages, indent=1).encode()
+        self.file.write_bytes(data[: len(data) * part // 100])
+        os.utime(self.file, ns=(0, len(self.saves) * 10**9 + part))
+        self.look(rested=False)
+
+    def look(self, *, rested: bool = True) -> None:
+        """Everything that is new, as events."""
         while True:
-            piece = read_next(self.known, self.files, 1e10, rested=True)
+            piece = read_next(self.known, self.files, 1e10, rested=rested)
             events = [codec.decode(message.payload) for message in piece.messages]
             self.events += [event for event in events if isinstance(event, TranscriptChanged)]
             if not piece.more or not piece.messages:
@@ -145,7 +156,10 @@ def test_a_message_that_is_gone_begins_a_new_lineage_with_all_the_others(
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["add", "change", "cut", "same", "insert", "empty"]), st.integers(0, 400)),
+        st.tuples(
+            st.sampled_from(["add", "change", "cut", "same", "insert", "empty", "torn", "torn twice", "put away"]),
+            st.integers(0, 400),
+        ),
         max_size=14,
     ),
     st.sampled_from([700, 5000, 4 << 20]),
@@ -169,9 +183,17 @@ def test_whatever_is_saved_can_be_had_back_and_its_records_are_those_of_a_single
                 messages.insert(at, said(1000 + number, "between"))
             elif step == "empty":
                 messages = [said(0, "all anew")]
+            elif step == "put away":
+                task.known.put_away()
+            elif step.startswith("torn"):
+                task.tear([*messages, said(2000 + number, "never " * size)], size % 100)
+                if step == "torn twice":
+                    task.tear([*messages[:at], said(3000 + number, "nor this " * 90)], (size * 7) % 100)
             task.save(messages)
+            assert task.states()[-1] == task.saves[-1]
         distinct = [save for n, save in enumerate(task.saves) if n == 0 or save != task.saves[n - 1]]
-        assert _without_growth(task.states()) == _without_growth(distinct)
+        kept = task.states()
+        assert [save for save in _without_growth(distinct) if save not in kept] == []
         task.close()
         once = Task(Path(other), segment)
         once.save(messages)
@@ -202,3 +224,31 @@ def test_a_base_of_a_base_that_ends_later_is_cut_where_the_later_one_begins() ->
     bases = {1: Base(0, 100, ""), 2: Base(1, 60, ""), 3: Base(2, 80, "")}
     assert spans(bases, 3, 90) == [Span(0, 0, 60), Span(2, 60, 80), Span(3, 80, 90)]
     assert MOST_BASES == 63
+
+
+def test_a_save_follows_only_on_what_was_sent(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    task = Task(tmp_path)
+    request.addfinalizer(task.close)
+    messages = [said(number, f"text {number} " * 60) for number in range(20)]
+    task.save(messages)
+    task.tear([*messages, said(21, "b" * 500)], 60)
+    task.tear([*messages, said(21, "b" * 500)], 30)
+    task.save([*messages, said(22, "c" * 500)])
+    bases = bases_of(task.events)
+    assert {base.generation for base in bases.values()} <= {event.generation for event in task.events}
+    assert task.states() == task.saves
+
+
+def test_a_save_after_a_look_at_an_old_one_is_whole(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """How long its chain of bases is, nobody knows any more."""
+    task = Task(tmp_path)
+    request.addfinalizer(task.close)
+    messages = [said(number, f"text {number} " * 60) for number in range(5)]
+    for number in range(5):
+        task.save(messages[: number + 1])
+    task.known.put_away()
+    os.utime(task.file, ns=(0, 77 * 10**9))
+    task.look()
+    task.save([*messages, said(9, "more")])
+    assert sorted(bases_of(task.events)) == [2, 3, 4]  # the first one is less than a block
+    assert task.states() == task.saves

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from mnemostream.runtime.disk.files import Stat
+from mnemostream.runtime.disk.generations import MOST_BASES
 from mnemostream.services.watcher.files.access import pieces, read_at
 from mnemostream.services.watcher.files.changes import EDGE, FULL_CHECK, FileChange, edge_hash, judge
 from mnemostream.services.watcher.files.following import fresh
@@ -53,6 +54,10 @@ def _warm(known: TrackedFile, origin: FileOrigin, file: io.FileIO, secrecy: Secr
         return False
     cursor.generation = last.generation
     cursor.line_start = last.line_start
+    if cursor.save:
+        cursor.save.depth = (
+            MOST_BASES  # the next save is whole: how long the chain is, and what was replaced, is not known
+        )
     cursor.replaced = last.replaced
     cursor.lineage = last.lineage
     if not origin.at_once:

@@ -75,10 +75,14 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
     origin = known.origin
     if origin is None:
         raise AssertionError("an identified file has an origin")
+    told = known.go_back()  # that it was rewritten
+    before = known.cursor
     rewritten = not same_content(known, origin, file, now, files.secrecy)
     if rewritten:
         known.cursor = following(known, origin, file, now.size, replaces=files.secrecy.replace)
+        known.settled = (before,)
         known.rest_until = 0.0
+        rewritten = not told
     cursor = known.cursor
     if cursor is None:
         raise AssertionError("a compared file has a cursor")
@@ -135,7 +139,7 @@ def _refused(known: TrackedFile, origin: FileOrigin, file: io.FileIO, size: int,
     content = packed.unpacked(pieces(file, 0, size)) if origin.packed else None
     if not (why := secrecy.refuses(read_at(file, 0, 16), content)):
         return False
-    known.origin = known.cursor = None
+    known.origin = known.cursor = known.settled = None
     known.ignored = why
     return True
 

@@ -16,7 +16,7 @@ from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.rows.names import AS_ROWS, is_of
 from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.files.changes import rest_needed
-from mnemostream.services.watcher.files.tracked import FORGOTTEN, TrackedFile
+from mnemostream.services.watcher.files.tracked import TrackedFile
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class Registry:
     def _add(self, root: Root, path: str) -> TrackedFile:
         known = self._by_root[root][path] = TrackedFile(root, path, *self.positions.take(root, path, self.host))
         if self.positions.is_forgotten(root, path, self.host):
-            known.ignored = FORGOTTEN
+            known.forgotten()
         return known
 
 

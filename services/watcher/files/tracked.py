@@ -50,6 +50,7 @@ class TrackedFile:
         "rest_until",
         "root",
         "seen",
+        "settled",
         "size",
         "source",
         "stamp",
@@ -71,6 +72,9 @@ class TrackedFile:
         self.transcript = last.transcript if last else ""
         """Its id, "" while the source is not known."""
         self.cursor: Cursor | None = None
+        self.settled: tuple[Cursor | None] | None = None
+        """While nothing of the present generation was shipped: the cursor of the one before, if there was one. What is
+        shipped next may follow on that alone."""
         self.stamp = Stamp("", 0)
         self.seen: Stat | None = Stat(last.end, last.mtime_ns, last.ctime_ns) if last else None
         """The stat at which everything was captured."""
@@ -119,10 +123,21 @@ class TrackedFile:
     def put_away(self) -> None:
         """Frees the memory and the handle of a file at rest; the next change compares its content anew."""
         self.release()
+        self.go_back()
         if self.cursor and self.origin:
             self.checkpoint = checkpoint(self.cursor, self.origin, self.stamp) if self.cursor.end else self.checkpoint
             if self.checkpoint and self.checkpoint.generation == self.cursor.generation:
                 self.cursor = None
+
+    def go_back(self) -> bool:
+        """Takes up the last generation that was shipped; False if it is the present one."""
+        if self.settled is None:
+            return False
+        (before,), self.settled = self.settled, None
+        if self.cursor and not self.cursor.begins:
+            return False
+        self.cursor = before
+        return True
 
     def release(self) -> None:
         """Closes the handle."""

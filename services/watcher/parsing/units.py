@@ -56,7 +56,7 @@ class FileOrigin(msgspec.Struct, frozen=True):
     @property
     def is_saved(self) -> bool:
         """True for a document whose saves have their beginnings in common, as a rule."""
-        return self.whole and not self.packed
+        return self.whole and not self.packed and not self.opaque
 
 
 class Unit(msgspec.Struct, frozen=True):

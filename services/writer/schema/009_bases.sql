@@ -8,11 +8,6 @@ alter table segments
 
 alter table reparsed add column of_generation int;   -- whose bytes were read, where `generation` is that of the records
 
--- The records of the newest generation of a transcript, by the generation under which they are kept.
-create view newest_records as
-select distinct on (transcript_id) transcript_id, generation as bytes_generation, coalesce(lineage, generation) as generation
-from segments order by transcript_id, generation desc, start_offset desc;
-
 -- How many secrets of each kind the newest generation of a transcript holds.
 create or replace view secret_counts as
 with newest as (
