@@ -25,7 +25,7 @@ ANYWHERE = {
 
 AT_EDGES = re.compile(
     r"<(environment_context|user_instructions|permissions instructions|recommended_plugins|current_datetime|"
-    r"session_context|system_reminder|reminder|attached_files|collaboration_mode|apps_instructions|"
+    r"session_context|hook_context|system_reminder|reminder|attached_files|collaboration_mode|apps_instructions|"
     r"skills_instructions|plugins_instructions|in-app-browser-context|sql_tables|timestamp|editor_context|"
     r"open_files|environment_details|user_info|ADDITIONAL_METADATA|USER_SETTINGS_CHANGE|system-reminder|"
     r"additional_data|attached_file|current_file|rules|manually_added_selection)(?: [^>]*)?>.*?</\1>"

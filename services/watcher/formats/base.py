@@ -68,7 +68,7 @@ class Item(msgspec.Struct, frozen=True):
     timestamp: str = ""
     cwd: str = ""
     role: str = ""
-    offset: int = -1
+    offset: int = -1  # below zero from the line on: -1 is its beginning, -2 one byte behind that
     revision: int = 0
     exchange: str = ""
     """The exchange of a record that is written again later."""
@@ -197,7 +197,7 @@ class _Line:
         return Record(
             id=name,
             kind=item.kind,
-            offset=offset if item.offset < 0 else item.offset,
+            offset=offset - 1 - item.offset if item.offset < 0 else item.offset,
             block=block,
             text=item.text,
             tool=item.tool[:FIELD_CHARS],

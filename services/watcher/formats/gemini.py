@@ -12,6 +12,7 @@ import hashlib
 import msgspec
 
 from mnemostream.contracts.transcripts import Kind
+from mnemostream.services.watcher.authorship.compaction import SUMMARY, THANKS, Said, compacted, said_of
 from mnemostream.services.watcher.authorship.families import of_text
 from mnemostream.services.watcher.authorship.texts import (
     Object,
@@ -42,6 +43,7 @@ class GeminiState(State):
     def __init__(self) -> None:
         super().__init__()
         self.places: dict[str, Position] = {}
+        self.said: dict[str, Said] = {}
 
 
 class Gemini(Format):
@@ -68,7 +70,14 @@ class Gemini(Format):
         change = dict_of(obj.get("$set"))
         if "messages" in obj or "messages" in change:
             messages = [dict_of(m) for m in list_of(obj.get("messages", change.get("messages")))]
-            items = [i for n, m in enumerate(messages) for i in _revised(_with_id(m, n), file, state, places, n)]
+            if "messages" not in obj and isinstance(state, GeminiState):
+                messages = compacted(messages, state.said.items(), places)
+            document = "messages" in obj  # in a log the messages of one line follow each other from its place on
+            items = [
+                item
+                for n, m in enumerate(messages)
+                for item in _revised(_with_id(m, n), file, state, places, n if document else -1 - n)
+            ]
             return Reading("document" if "messages" in obj else "$set", items)
         if change:
             return Reading("$set")
@@ -94,6 +103,8 @@ def _revised(message: Object, file: Context, state: State, places: dict[str, Pos
         return items
     digest = hashlib.sha256(msgspec.json.encode(items)).digest()[:12]
     place = places.get(name)
+    if isinstance(state, GeminiState):
+        state.said[name] = said_of(message)
     if place is None:
         if any(item.kind is Kind.PROMPT for item in items):
             state.exchange = Gemini().exchange_id(identifier(name), file)
@@ -120,6 +131,8 @@ def _message(message: Object, file: Context) -> list[Item] | None:
         items = [Item(Kind.NOTIFICATION, text)]
     elif kind == "error":
         items = [Item(Kind.ERROR, text)]
+    elif kind in (SUMMARY, THANKS):
+        items = [Item(Kind.SUMMARY if kind == SUMMARY else Kind.INJECTED, text)]
     else:
         return None
     name, when = text_of(message.get("id")), text_of(message.get("timestamp"))
