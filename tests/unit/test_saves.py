@@ -1,5 +1,7 @@
 """Documents that are saved again and again: every save can be had back, and what is sent is what is new."""
 
+# long file: one task, saved in many ways
+
 from __future__ import annotations
 
 import hashlib
