@@ -79,7 +79,7 @@ class Capture:
         """Files in which the last sweep found something to look at."""
         for name, last in positions.checkpoints.items():
             self.acknowledged.stored((name, positions.sources[name], last.generation, last.end))
-        self.outbox = Outbox(bus, beat, self._stored)
+        self.outbox = Outbox(bus, beat, self._stored, self.files.refused)
         self._reported = 0.0
         self.dirty = True
         """The figures may have changed: counting 25,000 idle files again costs more than seeing them."""

@@ -35,10 +35,14 @@ class Sink(Protocol):
 class Outbox:
     """One batch is being stored while the next one fills. `stored` is called with each position that the log holds."""
 
-    def __init__(self, sink: Sink, beat: Beat, stored: Callable[[Position], None]) -> None:
+    def __init__(
+        self, sink: Sink, beat: Beat, stored: Callable[[Position], None], refused: set[str] | None = None
+    ) -> None:
         self.sink = sink
         self.beat = beat
         self.stored = stored
+        self.refused = refused if refused is not None else set()
+        """Transcripts whose records were refused: the bytes are stored without them."""
         self.waiting_bytes = 0
         """Of messages in the batch that fills."""
         self.sent = 0
@@ -99,6 +103,7 @@ class Outbox:
                     return
                 log.error("the log rejected a segment; publishing it without its records", error=str(error))
                 messages = [_bare(messages[0], error)]
+                self.refused.add(subjects.source_and_transcript(messages[0].subject)[1])
         self.beat.tell(paused="")
         self.sent += len(batch)
         self.beat.set_in_flight(0)

@@ -254,3 +254,14 @@ def test_a_save_after_a_look_at_an_old_one_is_whole(tmp_path: Path, request: pyt
     task.save([*messages, said(9, "more")])
     assert sorted(bases_of(task.events)) == [2, 3, 4]  # the first one is less than a block
     assert task.states() == task.saves
+
+
+def test_after_refused_records_the_next_save_brings_all_of_them(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    task = Task(tmp_path)
+    request.addfinalizer(task.close)
+    messages = [said(number, f"text {number} " * 60) for number in range(4)]
+    task.save(messages[:3])
+    task.files.refused.add(task.known.transcript)
+    task.save(messages)
+    assert (task.events[-1].base, len(task.events[-1].records)) == (None, 4)
+    assert task.files.refused == set()

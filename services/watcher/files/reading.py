@@ -12,6 +12,7 @@ import msgspec
 from mnemostream.contracts.codec import iso
 from mnemostream.runtime.disk import packed
 from mnemostream.runtime.disk.files import stat_of
+from mnemostream.runtime.disk.generations import MOST_BASES
 from mnemostream.runtime.secrets.pieces import CONTEXT
 from mnemostream.services.watcher.files.access import pieces, read_at
 from mnemostream.services.watcher.files.compare import holds_objects, same_content
@@ -76,7 +77,7 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
     if origin is None:
         raise AssertionError("an identified file has an origin")
     told = known.go_back()  # that it was rewritten
-    before = known.cursor
+    before = _believed(known.cursor, origin, files.refused)
     rewritten = not same_content(known, origin, file, now, files.secrecy)
     if rewritten:
         known.cursor = following(known, origin, file, now.size, replaces=files.secrecy.replace)
@@ -105,6 +106,14 @@ def _read(known: TrackedFile, file: io.FileIO, files: Files, moment: float, *, r
     if more:
         known.seen, known.partial = None, now
     return ReadResult(messages, more=more, rewritten=rewritten, counts=dict(counts))
+
+
+def _believed(cursor: Cursor | None, origin: FileOrigin, refused: set[str]) -> Cursor | None:
+    """The cursor; where the log has refused records of a document, the next save is whole."""
+    if cursor and cursor.save and origin.transcript in refused:
+        refused.discard(origin.transcript)
+        cursor.save.depth = MOST_BASES
+    return cursor
 
 
 def _looked(

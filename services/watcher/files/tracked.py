@@ -33,6 +33,8 @@ class Files(msgspec.Struct, frozen=True):
     secrecy: Secrecy = Secrecy()
     touched: Callable[[], None] = lambda: None
     """Called after each piece that was read: the disk gives signs of life."""
+    refused: set[str] = msgspec.field(default_factory=set)
+    """Transcripts of which the log has refused records: the next save of a document brings all of them again."""
 
 
 class TrackedFile:

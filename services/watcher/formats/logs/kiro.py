@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from mnemostream.contracts.transcripts import Kind
@@ -11,6 +13,7 @@ from mnemostream.services.watcher.formats.messages import Messages, Said
 from mnemostream.services.watcher.formats.messages.plain import titled
 from mnemostream.services.watcher.formats.times import moment
 
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 QUIET = frozenset({"Clear", "Compaction", "Metadata", "SessionStart", "SessionEnd"})
 
 
@@ -24,6 +27,10 @@ class Kiro(Messages):
             return True
         turns = first.get("history")
         return isinstance(turns, list) and bool({"workspacePath", "selectedModel", "conversation_id"} & first.keys())
+
+    def exchange_id(self, opener: str, file: Context) -> str:
+        """A fork begins with copies of its lines, IDs included, and names no session that they come from."""
+        return f"{self.name}-{opener}" if UUID.fullmatch(opener) else super().exchange_id(opener, file)
 
     def read(self, obj: Object, file: Context, state: State) -> Reading:
         if "kind" in obj and "data" in obj:
