@@ -41,5 +41,9 @@ def test_an_export_is_imported_once_found_and_forgotten(folder: Path) -> None:
         assert mnemo("forget", samples.SESSION, "--yes", *data).returncode == 0
         assert not copy.exists()
         assert mnemo("verify", *data).returncode == 0
+        again = mnemo("import", str(export), "--json", *data)
+        assert again.returncode == 1, again.stdout
+        assert [one["reason"] for one in json.loads(again.stdout)["refused"]] == ["forgotten earlier, and kept out"]
+        assert not copy.exists()
     finally:
         mnemo("down", *data)

@@ -103,6 +103,8 @@ class Registry:
             for path, stat in walk(root.place, leaves, scan.problems, touched, scan.left, flat=root.flat):
                 files += 1
                 known = table.get(path) or self._add(root, path)
+                if known.is_forgotten and root.ours:
+                    known.forgotten()  # it was imported again
                 known.sweep = sweep
                 known.size = stat.size
                 if known.full in unreadable:
