@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain, cycle
 from pathlib import Path
 
@@ -46,8 +46,7 @@ SMALL, LARGE = (200, 2_000), (2_000, 50_000)
 STORED = """
     select root, path, max(end_offset)::bigint from transcripts join segments using (transcript_id) group by 1, 2"""
 PART = "insert into part values (?, ?, ?, ?, ?, ?)"
-REST = 20.0
-"""Seconds after the first capture before the measurement begins: files at rest are put away."""
+REST = 20.0  # seconds after the first capture before the measurement begins: files at rest are put away
 ACTIVE = 2
 """The session that goes on: one of 2 MB."""
 
@@ -114,10 +113,11 @@ def insert(connection: sqlite3.Connection, session: str, count: int, when: int, 
 
 def watchers(above: int) -> list[int]:
     """The watchers that a process has started, and what they have started."""
-    found: list[int] = []
+    found = list[int]()
     for one in psutil.Process(above).children(recursive=True):
-        if MODULE in " ".join(one.cmdline()):
-            found += [one.pid, *(below.pid for below in one.children(recursive=True))]
+        with suppress(psutil.NoSuchProcess):  # a one-shot may end meanwhile
+            if MODULE in " ".join(one.cmdline()):
+                found += [one.pid, *(below.pid for below in one.children(recursive=True))]
     return list(dict.fromkeys(found))
 
 
