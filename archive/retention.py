@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -54,35 +55,35 @@ class Guard(msgspec.Struct):
         return f"{start}; {len(self.missing)} of them are NOT archived: {', '.join(self.missing[:3])}"
 
 
+def _told(file: Path) -> tuple[dict[str, Any], str]:
+    """The settings in a file, {} if there are none, and what is wrong with it ("" = nothing)."""
+    try:
+        told = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, msgspec.DecodeError) as error:
+        return {}, f"{file}: {error}"
+    return told if isinstance(told, dict) else {}, ""
+
+
 def cleanup_days(environ: Mapping[str, str], home: Path) -> tuple[float, str]:
     """Days after which Claude Code deletes, and what is wrong with its settings file ("" = nothing)."""
-    folder = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-    file = folder / "settings.json"
-    try:
-        settings = msgspec.json.decode(file.read_bytes())
-    except FileNotFoundError:
-        return DEFAULT_DAYS, ""
-    except (OSError, msgspec.DecodeError) as error:
-        return DEFAULT_DAYS, f"{file}: {error}"
-    days = settings.get("cleanupPeriodDays", DEFAULT_DAYS) if isinstance(settings, dict) else DEFAULT_DAYS
+    file = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude") / "settings.json"
+    settings, problem = _told(file)
+    days = settings.get("cleanupPeriodDays", DEFAULT_DAYS)
     if isinstance(days, bool) or not isinstance(days, (int, float)) or days < 0:
         return DEFAULT_DAYS, f"{file}: cleanupPeriodDays is {days!r}"
-    return float(days), ""
+    return float(days), problem
 
 
 def max_age_days(home: Path) -> tuple[float, str]:
     """Days after which Gemini CLI deletes, 0 = never, and what is wrong with its settings file ("" = nothing)."""
     file = home / ".gemini" / "settings.json"
-    try:
-        told = msgspec.json.decode(file.read_bytes())
-    except FileNotFoundError:
-        return DEFAULT_DAYS, ""
-    except (OSError, msgspec.DecodeError) as error:
-        return DEFAULT_DAYS, f"{file}: {error}"
-    general = told.get("general") if isinstance(told, dict) else None
+    settings, problem = _told(file)
+    general = settings.get("general")
     kept = general.get("sessionRetention") if isinstance(general, dict) else None
     if not isinstance(kept, dict):
-        return DEFAULT_DAYS, ""
+        return DEFAULT_DAYS, problem
     if kept.get("enabled") is False:
         return 0.0, ""
     age = re.fullmatch(r"(\d{1,6})([hdwm])", str(kept.get("maxAge", "30d")))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from mnemostream.runtime.disk import packed, projects
 from mnemostream.runtime.disk.files import walk
 from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.process.home import home
-from mnemostream.runtime.rows.names import AS_ROWS, is_of
+from mnemostream.runtime.rows.names import AS_ROWS, leaves
 from mnemostream.runtime.secrets.pieces import refusal
 from mnemostream.runtime.secrets.scan import Scanner
 
@@ -168,8 +168,9 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
         # The same path may be known twice, from another host or below another root: its own row comes last.
         ranked = sorted(known, key=lambda row: (row.root == codec.printable(root.folder), row.host == own))
         rows = {row.full: row for row in ranked}
-        leaves = partial(_leaves, root, databases)
-        for path, stat in walk(root.folder, leaves, report.problems, left=left, flat=root.flat):
+        for path, stat in walk(
+            root.folder, partial(leaves, root, databases), report.problems, left=left, flat=root.flat
+        ):
             full = os.path.join(root.folder, *path.split("/"))
             row = rows.get(codec.printable(f"{root.folder}/{path}"))
             names = {codec.transcript_id(s, h, root.folder, path) for s in known_sources for h in hosts}
@@ -186,11 +187,6 @@ async def _files(archive: Archive, scope: Scope, report: Report) -> list[File]:
     left.drop(AS_ROWS)
     report.left, report.left_names = left.counts, left.examples()
     return files
-
-
-def _leaves(root: Root, databases: Set[str], path: str) -> str:
-    why = root.leaves(path)
-    return AS_ROWS if why and is_of(os.path.join(root.folder, *path.split("/")), databases) else why
 
 
 def _wanted(full: str, path: str, root: Root, scope: Scope) -> bool:

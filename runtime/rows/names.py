@@ -1,10 +1,12 @@
-"""How the row log of a session is called."""
+"""Names: of the row log of a session, and of what is captured as rows."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Set
 from urllib.parse import quote
 
+from mnemostream.contracts.sources import Root
 from mnemostream.runtime.rows.tables import NO_SESSION
 from mnemostream.runtime.rows.values import digest
 
@@ -44,3 +46,9 @@ def is_of(path: str, databases: Set[str]) -> bool:
     True
     """
     return any(path.removesuffix(end) in databases for end in ("", *BESIDE))
+
+
+def leaves(root: Root, databases: Set[str], path: str) -> str:
+    """As `Root.leaves`, by the path below the root; a database that is captured as rows is told apart (`AS_ROWS`)."""
+    why = root.leaves(path)
+    return AS_ROWS if why and databases and is_of(os.path.join(root.place, *path.split("/")), databases) else why

@@ -13,7 +13,7 @@ from mnemostream.contracts import codec
 from mnemostream.contracts.sources import CANARY, Root
 from mnemostream.runtime.disk.files import Stat, linked, walk
 from mnemostream.runtime.disk.left import Left
-from mnemostream.runtime.rows.names import AS_ROWS, is_of
+from mnemostream.runtime.rows.names import AS_ROWS, leaves
 from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.files.changes import rest_needed
 from mnemostream.services.watcher.files.tracked import TrackedFile
@@ -99,8 +99,8 @@ class Registry:
                 pass  # the walk tells why
             before = files
             table = self._by_root[root]
-            leaves = partial(_leaves, root, table, {one.folder for one in self.roots if one.rows})
-            for path, stat in walk(root.place, leaves, scan.problems, touched, scan.left, flat=root.flat):
+            wanted = partial(_leaves, root, table, {one.folder for one in self.roots if one.rows})
+            for path, stat in walk(root.place, wanted, scan.problems, touched, scan.left, flat=root.flat):
                 files += 1
                 known = table.get(path) or self._add(root, path)
                 if known.is_forgotten and root.ours:
@@ -130,11 +130,7 @@ class Registry:
 
 def _leaves(root: Root, table: Mapping[str, TrackedFile], databases: Set[str], path: str) -> str:
     """As the root says; a file that is tracked need not be asked about."""
-    if path in table:
-        return ""
-    why = root.leaves(path)
-    captured = why and databases and is_of(os.path.join(root.place, *path.split("/")), databases)
-    return AS_ROWS if captured else why
+    return "" if path in table else leaves(root, databases, path)
 
 
 def _empty(folder: str) -> bool:
