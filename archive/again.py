@@ -30,7 +30,7 @@ Tell = Callable[[str, int, int], None]
 
 async def texts(archive: Archive, rows: Sequence[Transcript], only: Collection[str] | None = None) -> list[int]:
     """Sequences of the messages that brought texts of these transcripts; `only` = those with a text of these hashes."""
-    filters = [make(row.source, row.transcript_id) for row in rows for make in (subjects.changed, subjects.reparsed)]
+    filters = [subject for row in rows for subject in _texts_of(row)]
     found = []
     for start in range(0, len(filters), 50):
         async with aclosing(archive.messages(filters[start : start + 50])) as messages:
@@ -42,6 +42,11 @@ async def texts(archive: Archive, rows: Sequence[Transcript], only: Collection[s
                 if shas & set(only) if only is not None else shas:
                     found.append(message.metadata.sequence.stream)
     return sorted(found)
+
+
+def _texts_of(row: Transcript) -> tuple[str, ...]:
+    """Filters of the messages with its texts."""
+    return *subjects.segments(row.source, row.transcript_id), subjects.reparsed(row.source, row.transcript_id)
 
 
 async def embed(archive: Archive, sequences: Sequence[int], revision: int, tell: Tell) -> list[str]:

@@ -121,14 +121,17 @@ class Archive:
                 yield Segment(row[0], row[1], row[2], row[3], *sums, base, row["captured_at"].timestamp())
 
     async def checkpoints(self) -> dict[str, Checkpoint]:
-        """Where capture stands by transcript, from the last message of each subject; without the canary's."""
-        checkpoints = {}
+        """Where capture stands by transcript, from the last message of each subject; without the canary's, and without
+        what an edge says of a transcript that is not its own."""
+        checkpoints: dict[str, Checkpoint] = {}
         async with aclosing(self.messages([subjects.CHANGED], last=True)) as messages:
             async for message in messages:
                 if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
                     continue
                 if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
                     checkpoint = codec.decode_checkpoint(header)
+                    if subjects.edge_of(message.subject) and not codec.is_subject_of(message.subject, checkpoint):
+                        continue
                     checkpoints[checkpoint.transcript] = checkpoint
         return checkpoints
 
@@ -165,6 +168,6 @@ async def opened(addresses: Addresses) -> AsyncIterator[Archive]:
 def decoded(message: Msg) -> Event | None:
     """The event of a message; None if it is not understood."""
     try:
-        return codec.decode(message.data)
+        return codec.decode_from(message.subject, message.data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

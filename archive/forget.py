@@ -93,7 +93,7 @@ async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: se
         new = [m.subject async for m in messages if subjects.source_and_transcript(m.subject)[1] not in stored]
     for subject in new:
         last = await archive.nats.stream.get_last_msg(topology.TRANSCRIPTS.name, subject, direct=True)
-        event = codec.decode(last.data or b"")
+        event = codec.decode_from(subject, last.data or b"")
         if isinstance(event, TranscriptChanged) and (event.session_id in sessions or event.transcript == name):
             facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
             transcripts.append(Transcript(event.transcript, *facts))
@@ -131,8 +131,16 @@ async def _lay(archive: Archive, rows: Sequence[Transcript]) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: TID251
     for row in rows:
         event = TranscriptForgotten(row.transcript_id, row.source, row.session_id, now)
-        subject = subjects.forgotten(row.source, row.transcript_id)
-        await archive.nats.publish(Message(subject, codec.encode(event), f"forgotten:{row.transcript_id}"))
+        for edge in ("", *await _edges(archive, row)):
+            subject = subjects.forgotten(row.source, row.transcript_id, edge)
+            await archive.nats.publish(Message(subject, codec.encode(event), f"{subject}:{row.transcript_id}"))
+
+
+async def _edges(archive: Archive, row: Transcript) -> list[str]:
+    """The edge that has captured a transcript, if one has: it hears of no tombstone but its own."""
+    shipped = [subjects.segments(row.source, row.transcript_id)[1]]
+    async with aclosing(archive.messages(shipped, last=True)) as messages:
+        return [subjects.edge_of(message.subject) async for message in messages]
 
 
 async def _remove(archive: Archive, rows: Sequence[Transcript], names: Sequence[str], tell: Tell) -> None:
@@ -176,7 +184,7 @@ async def _stored(archive: Archive, rows: Sequence[Transcript]) -> StreamSequenc
     wanted: dict[str, list[str]] = {topology.TRANSCRIPTS.name: [], topology.EMBEDDINGS.name: []}
     for row in rows:
         name, source = row.transcript_id, row.source
-        wanted[topology.TRANSCRIPTS.name] += [subjects.changed(source, name), subjects.reparsed(source, name)]
+        wanted[topology.TRANSCRIPTS.name] += [*subjects.segments(source, name), subjects.reparsed(source, name)]
         wanted[topology.EMBEDDINGS.name].append(subjects.embedded(source, name))
     sequences: StreamSequences = {}
     for stream, filters in wanted.items():
@@ -192,7 +200,7 @@ async def _letters(archive: Archive, names: set[str]) -> list[int]:
     async with aclosing(archive.messages([subjects.DEADLETTERS], stream=topology.DEADLETTERS.name)) as messages:
         async for message in messages:
             event = decoded(message)
-            if isinstance(event, DeadLetter) and event.subject.rsplit(".", 1)[-1] in names:
+            if isinstance(event, DeadLetter) and not names.isdisjoint(event.subject.split(".")[3:]):
                 sequences.append(message.metadata.sequence.stream)
     return sequences
 

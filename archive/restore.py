@@ -156,7 +156,7 @@ async def _write(
 
 async def logged(archive: Archive, row: Transcript) -> AsyncGenerator[Segment, None]:
     """Segments of one transcript in the log."""
-    async with aclosing(archive.messages([subjects.changed(row.source, row.transcript_id)])) as messages:
+    async with aclosing(archive.messages(subjects.segments(row.source, row.transcript_id))) as messages:
         async for message in messages:
             event = decoded(message)
             if isinstance(event, TranscriptChanged) and event.end > event.start:

@@ -25,6 +25,7 @@ from mnemostream.cli import (
     backup,
     completion,
     doctor,
+    edges,
     find,
     imports,
     manual,
@@ -50,11 +51,13 @@ from mnemostream.cli.console import (
     print_json,
     worded,
 )
+from mnemostream.cli.edges import watching
 from mnemostream.cli.service import gap, roots
 from mnemostream.contracts import sources
 from mnemostream.contracts.reasons import counted
 from mnemostream.local import endpoints, folder, logs, system
 from mnemostream.local.backup import schedule
+from mnemostream.local.edges import joined
 from mnemostream.local.logs import Unbreakable
 from mnemostream.local.service import detached, notify, watched
 from mnemostream.runtime.errors import Misconfigured
@@ -104,8 +107,10 @@ def up(data: str | None, folders: tuple[str, ...], embedders: int, once: bool, d
         sys.exit(EX_UNHEALTHY)
     named = existing(folders)
     watched_roots = named or roots.unsaid()
+    if (server := joined.read(place)) and not detach:
+        watching.up(place, server, watched_roots, once=once, as_json=more["as_json"])
     schedule.of(os.environ)  # what is wrong is said before anything starts
-    working = model.offered(os.environ, embedders)
+    working = 0 if server else model.offered(os.environ, embedders)
     ports = {name: port for name, port in more.items() if name.endswith("_port")}
     given = endpoints.given(more["nats_url"], more["postgres_dsn"])
     if detach:
@@ -212,7 +217,7 @@ async def _run(plan: system.Plan, once: bool, stop: asyncio.Event, started: asyn
 
 
 FIND = (proof, archive, imports, find, mcp)
-RUN = (status, deadletters, nats_context, doctor, service, model, backup, completion)
+RUN = (status, deadletters, nats_context, doctor, edges, service, model, backup, completion)
 for commands in (*FIND, *RUN):
     for command in commands.COMMANDS:
         cli.add_command(command)
@@ -222,6 +227,7 @@ manual.told(cli)
 def main() -> None:
     """Entry point; bad usage leaves with 64 (EX_USAGE of sysexits.h)."""
     logging.getLogger("nats").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each end of a connection with TLS
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what the terminal's alphabet lacks

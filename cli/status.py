@@ -26,8 +26,10 @@ from mnemostream.cli.console import (
     print_json,
     worded,
 )
+from mnemostream.cli.edges import watching
 from mnemostream.cli.screen import guard_lines, overall, parts
 from mnemostream.local import endpoints
+from mnemostream.local.edges import joined
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.runtime.clock import SystemClock
 
@@ -48,6 +50,8 @@ def status_command(watch: bool, data: str | None, as_json: bool) -> None:
     folder = endpoints.data_folder(data)
     if watch and as_json:
         raise click.UsageError("--watch and --json cannot be combined; poll `mnemo status --json`")
+    if server := joined.read(folder):
+        watching.status(folder, server, as_json=as_json)
     if watch:
         _watch(folder)
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from mnemostream.contracts import reasons, vitals
+from mnemostream.contracts import reasons, subjects, vitals
 from mnemostream.contracts.events import AlertDelivered, Event, HealthChanged, Heartbeat
 from mnemostream.contracts.subjects import token
 from mnemostream.contracts.transcripts import Checkpoint, RecordsEmbedded, RecordsReparsed, TranscriptChanged
@@ -35,6 +35,35 @@ def decode(payload: bytes) -> Event:
     return _latest(_decoder.decode(payload))
 
 
+def decode_from(subject: str, payload: bytes) -> Event:
+    """The same of a message of the log: what an edge ships must be of the edge's own transcripts.
+
+    Raises msgspec.DecodeError.
+    """
+    event = decode(payload)
+    edge = subjects.edge_of(subject)
+    if edge and not (isinstance(event, TranscriptChanged) and _is_of(event, subject, edge)):
+        raise msgspec.ValidationError(f"the edge {edge} has shipped what is not its own")
+    return event
+
+
+def _is_of(event: TranscriptChanged, subject: str, edge: str) -> bool:
+    """By the host, which is the edge, and by the id, which follows from host, folder and path. A name that was no UTF-8
+    is spelled with %XX by now."""
+    if subject != subjects.changed(event.source, event.transcript, edge) or event.host != edge:
+        return False
+    return any(
+        event.transcript == transcript_id(event.source, event.host, root, path)
+        for root in (event.root, _unprintable(event.root))
+        for path in (event.path, _unprintable(event.path))
+    )
+
+
+def _unprintable(path: str) -> str:
+    """The path that `printable` spelled."""
+    return re.sub("%([89A-F][0-9A-F])", lambda match: chr(0xDC00 + int(match[1], 16)), path)
+
+
 def _latest(event: Event) -> Event:
     """Events of former versions say in other words what the latest says."""
     if isinstance(event, Heartbeat) and (event.gauges or event.notes):
@@ -49,6 +78,11 @@ def _latest(event: Event) -> Event:
 def decode_checkpoint(header: str) -> Checkpoint:
     """The checkpoint in the header of a segment; raises msgspec.DecodeError."""
     return _checkpoints.decode(header.encode())
+
+
+def is_subject_of(subject: str, checkpoint: Checkpoint) -> bool:
+    """True if the checkpoint is of the transcript that the subject names."""
+    return subjects.source_and_transcript(subject)[1] == token(checkpoint.transcript)
 
 
 def storable(value: str) -> str:

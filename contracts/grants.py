@@ -156,3 +156,18 @@ READER = Grant(
     (subjects.TRANSCRIPTS, subjects.HEARTBEATS, subjects.DEADLETTERS, "health.>", "$JS.EVENT.ADVISORY.>"),
 )
 """Of a person who only looks: search, verify, restore, doctor, and `nats --context mnemo`."""
+
+
+def edge(name: str) -> Grant:
+    """Of the watcher of another machine: it reads and writes what its own name stands under, and nothing else."""
+    reads = (subjects.changed_at(name), subjects.forgotten_at(name))
+    return Grant(
+        (
+            subjects.changed_at(name),
+            subjects.heartbeat(Stage.WATCHER, name),
+            # The filter of a consumer stands in the subject of the request that makes it.
+            *(f"$JS.API.CONSUMER.CREATE.{TRANSCRIPTS.name}.*.{subject}" for subject in reads),
+            f"$JS.API.CONSUMER.MSG.NEXT.{TRANSCRIPTS.name}.*",
+        ),
+        (subjects.forgotten_at(name),),
+    )

@@ -6,7 +6,7 @@ import re
 
 from mnemostream.contracts.events import Stage
 
-TRANSCRIPTS = "transcripts.*.*.*"
+TRANSCRIPTS = "transcripts.>"
 """Everything in the stream TRANSCRIPTS; the next three are its parts."""
 CHANGED = "transcripts.changed.>"
 REPARSED = "transcripts.reparsed.>"
@@ -37,9 +37,10 @@ def token(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:64] or "none"
 
 
-def changed(source: str, transcript: str) -> str:
-    """Subject of the segments of one transcript."""
-    return f"transcripts.changed.{token(source)}.{token(transcript)}"
+def changed(source: str, transcript: str, edge: str = "") -> str:
+    """Subject of the segments of one transcript; what an edge ships has the name of the edge as its last token, so that
+    the server lets it read and write its own and nothing else."""
+    return f"transcripts.changed.{token(source)}.{token(transcript)}" + _last(edge)
 
 
 def reparsed(source: str, transcript: str) -> str:
@@ -47,24 +48,59 @@ def reparsed(source: str, transcript: str) -> str:
     return f"transcripts.reparsed.{token(source)}.{token(transcript)}"
 
 
-def forgotten(source: str, transcript: str) -> str:
-    """Subject of the tombstone of one transcript."""
-    return f"transcripts.forgotten.{token(source)}.{token(transcript)}"
+def forgotten(source: str, transcript: str, edge: str = "") -> str:
+    """Subject of the tombstone of one transcript; an edge hears of its own by a second one, with its name."""
+    return f"transcripts.forgotten.{token(source)}.{token(transcript)}" + _last(edge)
 
 
-def of_transcript(transcript: str) -> tuple[str, str]:
+def at(subject: str, edge: str) -> str:
+    """A subject of a transcript that an edge ships, or hears of; without a name, as it is."""
+    return subject + _last(edge)
+
+
+def _last(edge: str) -> str:
+    return f".{token(edge)}" if edge else ""
+
+
+def segments(source: str, transcript: str) -> tuple[str, str]:
+    """Filters of all segments of one transcript, wherever it was captured."""
+    return changed(source, transcript), f"{changed(source, transcript)}.*"
+
+
+def of_transcript(transcript: str) -> tuple[str, ...]:
     """Filters of all segments and records of one transcript, whatever its source."""
-    return f"transcripts.changed.*.{token(transcript)}", f"transcripts.reparsed.*.{token(transcript)}"
+    name = token(transcript)
+    return f"transcripts.changed.*.{name}", f"transcripts.changed.*.{name}.*", f"transcripts.reparsed.*.{name}"
+
+
+def changed_at(edge: str) -> str:
+    """All segments that one edge has shipped; without a name, all there are."""
+    return f"transcripts.changed.*.*{_last(edge)}" if edge else CHANGED
+
+
+def forgotten_at(edge: str) -> str:
+    """The tombstones that one edge hears of; without a name, all there are."""
+    return f"transcripts.forgotten.*.*{_last(edge)}" if edge else FORGOTTEN
 
 
 def source_and_transcript(subject: str) -> tuple[str, str]:
-    """The last two tokens of a subject of a transcript.
+    """The two tokens of a subject that say whose it is.
 
     >>> source_and_transcript("transcripts.changed.codex.s-1")
     ('codex', 's-1')
     """
     source, transcript = subject.split(".")[2:4]
     return source, transcript
+
+
+def edge_of(subject: str) -> str:
+    """The edge that a segment came from; "" = a watcher beside the server.
+
+    >>> edge_of("transcripts.changed.codex.s-1.laptop-3f2a")
+    'laptop-3f2a'
+    """
+    tokens = subject.split(".")
+    return tokens[4] if len(tokens) > 4 and tokens[:2] == ["transcripts", "changed"] else ""
 
 
 def embedded(source: str, transcript: str) -> str:

@@ -168,7 +168,7 @@ WRITER_EMBEDDINGS = Consumer(
     "EMBEDDINGS", "writer", Stage.WRITER, subjects.EMBEDDED, batch=FETCH_MESSAGES, description="Vectors to be stored."
 )
 
-FORMER_FILTERS = (subjects.CHANGED,)
+FORMER_FILTERS = (subjects.CHANGED, "transcripts.*.*.*")
 """Filters of earlier versions; provisioning replaces them."""
 
 CONSUMERS = (EMBEDDER, WRITER_TRANSCRIPTS, WRITER_EMBEDDINGS)
@@ -182,7 +182,10 @@ lost pulls, restarts and stops use them up for messages that nobody has tried (d
 
 HEALTHZ = "$SYS.REQ.SERVER.PING.HEALTHZ"
 """Request of the system account: each server answers whether all of it works, its store among it."""
+RELOAD = "$SYS.REQ.SERVER.*.RELOAD"
+"""Request of the system account: the server reads its configuration again."""
 SYSTEM_REQUESTS = (
+    RELOAD,
     "$SYS.REQ.SERVER.PING",
     *(
         f"$SYS.REQ.SERVER.PING.{each}"

@@ -38,6 +38,8 @@ class WatcherVitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     host: str | None = None
     """Name of the machine whose disk it reads."""
+    edge: bool = False
+    """True on another machine than the server's, which comes and goes (docs/edge.md)."""
     mode: str | None = None
     """`notify` or `poll`: how it learns of changes."""
     mode_reason: str = ""
@@ -157,9 +159,7 @@ def total(watchers: Iterable[WatcherVitals], without: str = "") -> WatcherVitals
     left_out = _merged(watcher.left_out_tables for watcher in all_of)
     examples = "; ".join(watcher.uncaptured_names for watcher in all_of if watcher.uncaptured_names)
     names = sorted({name for watcher in all_of for name in watcher.sources} - {without})
-    sources = {
-        name: _of_source([watcher.sources[name] for watcher in all_of if name in watcher.sources]) for name in names
-    }
+    sources = {name: _of_source([watcher for watcher in all_of if name in watcher.sources], name) for name in names}
     return WatcherVitals(
         **sums, lines=lines, sources=sources, uncaptured=uncaptured, uncaptured_names=examples, left_out_tables=left_out
     )
@@ -173,11 +173,14 @@ def _merged(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return merged
 
 
-def _of_source(entries: list[SourceVitals]) -> SourceVitals:
+def _of_source(watchers: list[WatcherVitals], source: str) -> SourceVitals:
+    entries = [watcher.sources[source] for watcher in watchers]
     sums = {name: _sum(getattr(entry, name) for entry in entries) for name in SourceVitals.__struct_fields__}
-    # Each watcher counts the whole log, those of other hosts included.
-    known = [entry.published_bytes for entry in entries if entry.published_bytes is not None]
-    return SourceVitals(**{**sums, "published_bytes": max(known, default=None)})
+    # Each watcher beside the server counts the log of all of them, an edge its own.
+    told = [(watcher.edge, watcher.sources[source].published_bytes) for watcher in watchers]
+    known = [size for edge, size in told if size is not None and not edge]
+    parts = [max(known, default=None), *(size for edge, size in told if edge)]
+    return SourceVitals(**{**sums, "published_bytes": _sum(parts)})
 
 
 def _sum(values: Iterable[Any]) -> Any:
@@ -192,7 +195,7 @@ def _values(entry: SourceVitals) -> tuple[int | None, ...]:
 _SUMMED = [
     name
     for name in WatcherVitals.__struct_fields__
-    if name not in ("host", "mode", "mode_reason", "paused", "unreadable", "missing", "sweep_period_seconds")
+    if name not in ("host", "edge", "mode", "mode_reason", "paused", "unreadable", "missing", "sweep_period_seconds")
     and name not in ("lines", "sources", "uncaptured", "uncaptured_names", "left_out_tables")
 ]
 

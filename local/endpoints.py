@@ -13,7 +13,7 @@ import platformdirs
 
 from mnemostream.local import folder
 from mnemostream.local.secrets import write_private
-from mnemostream.runtime import peer
+from mnemostream.runtime.connection import address
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.process.home import NOWHERE, home
 from mnemostream.runtime.settings import listed
@@ -47,6 +47,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     """Name of the installation in transcript ids; empty = that of the machine, or MNEMO_HOST."""
     nats_elsewhere: bool = False
     """NATS is not a process of this user: who listens there is not looked at."""
+    edge: str = ""
+    """Name of this machine at the server whose NATS it is: here runs a watcher, and nothing else."""
     elsewhere: bool = False
     """Others run it (compose): no lock on this folder tells whether it runs."""
 
@@ -74,6 +76,10 @@ class Given(msgspec.Struct, frozen=True):
 
 class NotRunning(Exception):
     """Nothing says where Mnemostream answers."""
+
+
+class IsEdge(NotRunning):
+    """Here runs a watcher that ships to a server elsewhere."""
 
 
 def data_folder(folder: str | None) -> Path:
@@ -123,6 +129,11 @@ def told(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def of_containers(data: Path) -> bool:
+    """True for the folder of an instance that compose runs."""
+    return _of_others(data) is not None
+
+
 def _of_others(data: Path) -> Endpoints | None:
     """Addresses of an instance that no `mnemo up` runs; None where the folder is of one."""
     with suppress(OSError, ValueError, msgspec.ValidationError):
@@ -149,8 +160,11 @@ def read(data: Path) -> Endpoints:
         found = msgspec.convert(json.loads((data / "endpoints.json").read_bytes()), Endpoints)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise NotRunning(f"the start on {data} is not finished yet") from error
+    if found.edge:
+        server = urlsplit(found.nats_url).hostname
+        raise IsEdge(f"this machine ships to {server} as {found.edge}: run the command there")
     if found.nats_elsewhere:
         return found
-    owner = f"?{peer.OWNER}={os.geteuid()}"
+    owner = f"?{address.OWNER}={os.geteuid()}"
     nats_urls = (url and url + owner for url in (found.nats_url, found.reader_nats_url))
     return msgspec.structs.replace(found, **dict(zip(("nats_url", "reader_nats_url"), nats_urls, strict=True)))

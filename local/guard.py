@@ -78,6 +78,11 @@ def watch(
     return [asyncio.create_task(_forever(guard, say), name=type(guard).__name__) for guard in guards]
 
 
+async def services(children: Mapping[str, Child], signs: Path, say: Callable[[str], None]) -> None:
+    """Looks at services alone, until it is cancelled."""
+    await _forever(_Services(children, signs, say), say)
+
+
 class _Guard(Protocol):
     seconds: float
     """Time between two looks."""

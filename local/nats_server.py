@@ -14,8 +14,9 @@ import nats
 from mnemostream.contracts import subjects, topology
 from mnemostream.local import nats_conf
 from mnemostream.local.child import Child, Spec
+from mnemostream.local.edges import registry
 from mnemostream.local.secrets import write_private
-from mnemostream.runtime import peer
+from mnemostream.runtime.connection import address, peer
 
 
 def program() -> str:
@@ -40,7 +41,7 @@ class Nats:
 
     def own_url(self, user: str) -> str:
         """The same for our own programs, which look who listens before they send a password."""
-        return f"{self.url(user)}?{peer.OWNER}={os.geteuid()}"
+        return f"{self.url(user)}?{address.OWNER}={os.geteuid()}"
 
     @property
     def system_url(self) -> str:
@@ -54,10 +55,12 @@ class Nats:
     def spec(self) -> Spec:
         """The process; writes its configuration."""
         conf = self.data / "nats.conf"
+        edges = registry.for_server(self.data)
         text = nats_conf.render(
-            listen=f"127.0.0.1:{self.port}",
+            listen=f"{'0.0.0.0' if edges else '127.0.0.1'}:{self.port}",
             store=str(self.data / "nats"),
             passwords=self.passwords,
+            edges=edges,
         )
         write_private(conf, os.fsencode(text))
         return Spec("nats", [program(), "-c", str(conf)], dict(os.environ), self.data / "logs" / "nats.log")

@@ -98,7 +98,7 @@ def main(root: Path = ROOT) -> int:
     folder.mkdir(mode=0o700)
     for name, text in files(passwords).items():
         write(folder / name, text)
-    for mounted in ("nats.conf", "nats-alive.sh"):  # nats-server is root without the right to read what is closed
+    for mounted in ("nats/nats.conf", "nats/alive.sh"):  # nats-server is root without the right to read what is closed
         os.chmod(root / "ops" / mounted, 0o644)
     settings = root / ".env"
     lines = settings.read_text().splitlines() if settings.exists() else []

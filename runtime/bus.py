@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
 
 import msgspec
 import nats
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
-from mnemostream.contracts import subjects
-from mnemostream.runtime import peer
+from mnemostream.runtime.connection import address
+from mnemostream.runtime.connection.client import Client
 from mnemostream.runtime.errors import Misconfigured, NoSpace, Permanent, Transient
 from mnemostream.runtime.logs import Log, without_password
 
@@ -118,26 +117,6 @@ class Bus:
         return False
 
 
-class _Client(Client):  # type: ignore[misc]  # the library is untyped
-    """nats-py drops the socket of an attempt to reconnect that nobody answered (2.16, `_attempt_reconnect`): it stays
-    open until the garbage collector comes, and the server keeps a client that is none."""
-
-    owner: int | None = None
-    """User id that must own the server; None = any."""
-
-    async def _process_connect_init(self) -> None:
-        """After the connection is made and before anything is sent."""
-        connection = self._transport._io_writer.get_extra_info("socket")
-        if self.owner is not None and not peer.is_owned(connection, self.owner):
-            raise ConnectionRefusedError("another user's program listens on the port of NATS")
-        await super()._process_connect_init()
-
-    async def _select_next_server(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        await super()._select_next_server()
-
-
 def translated(error: Exception) -> Exception:
     """A foreign error as one of ours; a bug stays what it is."""
     if isinstance(error, APIError):
@@ -154,24 +133,26 @@ def translated(error: Exception) -> Exception:
     return error
 
 
-def inbox_of(url: str) -> str:
-    """How the reply subjects of the user in a URL begin."""
-    return subjects.inbox(urlsplit(url.split(",")[0]).username or "")
-
-
 class _Connection:
     """One connection: how it is opened and closed, and what its callbacks heard."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = _Client()
-        self.client.owner = peer.owner_of(url)
+        self.address = address.of(url)
+        self.client = Client()
+        self.client.owner = self.address.owner
+        self.client.encrypted = self.address.encrypted
         self.refused = asyncio.Event()
-        """The server refuses the credentials."""
+        """The server refuses the credentials, or its certificate is refused here."""
+        self.refusal = ""
         self.connected = self.closing = False
 
     async def on_error(self, error: Exception) -> None:
         if "authorization" in str(error).lower():
+            self.refusal = "rejected the user or password"
+            self.refused.set()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self.refusal = f"has a certificate that is not trusted here: {error.verify_message}"
             self.refused.set()
         if self.connected:
             log.warning("NATS error", error=without_password(str(error) or type(error).__name__))
@@ -191,9 +172,10 @@ class _Connection:
 
     async def open(self, name: str, within: float) -> None:
         """Raises Transient, Misconfigured."""
+        trust = self.address.trust()
         opening = asyncio.create_task(
             self.client.connect(
-                self.url.split(","),
+                self.address.servers,
                 name=name,
                 ping_interval=PING_SECONDS,
                 max_outstanding_pings=2,
@@ -205,7 +187,10 @@ class _Connection:
                 reconnected_cb=self.on_reconnect,
                 closed_cb=self.on_closed,
                 pending_size=32 * 1024 * 1024,
-                inbox_prefix=inbox_of(self.url),
+                inbox_prefix=self.address.inbox,
+                user_credentials=self.address.credentials or None,
+                tls=trust,
+                tls_hostname=self.address.name,
             )
         )
         refusal = asyncio.create_task(self.refused.wait())
@@ -226,7 +211,7 @@ class _Connection:
         with suppress(Exception):  # a server that took the connection and says nothing: it is open still
             await asyncio.wait_for(self.client.close(), 2)
         if self.refused.is_set():
-            raise Misconfigured(f"NATS at {without_password(self.url)} rejected the user or password")
+            raise Misconfigured(f"NATS at {without_password(self.url)} {self.refusal}")
         raise Transient(f"no NATS server answers at {without_password(self.url)}")
 
 
@@ -244,5 +229,5 @@ async def connect(url: str, name: str, within: float = START_TIMEOUT) -> AsyncIt
         yield Bus(client, client.jetstream(timeout=PUBLISH_TIMEOUT))
     finally:
         connection.closing = True
-        with suppress(TimeoutError):  # a server that takes no more bytes must not hold the exit
+        with suppress(TimeoutError, OSError, NatsError):  # one that takes no more bytes, or is gone, holds no exit
             await asyncio.wait_for(client.close(), CLOSE_TIMEOUT)

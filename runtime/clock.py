@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -27,6 +28,10 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def utc(self) -> datetime:
+        """`now` as a date."""
+        return datetime.fromtimestamp(self.now(), UTC)
 
 
 PACE_SECONDS = 10.0

@@ -10,8 +10,9 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -65,6 +66,8 @@ class Beat:
         """Counted by those who pull."""
         self.redelivered: int | None = None
         self.foreign_messages: int | None = None
+        self.file: Path | None = None
+        """Where the last one is kept, with whether there was a connection; None = nowhere."""
         self.vitals: Vitals | None = None
         """What only this stage can tell; replaced as a whole."""
 
@@ -205,8 +208,19 @@ async def _run(bus: Bus, beat: Beat) -> None:
 
 async def _send(bus: Bus, beat: Beat) -> None:
     """Without waiting for an ack: a lost beat is followed by the next, a late one says nothing."""
+    told = codec.encode(beat.event())
+    if beat.file:
+        _keep(beat.file, told, connected=bus.client.is_connected)
     try:
-        await bus.client.publish(subjects.heartbeat(beat.stage, beat.instance), codec.encode(beat.event()))
+        await bus.client.publish(subjects.heartbeat(beat.stage, beat.instance), told)
         await bus.client.flush(timeout=2)
     except (nats.errors.Error, TimeoutError, OSError) as error:
         log.warning("heartbeat not sent", error=str(error) or type(error).__name__)
+
+
+def _keep(file: Path, told: bytes, *, connected: bool) -> None:
+    """Whole or not at all; a full disk is no reason to stop."""
+    fresh = file.with_suffix(".new")
+    with suppress(OSError):
+        fresh.write_bytes(b'{"connected":%s,"beat":%s}' % (b"true" if connected else b"false", told))
+        fresh.replace(file)

@@ -130,5 +130,6 @@ def configure(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Folded())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("nats", "asyncio", "sentence_transformers", "transformers", "httpx", "watchfiles"):
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each end of a connection with TLS
+    for chatty in ("nats", "sentence_transformers", "transformers", "httpx", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -62,7 +62,9 @@ async def read(
             api.ConsumerConfig(
                 name=name,
                 description=f"Temporary: {bus.client.options['name']} reads what the stream holds.",
-                filter_subjects=list(which.filters) or None,
+                # A single filter stands in the request's subject: by it the server lets an edge read its own alone.
+                filter_subject=which.filters[0] if len(which.filters) == 1 else None,
+                filter_subjects=list(which.filters) if len(which.filters) > 1 else None,
                 ack_policy=api.AckPolicy.NONE,
                 headers_only=which.headers or None,
                 mem_storage=True,

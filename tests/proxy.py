@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, suppress
 class Proxy:
     """Forwards `port` to `target` on loopback. Use `opened`."""
 
+    host = "127.0.0.1"
+
     def __init__(self, target: int, delay: float) -> None:
         self.target = target
         self.delay = delay
@@ -45,7 +47,7 @@ class Proxy:
             task.add_done_callback(self._tasks.discard)
         try:
             await self._open.wait()
-            upstream = await asyncio.open_connection("127.0.0.1", self.target)
+            upstream = await asyncio.open_connection(self.host, self.target)
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return

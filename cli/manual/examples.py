@@ -56,5 +56,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "deadletters drop": ('deadletters drop 7 --why "copied twice by hand"', "deadletters drop --stage embedder"),
     "backup": ("backup archive.mnemo-backup", "backup --check archive.mnemo-backup"),
     "restore-backup": ("restore-backup archive.mnemo-backup --data ~/restored",),
+    "edge invite": ("edge invite laptop --address mnemo.example.org",),
+    "edge list": ("edge list", "edge list --json"),
+    "edge revoke": ("edge revoke laptop-3f2a",),
+    "join": ("join 'tls://laptop-3f2a:…@mnemo.example.org:4222?pin=…'", "join - < address.txt"),
+    "leave": ("leave",),
     "nats-context": ("nats-context && nats --context mnemo stream ls", "nats-context --system"),
 }

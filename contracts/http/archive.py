@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal
+
 import msgspec
 
 from mnemostream.contracts.http.health import Change
@@ -75,6 +78,30 @@ class Timeline(msgspec.Struct, frozen=True):
     offset: int
     total: int
     next: int | None
+
+
+class Host(msgspec.Struct, frozen=True):
+    """One machine whose transcripts are here."""
+
+    host: str
+    edge: bool
+    """True for one that ships from elsewhere, as far as its watcher tells; it may be away."""
+    state: Literal["beating", "silent", "stopped", "away"] = "away"
+    """`silent`: no heartbeat for 20 s, and no goodbye; `away`: none for a quarter of an hour."""
+    heartbeat_age_seconds: float | None = None
+    backlog_bytes: int | None = None
+    """Bytes that it knew of and had not shipped, as of its last heartbeat; null = not known."""
+    transcripts: int = 0
+    bytes: int = 0
+    """Shipped, of all generations."""
+    last_at: datetime | None = None
+    """When the newest bytes were read there."""
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """All machines, the latest first."""
+
+    hosts: list[Host]
 
 
 class DeadLetterItem(msgspec.Struct, frozen=True):

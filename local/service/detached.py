@@ -38,6 +38,8 @@ async def start(command: Sequence[str], data: Path) -> int:
         try:
             endpoints.read(data)
             return process.pid
+        except endpoints.IsEdge:
+            return process.pid
         except endpoints.NotRunning:
             await asyncio.sleep(LOOK_SECONDS)
     told = (data / "logs" / "detached.log").read_text("utf-8", errors="replace").strip().splitlines()

@@ -93,7 +93,7 @@ async def _original(bus: Bus, consumer: topology.Consumer, letter: DeadLetter) -
     where = f"{letter.stream} {letter.stream_sequence}"
     try:
         stored = await bus.stream.get_msg(letter.stream, letter.stream_sequence, direct=True)
-        event = codec.decode(stored.data or b"")
+        event = codec.decode_from(stored.subject or "", stored.data or b"")
     except NotFoundError as error:
         raise Declined(f"{where} is no longer in the log (forgotten?): drop the dead letter") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -125,7 +125,7 @@ class Settler:
         known: list[tuple[Msg, Event]] = []
         for message in messages:
             try:
-                known.append((message, codec.decode(message.data)))
+                known.append((message, codec.decode_from(message.subject, message.data)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 await self._give_up(message, error)
         if not known:

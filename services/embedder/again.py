@@ -38,7 +38,7 @@ async def _again(bus: Bus, embedder: Embedder, gate: Gate, request: EmbedAgain) 
     where = f"{topology.TRANSCRIPTS.name} {request.sequence}"
     try:
         stored = await bus.stream.get_msg(topology.TRANSCRIPTS.name, request.sequence, direct=True)
-        event = codec.decode(stored.data or b"")
+        event = codec.decode_from(stored.subject or "", stored.data or b"")
     except NotFoundError:
         return f"{where} is no longer in the log"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -48,7 +48,7 @@ class Capture:
         self.roots = roots
         self.positions = positions
         self.beat = beat
-        beat.vitals = WatcherVitals(host=settings.host_name)
+        beat.vitals = WatcherVitals(host=settings.host_name, edge=bool(settings.edge))
         self.clock: Clock = beat.clock
         s = settings
         secrecy = Secrecy(scanner(s.secret_rules), s.redact == "publish")
@@ -79,7 +79,7 @@ class Capture:
         """Files in which the last sweep found something to look at."""
         for name, last in positions.checkpoints.items():
             self.acknowledged.stored((name, positions.sources[name], last.generation, last.end))
-        self.outbox = Outbox(bus, beat, self._stored, self.files.refused)
+        self.outbox = Outbox(bus, beat, self._stored, self.files.refused, settings.edge)
         self._reported = 0.0
         self.dirty = True
         """The figures may have changed: counting 25,000 idle files again costs more than seeing them."""

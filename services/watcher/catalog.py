@@ -58,10 +58,13 @@ def _names(root: sources.Root) -> list[str]:
     return [*([root.source] if root.source != sources.AUTO else sources.BY_NAME), sources.ATTACHMENT]
 
 
-async def load(bus: Bus) -> Positions:
-    """Reads the log's last message of every subject. Raises Transient when the bus fails meanwhile."""
+async def load(bus: Bus, edge: str = "") -> Positions:
+    """Reads the log's last message of every subject: those of one edge, or those of all watchers beside the server.
+    Raises Transient when the bus fails meanwhile."""
     positions = Positions()
-    for message in await _last(bus, subjects.CHANGED):
+    for message in await _last(bus, subjects.changed_at(edge)):
+        if subjects.edge_of(message.subject) != edge:  # what an edge says of its position holds for nobody else
+            continue
         source, _ = subjects.source_and_transcript(message.subject)
         try:
             checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
@@ -70,7 +73,7 @@ async def load(bus: Bus) -> Positions:
             continue
         positions.checkpoints[checkpoint.transcript] = checkpoint
         positions.sources[checkpoint.transcript] = source
-    positions.forgotten = await forgotten(bus)
+    positions.forgotten = await forgotten(bus, edge)
     return positions
 
 
@@ -79,9 +82,10 @@ def reached(checkpoint: Checkpoint | None) -> tuple[int, int]:
     return (checkpoint.generation, checkpoint.end) if checkpoint else (0, 0)
 
 
-async def forgotten(bus: Bus) -> set[str]:
+async def forgotten(bus: Bus, edge: str = "") -> set[str]:
     """Transcripts with a tombstone. Raises Transient when the bus fails meanwhile."""
-    return {subjects.source_and_transcript(message.subject)[1] for message in await _last(bus, subjects.FORGOTTEN)}
+    laid = await _last(bus, subjects.forgotten_at(edge))
+    return {subjects.source_and_transcript(message.subject)[1] for message in laid}
 
 
 async def _last(bus: Bus, subject: str) -> list[Msg]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from nats.aio.msg import Msg
 
@@ -48,6 +49,7 @@ DUTY = 60.0
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Captures until told to stop."""
     beat = heartbeat.Beat(Stage.WATCHER, settings.instance_name, settings.heartbeat_seconds, SystemClock())
+    beat.file = Path(settings.beat_file) if settings.beat_file else None
     roots = settings.folders()
     async with (
         bus.connect(settings.nats_url, name=f"watcher {settings.instance_name}") as nats,
@@ -55,8 +57,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         heard: asyncio.Queue[str] = asyncio.Queue()
-        await nats.client.subscribe(subjects.FORGOTTEN, cb=_hear_tombstones(heard))  # first: none may slip in between
-        capture = Capture(nats, settings, roots, await catalog.load(nats), beat)
+        await nats.client.subscribe(
+            subjects.forgotten_at(settings.edge), cb=_hear_tombstones(heard)
+        )  # first: none may slip in between
+        capture = Capture(nats, settings, roots, await catalog.load(nats, settings.edge), beat)
         known = len(capture.positions.checkpoints)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
@@ -96,7 +100,7 @@ async def _poll_tombstones(nats: Bus, capture: Capture, heard: asyncio.Queue[str
                 capture.forget(await heard.get())
         except TimeoutError:
             try:
-                for transcript in await catalog.forgotten(nats) - capture.positions.forgotten:
+                for transcript in await catalog.forgotten(nats, capture.settings.edge) - capture.positions.forgotten:
                     capture.forget(transcript)
             except Transient as error:
                 log.debug("tombstones not read", error=str(error))
@@ -112,7 +116,7 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
             continue
         acknowledged = dict(capture.acknowledged.ends)
         try:
-            log_ = await catalog.load(nats)
+            log_ = await catalog.load(nats, capture.settings.edge)
         except Transient as error:
             log.warning("comparison with the log failed; retrying", error=str(error))
             continue

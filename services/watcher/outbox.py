@@ -36,13 +36,20 @@ class Outbox:
     """One batch is being stored while the next one fills. `stored` is called with each position that the log holds."""
 
     def __init__(
-        self, sink: Sink, beat: Beat, stored: Callable[[Position], None], refused: set[str] | None = None
+        self,
+        sink: Sink,
+        beat: Beat,
+        stored: Callable[[Position], None],
+        refused: set[str] | None = None,
+        edge: str = "",
     ) -> None:
         self.sink = sink
         self.beat = beat
         self.stored = stored
         self.refused = refused if refused is not None else set()
         """Transcripts whose records were refused: the bytes are stored without them."""
+        self.edge = edge
+        """Whose name ends the subjects; "" = of a watcher beside the server."""
         self.waiting_bytes = 0
         """Of messages in the batch that fills."""
         self.sent = 0
@@ -54,7 +61,9 @@ class Outbox:
         """Takes a message; waits while the batch before is still being stored and this one is full."""
         if self.waiting_bytes + len(message.payload) > BATCH_BYTES and self._batch:
             await self._store()
-        self._batch.append((message, position))
+        self._batch.append(
+            (msgspec.structs.replace(message, subject=subjects.at(message.subject, self.edge)), position)
+        )
         self.waiting_bytes += len(message.payload)
         if len(self._batch) >= BATCH_MESSAGES:
             await self._store()

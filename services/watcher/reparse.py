@@ -164,7 +164,7 @@ async def _events(connection: Bus, filters: list[str]) -> AsyncGenerator[object,
     async with aclosing(streams.read(connection, topology.TRANSCRIPTS.name, Selection(filters=filters))) as messages:
         async for message, _ in messages:
             try:
-                yield codec.decode(message.data)
+                yield codec.decode_from(message.subject, message.data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 log.warning("cannot decode message", subject=message.subject)
 

@@ -39,6 +39,14 @@ class Settings(Common, frozen=True, kw_only=True):
     """Folder of what `mnemo import` brings; empty = none."""
     canary_folder: str = ""
     """Folder of the health service's synthetic lines (docs/status.md); empty = none."""
+    beat_file: str = ""
+    """File that keeps the last heartbeat, for `mnemo status` on an edge; empty = none."""
+    edge: str = ""
+    """Name of this machine as an edge of a server elsewhere, which then is the host, too; empty = it is none."""
+
+    @property
+    def host_name(self) -> str:
+        return self.edge or super().host_name
 
     def default_folders(self) -> frozenset[str]:
         """Resolved; one that is not there, or empty, is of an assistant that is not used here."""

@@ -65,7 +65,7 @@ async def _fill(bus: Bus, store: Database, beat: Beat, consumer: Consumer, stop:
             if message.metadata.sequence.stream > reached or stop.is_set():
                 break
             try:
-                batch.append(codec.decode(message.data))
+                batch.append(codec.decode_from(message.subject, message.data))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("a message of the log cannot be decoded", error=str(error))
             if len(batch) >= topology.FETCH_MESSAGES:

@@ -97,7 +97,7 @@ class Replay:
                 self.reached[stream] = message.metadata.sequence.stream
                 self.done += 1
                 try:
-                    batch.append(codec.decode(message.data))
+                    batch.append(codec.decode_from(message.subject, message.data))
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     self.skipped += 1
                 if len(batch) >= BATCH:

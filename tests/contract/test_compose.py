@@ -63,7 +63,7 @@ def test_published_health_check_defaults() -> None:
 def test_ports_are_loopback_transcripts_read_only_and_no_password_has_a_default() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert all(re.match(r"127\.0\.0\.1:|\$\{MNEMO_COMPOSE_NATS_BIND:-127\.0\.0\.1}:", port) for port in ports)
     assert all(volume.endswith(":ro") for volume in SERVICES["watcher"]["volumes"])
 
 
@@ -83,7 +83,7 @@ def test_no_container_has_a_password_in_its_environment(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / ".secrets").stat().st_mode) == 0o700
     user = f"MNEMO_COMPOSE_USER={os.getuid()}:{os.getgid()}"
     assert (tmp_path / ".env").read_text() == f"MNEMO_COMPOSE_SECRETS=.secrets\n{user}\n"
-    assert stat.S_IMODE((tmp_path / "ops" / "nats.conf").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "ops/nats/nats.conf").stat().st_mode) == 0o644
 
 
 def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -> None:
@@ -104,9 +104,9 @@ def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -
 
 def make_env(root: Path) -> str:
     """What `make env` says."""
-    (root / "ops").mkdir(exist_ok=True)
-    for name in ("env.py", "nats.conf", "nats-alive.sh"):
-        shutil.copy(ROOT / "ops" / name, root / "ops")
+    (root / "ops/nats").mkdir(exist_ok=True, parents=True)
+    for name in ("env.py", "nats/nats.conf", "nats/alive.sh"):
+        shutil.copy(ROOT / "ops" / name, root / "ops" / name)
         (root / "ops" / name).chmod(0o600)
     return subprocess.run([sys.executable, str(root / "ops" / "env.py")], capture_output=True, text=True).stdout
 

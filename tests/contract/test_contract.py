@@ -77,7 +77,7 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_generated_files_are_fresh() -> None:
     assert (ROOT / "contracts/asyncapi.json").read_text() == asyncapi.text(), "run `make generate`"
-    assert (ROOT / "ops/nats.conf").read_text() == nats_conf.for_compose(), "run `make generate`"
+    assert (ROOT / "ops/nats/nats.conf").read_text() == nats_conf.for_compose(), "run `make generate`"
 
 
 def test_nothing_happens_at_import() -> None:

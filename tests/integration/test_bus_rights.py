@@ -18,6 +18,7 @@ from mnemostream.local.nats_server import Nats
 from mnemostream.runtime import bus, pull, streams
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.clock import SystemClock
+from mnemostream.runtime.connection import address
 from mnemostream.runtime.delivery import consume
 from mnemostream.runtime.heartbeat import Beat
 from tests.conftest import ROOT, eventually
@@ -53,7 +54,7 @@ class Attacker:
 async def attacker(nats: Nats, user: str) -> AsyncIterator[Attacker]:
     made = Attacker(user)
     url = nats.url(user)
-    await made.client.connect(url, error_cb=made.hear, inbox_prefix=bus.inbox_of(url), allow_reconnect=False)
+    await made.client.connect(url, error_cb=made.hear, inbox_prefix=address.of(url).inbox, allow_reconnect=False)
     try:
         yield made
     finally:

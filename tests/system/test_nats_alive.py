@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SCRIPT = ROOT / "ops" / "nats-alive.sh"
+SCRIPT = ROOT / "ops/nats/alive.sh"
 
 
 @pytest.fixture

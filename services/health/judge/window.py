@@ -163,6 +163,11 @@ class StageWindow(msgspec.Struct, frozen=True):
         return {name: instance for name, instance in self.instances.items() if instance.beat.phase is not Phase.STOPPED}
 
     @property
+    def remote(self) -> bool:
+        """Only edges watch: machines of people, which sleep and travel, and keep what they have not shipped."""
+        return bool(self.alive) and all(instance.watcher.edge for instance in self.alive.values())
+
+    @property
     def lag(self) -> Lag:
         return self.samples[-1].lag if self.samples else Lag()
 

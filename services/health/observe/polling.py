@@ -116,6 +116,7 @@ class Polling:
             observer.coverage = await store.ask("coverage")
             older = await store.ask("older_parsers", list(PARSERS), list(PARSERS.values()))
             figures = {**(await store.ask("figures"))[0], "older_parsers": older[0]["transcripts"]}
+            figures["hosts"] = await store.ask("hosts")
             observer.figures = {**figures, "counted_at": self.clock.now()}
             observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
             observer.daily = await store.ask("imports", IMPORT_DAYS, "day")

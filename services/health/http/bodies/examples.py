@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from mnemostream.contracts import subjects
 from mnemostream.contracts.codec import iso
 from mnemostream.contracts.http import archive
@@ -159,3 +161,11 @@ def starting(now: float) -> http.Health:
     return http.Health(
         "unknown", at, daemon, ["starting: nothing is known yet"], "starting", at, unknown, unknown, canary, {}
     )
+
+
+HOSTS = archive.Hosts(
+    [
+        archive.Host("laptop-3f2a", True, "beating", 2.1, 0, 412, 51_200_000, datetime(2026, 8, 1, 10, tzinfo=UTC)),
+        archive.Host("build-91c0", False, "away", None, None, 37, 4_100_000, datetime(2026, 7, 30, 17, tzinfo=UTC)),
+    ]
+)

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import msgspec
 from litestar import Controller, Response, get
 
+from mnemostream.contracts.http.archive import Hosts
 from mnemostream.contracts.http.health import Alive, Health, Ledger, Ready, Stats
 from mnemostream.services.health.http.bodies import examples
 from mnemostream.services.health.http.bodies import status as bodies
-from mnemostream.services.health.http.openapi import STARTING, spec
+from mnemostream.services.health.http.bodies.hosts import hosts
+from mnemostream.services.health.http.openapi import CLOSED, SECURED, STARTING, spec
 from mnemostream.services.health.http.problems import AnyRequest, accepts, json_answer
 from mnemostream.services.health.http.routes.provided import Cache, May
 from mnemostream.services.health.judge.snapshot import NOT_ASKED
@@ -81,6 +83,17 @@ class Status(Controller):
     def ledger(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
         """Ledger: on disk = captured = published = stored; texts = embedded. Each step with its gap."""
         return json_answer(cache.answer("ledger", bodies.ledger, names=access.to_names(request)))
+
+    @get(
+        "/v1/autosave/hosts",
+        sync_to_thread=False,
+        security=SECURED,
+        responses={200: spec(Hosts, examples.HOSTS, "All machines"), **CLOSED, **STARTING},
+    )
+    def hosts(self, request: AnyRequest, cache: Cache, access: May) -> Response[bytes]:
+        """Machines whose transcripts are here, edges among them: what of each is archived, and how its watcher is."""
+        access.to_content(request)
+        return json_answer(msgspec.json.encode(hosts(cache.current())))
 
 
 def _now() -> float:

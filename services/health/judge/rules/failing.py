@@ -83,7 +83,7 @@ def no_instance(w: StageWindow, now: float) -> Verdict | None:
 def heartbeats_stopped(w: StageWindow, now: float) -> Verdict | None:
     """Work waits and no heartbeat came for 20 s: killed, frozen, or the event loop is blocked."""
     age = w.age(now)
-    if age is None or age < SILENT_SECONDS or not w.busy:
+    if age is None or age < SILENT_SECONDS or not w.busy or w.remote:
         return None
     waits = f" while {backlog(w)} wait" if w.lag.total else " in the middle of work"
     return unhealthy(
@@ -103,7 +103,7 @@ def work_stalled(w: StageWindow, now: float) -> Verdict | None:
     if blind and not looks:
         return unhealthy(Reason.WORK_STALLED, f"alive, but {no_contact(w.stage, min(blind))}")
     recent = w.recent(now, STALLED_SECONDS)
-    if not recent or not w.alive or _moved(recent):
+    if not recent or not w.alive or _moved(recent) or (w.remote and not looks):
         return None
     starting = [instance for instance in w.alive.values() if instance.beat.phase is Phase.STARTING]
     if len(starting) == len(w.alive):  # loading a model takes its time
@@ -158,7 +158,7 @@ def failing_repeatedly(w: StageWindow, now: float) -> Verdict | None:
 def heartbeat_stale(w: StageWindow, now: float) -> Verdict | None:
     """The published table, last column: no heartbeat for more than 120 s."""
     age = w.age(now)
-    if age is None or age <= AGE_UNHEALTHY:
+    if age is None or age <= AGE_UNHEALTHY or w.remote:
         return None
     return unhealthy(Reason.HEARTBEAT_STALE, f"no heartbeat for {age:.0f} s")
 

@@ -38,10 +38,14 @@ def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
     silent = silent_instances(w, now)
     beating = len(w.alive) - len(silent)
-    if not beating:
+    if not beating and not w.remote:
         return None
     if silent:
         age = max(w.alive[name].age(now) for name in silent)
+        if all(w.alive[name].watcher.edge for name in silent):
+            names = ", ".join(silent[:3])
+            cause = f"edge {names}: away for {span(age)}; what is written there is shipped when it is back"
+            return degraded(Reason.INSTANCE_VANISHED, cause)
         names, all_of_them = ", ".join(silent[:3]), counted(len(w.alive), "instance")
         cause = f"{names}: no heartbeat for {age:.0f} s; {beating} of {all_of_them} alive"
         return degraded(Reason.INSTANCE_VANISHED, cause)
@@ -186,6 +190,6 @@ def failing(w: StageWindow, now: float) -> Verdict | None:
 def heartbeat_late(w: StageWindow, now: float) -> Verdict | None:
     """The published table, middle column: no heartbeat for 60 to 120 s."""
     age = w.age(now)
-    if age is None or age < AGE_DEGRADED:
+    if age is None or age < AGE_DEGRADED or w.remote:
         return None
     return degraded(Reason.HEARTBEAT_LATE, f"no heartbeat for {age:.0f} s")

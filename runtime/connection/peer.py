@@ -9,17 +9,8 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
-OWNER = "owner"
-"""Part of the query of an address of NATS: the id of the user that must own the server, or root."""
 TABLE = Path("/proc/net/tcp")
-
-
-def owner_of(url: str) -> int | None:
-    """The user id that an address asks for; None = any."""
-    wanted = parse_qs(urlsplit(url.split(",")[0]).query).get(OWNER)
-    return int(wanted[0]) if wanted else None
 
 
 def uid_at_the_other_end(connection: socket.socket) -> int | None:
