@@ -19,6 +19,7 @@ from mnemostream.runtime.logs import Log
 from mnemostream.runtime.secrets.scan import scanner
 from mnemostream.services.watcher.acknowledged import Acknowledged
 from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.files import meanwhile
 from mnemostream.services.watcher.files.active import ActiveFiles
 from mnemostream.services.watcher.files.reading import read_next
 from mnemostream.services.watcher.files.registry import Missing, Registry
@@ -75,8 +76,7 @@ class Capture:
         """Time from one sweep to the next, seconds."""
         self.unannounced = 0
         """Changes that the last sweep found and no notification had named."""
-        self.changed = 0
-        """Files in which the last sweep found something to look at."""
+        self.changed = 0  # files in which the last sweep found something to look at
         for name, last in positions.checkpoints.items():
             self.acknowledged.stored((name, positions.sources[name], last.generation, last.end))
         self.outbox = Outbox(bus, beat, self._stored, self.files.refused, settings.edge)
@@ -231,7 +231,7 @@ class Capture:
 
     async def flush(self) -> None:
         """Returns after everything read so far is stored."""
-        await self.outbox.flush()
+        await self.outbox.flush(lambda: meanwhile.look(self))
 
     def _stored(self, position: Position) -> None:
         """The log has acknowledged a position."""

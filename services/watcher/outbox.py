@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,6 +21,10 @@ log = Log("mnemo.outbox")
 BATCH_MESSAGES = 64
 BATCH_BYTES = 6 * 1024 * 1024
 
+LONG_SECONDS = 5.0
+"""A batch that takes longer to be stored waits for a server."""
+
+Meanwhile = Callable[[], Awaitable[None]]
 Position = tuple[str, str, int, int]
 """Transcript, source, generation and end: where the log stands after a message."""
 
@@ -73,17 +77,24 @@ class Outbox:
         kept = [pair for pair in self._batch if subjects.source_and_transcript(pair[0].subject)[1] != transcript]
         self._batch, self.waiting_bytes = kept, sum(len(message.payload) for message, _ in kept)
 
-    async def flush(self) -> None:
-        """Returns after everything is stored."""
-        await self._store()
-        if self._storing:
-            await self._storing
+    async def flush(self, meanwhile: Meanwhile | None = None) -> None:
+        """Returns after everything is stored. While that takes long, `meanwhile` is called again and again."""
+        await self._store(meanwhile)
+        await self._finished(meanwhile)
+
+    async def _finished(self, meanwhile: Meanwhile | None = None) -> None:
+        if storing := self._storing:
+            try:
+                while meanwhile and not (await asyncio.wait({storing}, timeout=LONG_SECONDS))[0]:
+                    await meanwhile()
+                await storing
+            except asyncio.CancelledError:
+                storing.cancel()
+                raise
             self._storing = None
 
-    async def _store(self) -> None:
-        if self._storing:
-            await self._storing
-            self._storing = None
+    async def _store(self, meanwhile: Meanwhile | None = None) -> None:
+        await self._finished(meanwhile)
         if self._batch:
             batch, self._batch, self.waiting_bytes = self._batch, [], 0
             self._storing = asyncio.create_task(self._publish(batch), name="store")
