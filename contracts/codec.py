@@ -22,6 +22,18 @@ COUNTS_OF_VERSION_1 = ("polls", "pulls_refused", "redelivered")
 """Gauges of a heartbeat of version 1 that have fields of their own now."""
 
 
+class NewerVersion(msgspec.ValidationError):
+    """A version of an event that is not known here; what read it so far goes on, and an update reads this one, too."""
+
+
+class _Head(msgspec.Struct):
+    type: str
+    version: int
+
+
+_heads = msgspec.json.Decoder(_Head)
+
+
 def encode(event: msgspec.Struct) -> bytes:
     """The event as one line of JSON."""
     return _encoder.encode(event)
@@ -30,9 +42,17 @@ def encode(event: msgspec.Struct) -> bytes:
 def decode(payload: bytes) -> Event:
     """The event in `payload`, in the shape of its latest version.
 
-    Raises msgspec.DecodeError for anything that is not a known event of a known version.
+    Raises msgspec.DecodeError for anything that is not a known event of a known version; NewerVersion is one.
     """
-    return _latest(_decoder.decode(payload))
+    try:
+        return _latest(_decoder.decode(payload))
+    except msgspec.ValidationError as error:
+        if not str(error).endswith("`$.version`"):
+            raise
+        head = _heads.decode(payload)
+        raise NewerVersion(
+            f"version {head.version} of {head.type} is not known to this version of the service"
+        ) from error
 
 
 def decode_from(subject: str, payload: bytes) -> Event:

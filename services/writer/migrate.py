@@ -35,11 +35,21 @@ class Settings(Common, frozen=True, kw_only=True):
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Applies what is missing. Raises Misconfigured when an applied file was changed afterwards."""
+    """Applies what is missing. Raises Misconfigured when an applied file was changed since, or is not known here."""
     connection = await connected(settings.postgres_dsn)
+    try:
+        while not await _migrated(connection, settings):
+            log.warning("services that run were in the way, trying again")
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _migrated(connection: asyncpg.Connection, settings: Settings) -> bool:
+    """False where PostgreSQL has ended it in favour of others, who hold one table and wait for another."""
     try:
         async with connection.transaction():
             await connection.execute(queries.read("migrations"))
+            await _not_newer(connection)
             await connection.execute(queries.read("roles"))
             await _passwords(connection, settings)
             for name, text in schema_files():
@@ -47,8 +57,19 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await connection.execute(queries.read("grants"))
             models = [DEFAULT_MODEL, *filter(None, [settings.embedder_model])]
             await connection.execute(queries.read("announce"), models)
-    finally:
-        await connection.close(timeout=5)
+    except asyncpg.DeadlockDetectedError:
+        return False
+    return True
+
+
+async def _not_newer(connection: asyncpg.Connection) -> None:
+    """Services of this version would not know what they write to. Raises Misconfigured."""
+    names = {row["name"] for row in await connection.fetch("select name from migrations")}
+    if newer := sorted(names - {name for name, _ in schema_files()}):
+        raise Misconfigured(
+            f"a newer version has changed the database ({', '.join(newer)}): start that one again, "
+            "or this one on a backup from before (docs/operations.md)"
+        )
 
 
 async def _passwords(connection: asyncpg.Connection, settings: Settings) -> None:

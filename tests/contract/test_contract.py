@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 import subprocess
@@ -68,6 +69,16 @@ def test_every_event_has_a_golden_file() -> None:
 def test_what_is_not_a_known_event_is_refused(payload: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         codec.decode(payload)
+
+
+def test_an_event_of_a_newer_version_says_so() -> None:
+    raw = msgspec.json.decode((ROOT / "contracts/golden/TranscriptForgotten.v1.json").read_bytes())
+    words = "version 7 of TranscriptForgotten is not known to this version of the service"
+    with pytest.raises(codec.NewerVersion, match=words):
+        codec.decode(msgspec.json.encode({**raw, "version": 7}))
+    for odd in ("7", None, -1, 2**70):
+        with pytest.raises(msgspec.DecodeError):
+            codec.decode(json.dumps({**raw, "version": odd}).encode())
 
 
 def test_unknown_fields_are_ignored() -> None:

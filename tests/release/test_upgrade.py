@@ -7,14 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLES, ROOT, jsonl, prompt
-from tests.release.versions import BEFORE, RELEASED
+from tests.conftest import EXAMPLES, jsonl, prompt
+from tests.release.versions import BEFORE, RELEASED, sources
 
 pytestmark = [pytest.mark.release, pytest.mark.timeout(600)]
 PORTS = [word for name in ("nats", "health", "postgres") for word in (f"--{name}-port", "0")]
@@ -25,17 +23,6 @@ except ImportError:
     from cli.app import main
 main()
 """
-
-
-def sources(commit: str, place: Path) -> Path:
-    """The files of a commit; where its modules are found."""
-    try:
-        packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"the history that holds {commit} is not here")
-    with tarfile.open(fileobj=BytesIO(packed)) as archive:
-        archive.extractall(place, filter="data")
-    return place / "src" if (place / "src" / "mnemostream").is_dir() else place
 
 
 def run(modules: Path | None, *words: str, code: int = 0) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONSEQUENCES = frozenset({Reason.BUS_UNREACHABLE, Reason.DATABASE_UNREACHABLE})
 """Of a stage: its cause is the bus or the database, which tells it."""
 CLOCK_SECONDS = 30.0
+RETRY = "mnemo deadletters retry --reason version"
 MOST = 100
 """Most sentences; what is beyond them is counted."""
 
@@ -49,7 +50,9 @@ def issues(
         words = f"read by an older parser: {counted(older, 'transcript')}; `mnemo replay --reparse` reads them anew"
         sentences.append(words)
     if letters := observer.bus.messages(topology.DEADLETTERS.name):
-        sentences.append(f"dead letters kept: {letters}; see `mnemo deadletters`")
+        readable = sum(letter.readable for letter in observer.dead_letters.values())
+        words = f", {readable} of them readable since the last update: run `{RETRY}`" if readable else ""
+        sentences.append(f"dead letters kept: {letters}{words or '; see `mnemo deadletters`'}")
     distinct = list(dict.fromkeys(sentences))
     return distinct if len(distinct) <= MOST else [*distinct[:MOST], f"and {len(distinct) - MOST} more"]
 

@@ -38,6 +38,8 @@ class KeptLetter(msgspec.Struct, frozen=True):
     text: str
     by_reference: bool = False
     """True if the payload is only in the log, at (`stream`, `stream_sequence`)."""
+    readable: bool = False
+    """True if it was given up because of its version, which is known here: a retry by an updated worker stores it."""
     retry: str = ""
     """"" not asked for, `pending`, or why it failed again."""
 

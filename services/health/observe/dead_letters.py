@@ -32,6 +32,8 @@ QUEUE = 256
 """Requests that may be pending at once."""
 TEXT_CHARS = 2000
 RETRY_TIMEOUT = 60.0
+REFUSED = ("ValidationError: ", f"{codec.NewerVersion.__name__}: ")
+"""How the error of a message begins that a worker of an earlier version could not read."""
 
 
 class DeadLetterRequests:
@@ -180,7 +182,16 @@ def _letter(stored: Stored) -> KeptLetter:
         size=event.payload_bytes or len(event.payload),
         text=_start(event.payload),
         by_reference=event.by_reference,
+        readable="version" in event.error and event.error.startswith(REFUSED) and _readable(event.payload),
     )
+
+
+def _readable(payload: bytes) -> bool:
+    try:
+        codec.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _start(payload: bytes) -> str:

@@ -108,5 +108,5 @@ def outcome(letter: KeptLetter, asked: Set[int]) -> str:
 
 
 def _letter(letter: KeptLetter, asked: Set[int]) -> DeadLetterItem:
-    fields = {name: getattr(letter, name) for name in letter.__struct_fields__}
+    fields = {name: getattr(letter, name) for name in DeadLetterItem.__struct_fields__}
     return DeadLetterItem(**{**fields, "at": iso(letter.at), "retry": outcome(letter, asked)})
