@@ -20,7 +20,13 @@ COPY archive /app/src/mnemostream/archive
 COPY services /app/src/mnemostream/services
 COPY local /app/src/mnemostream/local
 COPY cli /app/src/mnemostream/cli
-RUN $PIP --no-build-isolation /app
+# What nobody uses here: a second engine of zstandard, names of people in other languages, debug symbols.
+RUN $PIP --no-build-isolation /app && cd /opt/mnemo/lib/python3*/site-packages \
+  && rm -rf setuptools* _distutils_hack distutils-precedence.pth zstandard/_cffi*.so zstandard/backend_cffi.py \
+  && find faker/providers -mindepth 2 -type d -name '*_*' ! -name en_US ! -name __pycache__ -prune -exec rm -rf {} + \
+  && { command -v strip || { apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=5 update -qq \
+       && apt-get install -qq --no-install-recommends binutils; } || echo "no strip here: the image becomes larger"; } > /dev/null \
+  && { ! command -v strip > /dev/null || find . -name '*.so' -exec strip --strip-unneeded {} + ; }
 
 # With `--build-arg TORCH=torch==2.13.0` the image computes any model of sentence-transformers; torch then comes by
 # version, from an index with CPU builds for each processor.
@@ -33,8 +39,12 @@ RUN test -z "$TORCH" || { $PIP --require-hashes -r locks/transformers.txt \
   && pip --python /opt/mnemo/bin/python install --no-cache-dir --extra-index-url "$TORCH_INDEX" "$TORCH"; }
 
 FROM ${BASE} AS base
+ARG VERSION=latest
+ARG REVISION=""
 LABEL org.opencontainers.image.title="Mnemostream" \
       org.opencontainers.image.description="Saves every byte of AI assistant transcripts, and proves it" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/mnemo/bin:$PATH HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 \
     MALLOC_ARENA_MAX=2 MNEMO_ALIVE_FILE=/tmp/mnemo-alive

@@ -102,6 +102,7 @@ imports: $(TOOLS) ## import layers
 generate: $(STAMP) ## files that are made from the code
 	$(BIN)/python -m mnemostream.contracts.asyncapi > contracts/asyncapi.json
 	$(BIN)/python -m mnemostream.local.nats_conf > ops/nats/nats.conf
+	$(BIN)/python -m mnemostream.local.nats_conf --cluster > ops/nats/cluster.conf
 	$(BIN)/python ops/assistants.py
 
 lock: $(TOOLS) ## resolve all packages anew and write locks/, then the bill of materials

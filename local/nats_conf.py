@@ -1,6 +1,7 @@
 """The configuration of nats-server, from the topology: one user per stage, with what it needs and no more.
 
 python -m mnemostream.local.nats_conf > ops/nats/nats.conf     passwords by a file of their own, for compose.yaml
+python -m mnemostream.local.nats_conf --cluster > ops/nats/cluster.conf
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Cluster(msgspec.Struct, frozen=True):
     """Where one of several servers stands. Addresses are `host:port`."""
 
     name: str
-    """Name of this server; each of the cluster has its own."""
+    """Name of this server; each of the cluster has its own. `$NAME` is a variable of the environment."""
     listen: str
     routes: tuple[str, ...]
     """The cluster addresses of all servers."""
@@ -102,7 +103,7 @@ allow_non_tls: true  # the services beside the server; an edge refuses to talk w
 
 def _cluster(cluster: Cluster) -> str:
     routes = ", ".join(_quoted(f"nats-route://{route}") for route in cluster.routes)
-    return f"""server_name: {_quoted(cluster.name)}
+    return f"""server_name: {_secret(cluster.name)}
 cluster {{
   name: "mnemo"
   listen: {_quoted(cluster.listen)}
@@ -154,5 +155,8 @@ def for_compose(*, cluster: Cluster | None = None, edges: Edges | None = None) -
     return text.replace("\n", f'\ninclude "{PASSWORDS}"\n', 1)
 
 
+SERVERS = Cluster("$NATS_NAME", "0.0.0.0:6222", tuple(f"nats-{number}:6222" for number in (1, 2, 3)))
+"""Those of compose.yaml's profile `cluster`."""
+
 if __name__ == "__main__":
-    sys.stdout.write(for_compose())
+    sys.stdout.write(for_compose(cluster=SERVERS if sys.argv[1:] == ["--cluster"] else None))

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUS = ("watcher", "embedder", "writer", "health", "reader", "operator", "system")
 """Users of NATS."""
-NAMES = (*(f"nats_{user}" for user in BUS), "postgres", "writer", "reader", "health")
+NAMES = (*(f"nats_{user}" for user in BUS), "postgres", "writer", "reader", "health", "grafana")
 
 
 def older(file: Path) -> dict[str, str]:
@@ -45,6 +45,7 @@ def files(passwords: Mapping[str, str]) -> dict[str, str]:
         "writer_password": passwords["writer"],
         "reader_password": passwords["reader"],
         "health_token": passwords["health"],
+        "grafana_password": passwords["grafana"],
         "health_url": "http://health:8001",
         "endpoints.json": json.dumps(outside(passwords), indent=2) + "\n",
     }
@@ -74,6 +75,7 @@ def completed(folder: Path) -> list[str]:
     known |= {
         user.strip(): password.strip().strip('"') for user, _, password in (line.partition(":") for line in lines)
     }
+    known.setdefault("grafana", secrets.token_hex(24))
     missing = {name: text for name, text in files(known).items() if not (folder / name).exists()}
     for name, text in missing.items():
         write(folder / name, text)
@@ -98,7 +100,11 @@ def main(root: Path = ROOT) -> int:
     folder.mkdir(mode=0o700)
     for name, text in files(passwords).items():
         write(folder / name, text)
-    for mounted in ("nats/nats.conf", "nats/alive.sh"):  # nats-server is root without the right to read what is closed
+    for mounted in (
+        "nats/nats.conf",
+        "nats/cluster.conf",
+        "nats/alive.sh",
+    ):  # nats-server is root without the right to read what is closed
         os.chmod(root / "ops" / mounted, 0o644)
     settings = root / ".env"
     lines = settings.read_text().splitlines() if settings.exists() else []

@@ -4,7 +4,7 @@
 # A store that once met a full disk keeps refusing to write after there is room again, until the server is started
 # anew; a frozen server answers nothing. An engine never restarts a container for being unhealthy: so the server is
 # ended here, and `restart: unless-stopped` starts it. State between two checks lies in /tmp of the container.
-url=${NATS_MONITOR:-http://127.0.0.1:8222}/healthz
+url=${NATS_MONITOR:-http://127.0.0.1:8222}${NATS_HEALTHZ:-/healthz}
 store=${NATS_STORE:-/data}
 pid=${NATS_PID:-$(pidof nats-server | cut -d ' ' -f 1)}
 born=$(awk '{ print $22 }' "/proc/$pid/stat" 2> /dev/null)   # a server that was started again is another one

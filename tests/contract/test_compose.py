@@ -69,14 +69,14 @@ def test_ports_are_loopback_transcripts_read_only_and_no_password_has_a_default(
 
 def test_no_container_has_a_password_in_its_environment(tmp_path: Path) -> None:
     for name, service in SERVICES.items():
-        mounted = {f"/run/secrets/{secret}" for secret in service["secrets"]}
+        mounted = {f"/run/secrets/{secret}" for secret in service.get("secrets", [])}
         values = service.get("environment", {})
         assert mounted >= {value for key, value in values.items() if key.endswith("_FILE")}, name
         assert not [key for key in values if re.search("PASSWORD|TOKEN|URL|DSN", key) and not key.endswith("_FILE")]
         assert not [value for value in values.values() if re.search(r"://[^/]*:[^/]*@", str(value))], name
-    asked = {secret for service in SERVICES.values() for secret in service["secrets"]}
+    asked = {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
     assert asked == set(COMPOSE["secrets"])
-    assert make_env(tmp_path).startswith("made .secrets with 11 passwords")
+    assert make_env(tmp_path).startswith("made .secrets with 12 passwords")
     for secret in asked:
         assert (tmp_path / ".secrets" / secret).read_text()
         assert COMPOSE["secrets"][secret]["file"] == f"${{MNEMO_COMPOSE_SECRETS:?run make env first}}/{secret}"
@@ -105,7 +105,7 @@ def test_passwords_of_an_older_environment_file_are_taken_over(tmp_path: Path) -
 def make_env(root: Path) -> str:
     """What `make env` says."""
     (root / "ops/nats").mkdir(exist_ok=True, parents=True)
-    for name in ("env.py", "nats/nats.conf", "nats/alive.sh"):
+    for name in ("env.py", "nats/nats.conf", "nats/cluster.conf", "nats/alive.sh"):
         shutil.copy(ROOT / "ops" / name, root / "ops" / name)
         (root / "ops" / name).chmod(0o600)
     return subprocess.run([sys.executable, str(root / "ops" / "env.py")], capture_output=True, text=True).stdout
@@ -121,7 +121,8 @@ def test_every_container_is_closed_and_limited_and_every_image_has_a_digest() ->
         assert service["mem_limit"], name
         image = service["image"]
         own = re.match(r"mnemostream(-embedder)?:", image)
-        assert own or re.search(r":-[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}\}$", image), name
+        bare = service.get("profiles") == ["monitoring"] and re.search(r":-[\w./-]+:v?\d+\.\d+\.\d+\}$", image)
+        assert own or bare or re.search(r":-[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}\}$", image), name
     [base] = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", base)
     assert COMPOSE["x-build"]["args"]["BASE"] == f"${{MNEMO_COMPOSE_BASE:-{base}}}"
@@ -134,3 +135,34 @@ def test_every_variable_of_compose_is_documented_with_its_default() -> None:
         re.findall(r"^\| `(MNEMO_COMPOSE_\w+)` \| `?([^`|]*?)`? \|", (ROOT / "docs/settings.md").read_text(), re.M)
     )
     assert told == {**used, "MNEMO_COMPOSE_SECRETS": "none"}
+
+
+def test_the_example_of_an_env_file_has_every_variable_of_compose_with_its_default() -> None:
+    used = dict(re.findall(r"\$\{(MNEMO_\w+)(?::[-?]([^}]*))?\}", (ROOT / "compose.yaml").read_text()))
+    shown = dict(re.findall(r"^#(MNEMO_\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
+    assert shown == {**used, "MNEMO_COMPOSE_SECRETS": ".secrets"}
+
+
+def test_profiles_add_monitoring_and_a_cluster_and_change_nothing_else() -> None:
+    by = {name: service.get("profiles") for name, service in SERVICES.items() if service.get("profiles")}
+    assert by == {
+        "nats-2": ["cluster"],
+        "nats-3": ["cluster"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+        "mnemo": ["tools"],
+    }
+    env = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / "ops/cluster.env").read_text(), re.M))
+    assert env["COMPOSE_PROFILES"] == "cluster"
+    assert (ROOT / "ops/nats" / env["MNEMO_COMPOSE_NATS_CONF"]).exists()
+    routes = re.findall(r"nats-route://([\w-]+):6222", (ROOT / "ops/nats/cluster.conf").read_text())
+    names = [SERVICES[name]["environment"]["NATS_NAME"] for name in ("nats", "nats-2", "nats-3")]
+    assert routes == names
+    assert "nats-1" in SERVICES["nats"]["networks"]["default"]["aliases"]
+    assert all(SERVICES[name]["networks"]["default"]["aliases"] == ["nats"] for name in ("nats-2", "nats-3"))
+    assert len({SERVICES[name]["volumes"][1] for name in ("nats", "nats-2", "nats-3")}) == 3
+    for name, place in (
+        ("prometheus", "ops/prometheus/compose.yml"),
+        ("grafana", "ops/grafana/compose/prometheus.yml"),
+    ):
+        assert yaml.safe_load((ROOT / place).read_text()), name

@@ -89,6 +89,8 @@ def test_unknown_fields_are_ignored() -> None:
 def test_generated_files_are_fresh() -> None:
     assert (ROOT / "contracts/asyncapi.json").read_text() == asyncapi.text(), "run `make generate`"
     assert (ROOT / "ops/nats/nats.conf").read_text() == nats_conf.for_compose(), "run `make generate`"
+    clustered = nats_conf.for_compose(cluster=nats_conf.SERVERS)
+    assert (ROOT / "ops/nats/cluster.conf").read_text() == clustered, "run `make generate`"
 
 
 def test_nothing_happens_at_import() -> None:
