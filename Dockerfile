@@ -9,7 +9,7 @@ ARG PIP_ARGS=""
 COPY LICENSE wheel[s] /wheels/
 COPY locks locks
 RUN python -m venv --without-pip /opt/mnemo
-ENV PIP="pip --python /opt/mnemo/bin/python install --no-cache-dir --no-deps"
+ENV PIP="pip --python /opt/mnemo/bin/python install --no-cache-dir --no-deps --no-compile"
 RUN $PIP --require-hashes $PIP_ARGS -r locks/slim.txt
 COPY pyproject.toml README.md LICENSE /app/
 # The folders themselves: not every builder copies the links in src/mnemostream.
@@ -20,19 +20,22 @@ COPY archive /app/src/mnemostream/archive
 COPY services /app/src/mnemostream/services
 COPY local /app/src/mnemostream/local
 COPY cli /app/src/mnemostream/cli
-# What nobody uses here: a second engine of zstandard, names of people in other languages, debug symbols.
+COPY ops/used.py /app/
+# What nobody uses here: a second engine of zstandard, names of people in other languages, debug symbols, bytecode of
+# modules that are never imported.
 RUN $PIP --no-build-isolation /app && cd /opt/mnemo/lib/python3*/site-packages \
   && rm -rf setuptools* _distutils_hack distutils-precedence.pth zstandard/_cffi*.so zstandard/backend_cffi.py \
   && find faker/providers -mindepth 2 -type d -name '*_*' ! -name en_US ! -name __pycache__ -prune -exec rm -rf {} + \
   && { command -v strip || { apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=5 update -qq \
        && apt-get install -qq --no-install-recommends binutils; } || echo "no strip here: the image becomes larger"; } > /dev/null \
-  && { ! command -v strip > /dev/null || find . -name '*.so' -exec strip --strip-unneeded {} + ; }
+  && { ! command -v strip > /dev/null || find zstandard asyncpg -name '*.so' -exec strip --strip-unneeded {} + ; } \
+  && PYTHONDONTWRITEBYTECODE= /opt/mnemo/bin/python /app/used.py
 
 # With `--build-arg TORCH=torch==2.13.0` the image computes any model of sentence-transformers; torch then comes by
 # version, from an index with CPU builds for each processor.
 FROM slim-packages AS embedder-packages
 ARG PIP_ARGS=""
-RUN $PIP --require-hashes $PIP_ARGS -r locks/image.txt
+RUN $PIP --require-hashes $PIP_ARGS -r locks/image.txt && PYTHONDONTWRITEBYTECODE= /opt/mnemo/bin/python /app/used.py
 ARG TORCH=""
 ARG TORCH_INDEX="https://download.pytorch.org/whl/cpu"
 RUN test -z "$TORCH" || { $PIP --require-hashes -r locks/transformers.txt \

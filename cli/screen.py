@@ -44,10 +44,17 @@ def parts(where: Endpoints, answer: Health) -> list[RenderableType]:
 
 
 def _mode_lines(watcher: StageHealth) -> list[Text]:
-    """How each watcher learns of changes."""
+    """How each watcher learns of changes, and how each edge is."""
     lines = []
     for name, instance in watcher.instances.items():
         vitals = instance.vitals
+        if isinstance(vitals, WatcherVitals) and vitals.edge:
+            heard = f"heard {instance.heartbeat_age_seconds:.0f} s ago"
+            heard = "said goodbye" if instance.phase == "stopped" else heard
+            waits = "unknown" if vitals.backlog_bytes is None else f"{vitals.backlog_bytes:,}"
+            files = counted(vitals.files or 0, "file")
+            lines.append(worded("edge    {}: {}, {}, {} bytes to be shipped", name, heard, files, waits))
+            continue
         if isinstance(vitals, WatcherVitals) and vitals.mode:
             reason = f" ({vitals.mode_reason})" if vitals.mode_reason else ""
             every = f", a sweep every {vitals.sweep_period_seconds:.0f} s" if vitals.sweep_period_seconds else ""

@@ -46,6 +46,8 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.transcripts = folder / "transcripts"
+        self.options: list[str] = []
+        """Of every command of compose."""
         self.env = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": "mnemo-test",
@@ -59,7 +61,7 @@ class Stack:
 
     def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*(docker_compose() or ["docker", "compose"]), *words],
+            [*(docker_compose() or ["docker", "compose"]), *self.options, *words],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
@@ -106,6 +108,11 @@ class Stack:
         told = self.ledger()
         assert told["balanced"] is True, told["total"]
         assert told["total"]["files"] == len(list(self.transcripts.iterdir())), told["total"]
+
+
+def healthy(stack: Stack) -> None:
+    told = stack.health()
+    assert told["status"] == "healthy", told["issues"]
 
 
 def rest(seconds: float) -> None:
@@ -160,4 +167,22 @@ def images(stack: Stack) -> None:
             [*command, "-f", str(stand_ins / f"{name}.Dockerfile"), str(stand_ins)], env=stack.env, check=True
         )
     stack.env["MNEMO_COMPOSE_BASE"] = base
+    prometheus(stack, base)
     stack.compose("build", "--build-arg", "PIP_ARGS=--no-index --find-links /wheels")
+
+
+def prometheus(stack: Stack, base: str) -> None:
+    """A stand-in from the program of this machine, if there is one."""
+    programs = [shutil.which(name) for name in ("prometheus", "promtool")]
+    if not all(programs):
+        return
+    context = stack.folder / "prometheus-stand-in"
+    context.mkdir()
+    for program in filter(None, programs):
+        shutil.copy(program, context)
+    (context / "Dockerfile").write_text(
+        f"FROM {base}\nCOPY prometheus promtool /bin/\nRUN install -d -o 65534 /prometheus\n"
+        'USER 65534\nENTRYPOINT ["prometheus"]\n'
+    )
+    stack.env["MNEMO_COMPOSE_PROMETHEUS_IMAGE"] = "mnemo-test-prometheus"
+    subprocess.run(["docker", "build", "-q", "-t", "mnemo-test-prometheus", str(context)], env=stack.env, check=True)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import Stack, images, no_engine, rest, until
-from tests.conftest import ROOT
+from tests.compose.stack import Stack, healthy, rest, until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
@@ -29,40 +25,6 @@ async def main():
 asyncio.run(main())
 """
 """How often messages were delivered again."""
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if why := no_engine():
-        pytest.skip(why)
-    folder = tmp_path_factory.mktemp("compose")
-    folder.chmod(0o755)
-    for parent in folder.parents:
-        if str(parent).startswith("/tmp/pytest-of"):
-            parent.chmod(0o755)  # the engine's users pass through
-    tracked = subprocess.run(
-        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "bench/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    subprocess.run([sys.executable, "ops/env.py"], cwd=folder, check=True)
-    one = Stack(folder)
-    images(one)
-    one.write("first", 3)
-    try:
-        one.compose("up", "-d", "--no-build", "--wait")
-        yield one
-        logs = one.compose("logs", "--no-color", check=False).stdout
-        Path(os.environ.get("MNEMO_TEST_COMPOSE_LOG", folder / "log")).write_text(logs)
-    finally:
-        one.compose("--profile", "tools", "down", "-v", "-t", "10", check=False)
-
-
-def healthy(stack: Stack) -> None:
-    told = stack.health()
-    assert told["status"] == "healthy", told["issues"]
 
 
 def test_it_starts_reads_a_closed_folder_and_every_command_works_inside_and_from_outside(stack: Stack) -> None:

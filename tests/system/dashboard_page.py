@@ -168,6 +168,15 @@ async def _the_ledger_balances(page: Page) -> None:
     await expect(page.locator("#daily .bar")).to_have_count(30)
 
 
+async def _the_machines_are_listed(page: Page) -> None:
+    await page.locator("#hosts summary").click()
+    row = page.locator("#hosts-rows tr")
+    await expect(row).to_have_count(1, timeout=WITHIN)
+    await expect(row.locator("td").nth(1)).to_have_text("server")
+    await expect(row.locator("td").nth(2)).to_have_text("beating")
+    await expect(row.locator("td").last).to_have_text("0 B")
+
+
 async def _hostile_text_is_only_text(page: Page) -> None:
     entry = page.locator("#recent li", has_text="what is this?")
     await expect(entry.locator(".talk-prompt")).to_have_text(IMAGE, timeout=WITHIN)

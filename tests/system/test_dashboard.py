@@ -19,6 +19,7 @@ from tests.system.dashboard_page import (
     _news_come_without_a_reload,
     _status_and_stages_are_told,
     _the_ledger_balances,
+    _the_machines_are_listed,
     _the_token_may_come_with_the_address,
     chromium,
     hostile,
@@ -36,6 +37,7 @@ async def test_the_dashboard(folder: Path) -> None:
         watched = await opened(browser, url, viewport={"width": 1440, "height": 900}, color_scheme="light")
         await _status_and_stages_are_told(watched.page)
         await _the_ledger_balances(watched.page)
+        await _the_machines_are_listed(watched.page)
         await _hostile_text_is_only_text(watched.page)
         await _a_conversation_is_read_by_keyboard(watched.page)
         await _long_text_is_whole(watched.page)

@@ -7,6 +7,7 @@ import { startConversations } from "./panels/conversations.js";
 import { renderImports, startImports } from "./history/imports.js";
 import { refreshContent } from "./refresh.js";
 import { startReader } from "./panels/reader.js";
+import { startHosts } from "./panels/hosts.js";
 import { startSources } from "./panels/sources.js";
 import { state } from "./state.js";
 import { renderChanges } from "./history/timeline.js";
@@ -21,6 +22,7 @@ startReader();
 startConversations();
 startImports();
 startSources();
+startHosts();
 renderBanner();
 startConnection();
 setInterval(() => {

@@ -5,6 +5,7 @@ import { renderChips } from "./panels/chips.js";
 import { refreshRecent } from "./panels/conversations.js";
 import { followRetries, refreshLetters } from "./panels/dead-letters.js";
 import { refreshImports } from "./history/imports.js";
+import { refreshHosts } from "./panels/hosts.js";
 import { renderInstances } from "./panels/instances.js";
 import { renderIssues } from "./panels/issues.js";
 import { renderLedger } from "./panels/ledger.js";
@@ -45,6 +46,7 @@ function refreshCounted() {
   if (!state.live || !state.live.counted) return;
   refreshRecent();
   refreshImports();
+  refreshHosts();
 }
 
 export function refreshContent() {

@@ -14,7 +14,7 @@ class Refused extends Error {
 }
 
 /** What is only answered with the token. */
-const CONTENT = /^\/v1\/(autosave\/(recent|conversation|deadletters)|search|sessions|projects)\b/;
+const CONTENT = /^\/v1\/(autosave\/(recent|conversation|deadletters|hosts)|search|sessions|projects)\b/;
 
 export const ask = (path, options = {}) => fetchJson(`${API}/${path}`, options);
 
