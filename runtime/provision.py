@@ -15,24 +15,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
-from nats.errors import Error as NatsError
-
 from mnemostream.contracts import topology
 from mnemostream.contracts.topology import Consumer, Stream
 from mnemostream.runtime import bus, drift
 from mnemostream.runtime.bus import Bus
+from mnemostream.runtime.connection import api
 from mnemostream.runtime.drift import Drift, Repair
 from mnemostream.runtime.errors import Misconfigured, Transient
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.process import lifecycle
 from mnemostream.runtime.settings import Common
+from mnemostream.runtime.tasks import either
 
 log = Log("mnemo.provision")
 
-MISSING = frozenset({10059, 10014})
-"""Error codes of JetStream: stream not found, consumer not found."""
-TIMEOUT = 10.0
+PATIENCE_SECONDS, AGAIN_SECONDS = 60.0, 1.0
+"""So long they may take; time between two tries."""
 REPAIR = "--repair"
 
 
@@ -47,37 +45,34 @@ class Settings(Common, frozen=True, kw_only=True):
     """Size limit of TRANSCRIPTS and of EMBEDDINGS, bytes; 0 = unchanged, 64 GiB for a new stream."""
 
 
-class _Error(msgspec.Struct, frozen=True):
-    err_code: int = 0
-    description: str = ""
-
-
-class _State(msgspec.Struct, frozen=True):
-    messages: int = 0
-
-
-class Info(msgspec.Struct, frozen=True):
-    """What the JetStream API answers about a stream or a consumer."""
-
-    config: dict[str, Any] = {}
-    state: _State = _State()
-    pause_remaining: int = 0
-    """Nanoseconds."""
-    error: _Error | None = None
-
-
 async def main(settings: Settings, stop: asyncio.Event, *, repair: bool = False) -> None:
     """Brings the server to the state that the topology describes. Raises Misconfigured for drift that it leaves."""
     async with bus.connect(settings.nats_url, name="provision") as nats:
-        left = []
-        for stream in topology.STREAMS:
-            left += await _stream(nats, stream, settings, repair=repair)
-        for consumer in topology.CONSUMERS:
-            model = settings.embedder_model if consumer == topology.EMBEDDER else ""
-            left += await _consumer(nats, consumer, model, repair=repair)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                left = await _all(nats, settings, repair=repair)
+                break
+            except Transient as error:
+                if stop.is_set() or loop.time() > end:
+                    raise
+                log.info("not ready; trying again", error=str(error))
+                await either(stop, within=AGAIN_SECONDS)
     if left:
         raise Misconfigured("the server differs from the topology:\n" + "\n".join(f"  {line}" for line in left))
     log.info("provisioned", streams=len(topology.STREAMS), consumers=len(topology.CONSUMERS))
+
+
+async def _all(nats: Bus, settings: Settings, *, repair: bool) -> list[str]:
+    """What is left to do by hand. Raises Transient while the servers are finding each other."""
+    left = []
+    for stream in topology.STREAMS:
+        left += await _stream(nats, stream, settings, repair=repair)
+    for consumer in topology.CONSUMERS:
+        model = settings.embedder_model if consumer == topology.EMBEDDER else ""
+        left += await _consumer(nats, consumer, model, repair=repair)
+    return left
 
 
 async def volatile(nats: Bus) -> None:
@@ -86,18 +81,18 @@ async def volatile(nats: Bus) -> None:
     Raises Transient, Misconfigured.
     """
     for stream in topology.VOLATILE:
-        if await _info(nats, f"STREAM.INFO.{stream.name}") is None:
-            await _ask(nats, f"STREAM.CREATE.{stream.name}", drift.stream_config(stream))
+        if await api.info(nats, f"STREAM.INFO.{stream.name}") is None:
+            await api.ask(nats, f"STREAM.CREATE.{stream.name}", drift.stream_config(stream))
 
 
 async def drifts(nats: Bus) -> list[Drift]:
     """All that differs at the server. Raises Transient."""
     faults = []
     for stream in topology.STREAMS:
-        info = await _info(nats, f"STREAM.INFO.{stream.name}")
+        info = await api.info(nats, f"STREAM.INFO.{stream.name}")
         faults.append(drift.of_stream(stream, info.config if info else None))
     for consumer in topology.CONSUMERS:
-        info = await _info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        info = await api.info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
         paused = info.pause_remaining / drift.NANOSECONDS if info else 0.0
         faults.append(drift.of_consumer(consumer, info.config if info else None, paused))
     return [fault for fault in faults if fault]
@@ -105,10 +100,10 @@ async def drifts(nats: Bus) -> list[Drift]:
 
 async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool) -> list[str]:
     """What is left to do by hand."""
-    info = await _info(nats, f"STREAM.INFO.{stream.name}")
+    info = await api.info(nats, f"STREAM.INFO.{stream.name}")
     wanted = drift.stream_config(stream) | _sizes(stream, settings)
     if info is None:
-        await _ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
+        await api.ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
         log.info("stream created", stream=stream.name)
         return []
     kept = {name: info.config.get(name) for name in drift.SET_BY_PEOPLE if name not in _sizes(stream, settings)}
@@ -124,11 +119,11 @@ async def _stream(nats: Bus, stream: Stream, settings: Settings, *, repair: bool
     if fault and not (repair or harmless):
         return [f"{fault.cause}; {_would(fault)}"]
     if fault and fault.repair is Repair.RECREATE:
-        await _ask(nats, f"STREAM.DELETE.{stream.name}", None)
-        await _ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
+        await api.ask(nats, f"STREAM.DELETE.{stream.name}", None)
+        await api.ask(nats, f"STREAM.CREATE.{stream.name}", wanted)
         log.warning("stream recreated", stream=stream.name, because=fault.cause)
     elif fault or resized:
-        await _ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
+        await api.ask(nats, f"STREAM.UPDATE.{stream.name}", {**info.config, **wanted})
         log.info("stream updated", stream=stream.name, because=fault.cause if fault else "by its settings")
     return []
 
@@ -150,7 +145,7 @@ def _would(fault: Drift) -> str:
     return f"`python -m mnemostream.runtime.provision --repair` would {fault.repair}"
 
 
-def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
+def _by_hand(stream: Stream, fault: Drift, info: api.Info) -> str:
     """The server cannot change it in place, and it holds messages: a person decides."""
     name = stream.name
     return (
@@ -164,7 +159,7 @@ def _by_hand(stream: Stream, fault: Drift, info: Info) -> str:
 async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) -> list[str]:
     """What is left to do by hand."""
     place = f"{consumer.stream}.{consumer.name}"
-    info = await _info(nats, f"CONSUMER.INFO.{place}")
+    info = await api.info(nats, f"CONSUMER.INFO.{place}")
     before = (info.config.get("metadata") or {}).get("model", "") if info else ""
     metadata = {"model": model or before} if model or before else None
     create = partial(_create, nats, consumer, drift.consumer_config(consumer, metadata))
@@ -178,7 +173,7 @@ async def _consumer(nats: Bus, consumer: Consumer, model: str, *, repair: bool) 
     if fault and not (repair or former):
         return [f"{fault.cause}; {_would(fault)}"]
     if fault and fault.repair is Repair.RESUME:
-        await _ask(nats, f"CONSUMER.PAUSE.{place}", {})
+        await api.ask(nats, f"CONSUMER.PAUSE.{place}", {})
         log.info("consumer resumed", consumer=place)
     elif (fault and fault.repair is Repair.RECREATE and not former) or model_changed:
         await recreate(nats, consumer, metadata)
@@ -194,7 +189,7 @@ async def recreate(nats: Bus, consumer: Consumer, metadata: dict[str, str] | Non
     Raises Transient, Misconfigured.
     """
     place = f"{consumer.stream}.{consumer.name}"
-    await _ask(nats, f"CONSUMER.DELETE.{place}", None)
+    await api.ask(nats, f"CONSUMER.DELETE.{place}", None)
     await _create(nats, consumer, drift.consumer_config(consumer, metadata))
     log.warning("consumer recreated; it rereads the log from the start", consumer=place)
 
@@ -204,38 +199,12 @@ async def _create(nats: Bus, consumer: Consumer, config: dict[str, Any]) -> None
     subject = f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}"
     if consumer.filter:
         subject += f".{consumer.filter}"
-    await _ask(nats, subject, {"stream_name": consumer.stream, "config": config})
+    await api.ask(nats, subject, {"stream_name": consumer.stream, "config": config})
     for _ in range(50):
-        info = await _info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        info = await api.info(nats, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
         if info and not drift.of_consumer(consumer, info.config):
             return
         await asyncio.sleep(0.1)
-
-
-async def _info(nats: Bus, api: str) -> Info | None:
-    """None if there is no such thing. Raises Transient."""
-    info = await _request(nats, api, b"")
-    if info.error is None:
-        return info
-    if info.error.err_code in MISSING:
-        return None
-    raise Transient(f"JetStream: {info.error.description}")
-
-
-async def _ask(nats: Bus, api: str, body: Any) -> None:
-    """A change. Raises Transient, or Misconfigured with what the server has against it."""
-    info = await _request(nats, api, b"" if body is None else msgspec.json.encode(body))
-    if info.error is not None:
-        raise Misconfigured(f"{api}: {info.error.description}")
-
-
-async def _request(nats: Bus, api: str, payload: bytes) -> Info:
-    """By hand: nats-py's types leave out what newer servers say, such as pauses."""
-    try:
-        answer = await nats.client.request(f"$JS.API.{api}", payload, timeout=TIMEOUT)
-        return msgspec.json.decode(answer.data, type=Info)
-    except (NatsError, TimeoutError, OSError, msgspec.DecodeError) as error:
-        raise Transient(f"JetStream does not answer: {error or type(error).__name__}") from error
 
 
 def _arguments(argv: Sequence[str]) -> bool:

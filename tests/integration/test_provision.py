@@ -15,6 +15,7 @@ from mnemostream.contracts.topology import Consumer, Stream
 from mnemostream.local.nats_server import Nats
 from mnemostream.runtime import drift, provision
 from mnemostream.runtime.bus import Bus, Message
+from mnemostream.runtime.connection import api
 from mnemostream.runtime.errors import Misconfigured
 from mnemostream.services.health.observe import probe
 from tests.conftest import ROOT
@@ -189,15 +190,13 @@ async def test_what_an_earlier_version_made_gets_its_description_and_what_people
 ) -> None:
     stream = drift.stream_config(topology.HEALTH)
     consumer = drift.consumer_config(WRITER)
-    await provision._ask(operator, "STREAM.UPDATE.HEALTH", {**stream, "description": ""})
-    await provision._ask(
-        operator, "STREAM.UPDATE.ADVISORIES", {**drift.stream_config(ADVISORIES), "description": "ours"}
-    )
+    await api.ask(operator, "STREAM.UPDATE.HEALTH", {**stream, "description": ""})
+    await api.ask(operator, "STREAM.UPDATE.ADVISORIES", {**drift.stream_config(ADVISORIES), "description": "ours"})
     await provision._create(operator, WRITER, {**consumer, "description": ""})
     await provision.main(provision.Settings(nats_url=nats.url("operator")), asyncio.Event())
     infos = [
-        await provision._info(operator, api)
-        for api in ("STREAM.INFO.HEALTH", "STREAM.INFO.ADVISORIES", f"CONSUMER.INFO.{WRITER.stream}.{WRITER.name}")
+        await api.info(operator, place)
+        for place in ("STREAM.INFO.HEALTH", "STREAM.INFO.ADVISORIES", f"CONSUMER.INFO.{WRITER.stream}.{WRITER.name}")
     ]
     assert [info and info.config["description"] for info in infos] == [
         topology.HEALTH.description,

@@ -15,7 +15,7 @@ from mnemostream.contracts import subjects, topology
 from mnemostream.contracts.topology import Consumer, Stream
 from mnemostream.runtime import drift
 from mnemostream.runtime.bus import Bus
-from mnemostream.runtime.provision import MISSING
+from mnemostream.runtime.connection.api import MISSING
 from mnemostream.services.health.judge.window import BusState, ConsumerState, Lag, StreamState
 
 TIMEOUT = 4.0
