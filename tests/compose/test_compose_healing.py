@@ -19,7 +19,8 @@ from tests.compose.stack import Stack, healthy, rest, until
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
 AWAY_SECONDS = 60.0
-TABLE: list[tuple[str, str, float, float]] = []
+TABLE: list[tuple[str, float]] = []
+SERVICES = ("watcher", "embedder", "writer", "health")
 
 
 def pid(stack: Stack, service: str) -> int:
@@ -30,54 +31,56 @@ def pid(stack: Stack, service: str) -> int:
     return int(children[0]) if children else init
 
 
-def healed(stack: Stack, what: str, service: str, harm: Callable[[], None]) -> None:
-    """Harms, writes, and waits until what was written is stored, and all are healthy."""
-    until(lambda: healthy(stack), 300)
+def healed(stack: Stack, what: str, harm: Callable[[], object]) -> None:
+    """Harms, writes, and waits until what was written is stored and embedded."""
     began = time.monotonic()
     harm()
     stack.write(f"after-{len(TABLE)}", 2)
     until(stack.balanced, 300)
-    stored = time.monotonic() - began
-    until(lambda: healthy(stack), 300)
-    TABLE.append((service, what, stored, time.monotonic() - began))
-    sys.stderr.write(f"healing: {service:<9} {what:<22} stored {stored:6.1f} s, healthy {TABLE[-1][3]:6.1f} s\n")
+    TABLE.append((what, time.monotonic() - began))
+    sys.stderr.write(f"healing: {what:<30} {TABLE[-1][1]:6.1f} s\n")
 
 
-@pytest.mark.parametrize("service", ["watcher", "embedder", "writer", "health"])
-def test_a_service_that_is_killed_or_frozen_or_out_of_memory_serves_again(stack: Stack, service: str) -> None:
-    healed(stack, "SIGKILL", service, lambda: os.kill(pid(stack, service), signal.SIGKILL))
-    healed(stack, "SIGSTOP", service, lambda: os.kill(pid(stack, service), signal.SIGSTOP))
+def squeezed(stack: Stack, service: str) -> None:
+    """Less memory than the service has: the kernel kills it, until it has as much as before."""
     [container] = stack.containers(service)
-
-    def squeezed() -> None:
-        name, before = container["Id"], container["State"]["StartedAt"]
-        limit(name, "20m")
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            [now] = stack.containers(service)
-            if now["RestartCount"] > container["RestartCount"] or now["State"]["StartedAt"] != before:
-                break
-            rest(0.2)
-        limit(name, "4g")
-
-    healed(stack, "out of memory", service, squeezed)
+    limit(container["Id"], "24m")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        [now] = stack.containers(service)
+        if now["RestartCount"] > container["RestartCount"]:
+            break
+        rest(0.2)
+    limit(container["Id"], "4g")
 
 
 def limit(container: str, size: str) -> None:
-    subprocess.run(
-        ["docker", "update", "--memory", size, "--memory-swap", size, container], check=True, capture_output=True
-    )
+    command = ["docker", "update", "--memory", size, "--memory-swap", size, container]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"this engine changes no limits: {done.stderr.strip()}")
+
+
+def away(stack: Stack, service: str) -> None:
+    stack.compose("stop", "-t", "1", service)
+    stack.write(f"without-{service}", 5)
+    rest(AWAY_SECONDS)
+    stack.compose("start", service)
+
+
+def test_services_that_are_killed_frozen_or_out_of_memory_serve_again(stack: Stack) -> None:
+    until(lambda: healthy(stack))
+    for service in SERVICES:
+        healed(stack, f"{service}: SIGKILL", lambda: os.kill(pid(stack, service), signal.SIGKILL))  # noqa: B023
+    healed(stack, "all four: SIGSTOP", lambda: [os.kill(pid(stack, one), signal.SIGSTOP) for one in SERVICES])
+    for service in SERVICES:
+        healed(stack, f"{service}: out of memory", lambda: squeezed(stack, service))  # noqa: B023
+    until(lambda: healthy(stack), 300)
 
 
 @pytest.mark.parametrize("service", ["nats", "postgres"])
 def test_a_server_that_is_gone_for_a_minute_costs_nothing(stack: Stack, service: str) -> None:
-    def away() -> None:
-        stack.compose("stop", "-t", "1", service)
-        stack.write(f"without-{service}", 5)
-        rest(AWAY_SECONDS)
-        stack.compose("start", service)
-
-    healed(stack, "gone for a minute", service, away)
-    healed(stack, "SIGKILL", service, lambda: os.kill(pid(stack, service), signal.SIGKILL))
+    healed(stack, f"{service}: SIGKILL", lambda: os.kill(pid(stack, service), signal.SIGKILL))
+    healed(stack, f"{service}: gone for a minute", lambda: away(stack, service))
     done = stack.mnemo("verify", "--all")
     assert done.returncode == 0, done.stdout + done.stderr
