@@ -30,6 +30,11 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         TranscriptChanged,
         {"source": "assistant family", "transcript": "transcript id"},
     ),
+    "transcriptsChangedAtEdge": (
+        "transcripts.changed.{source}.{transcript}.{edge}",
+        TranscriptChanged,
+        {"source": "assistant family", "transcript": "transcript id", "edge": "name of the machine that ships it"},
+    ),
     "transcriptsReparsed": (
         "transcripts.reparsed.{source}.{transcript}",
         RecordsReparsed,
@@ -39,6 +44,11 @@ CHANNELS: dict[str, tuple[str, type[msgspec.Struct], dict[str, str]]] = {
         "transcripts.forgotten.{source}.{transcript}",
         TranscriptForgotten,
         {"source": "assistant family", "transcript": "transcript id"},
+    ),
+    "transcriptsForgottenAtEdge": (
+        "transcripts.forgotten.{source}.{transcript}.{edge}",
+        TranscriptForgotten,
+        {"source": "assistant family", "transcript": "transcript id", "edge": "name of the machine that shipped it"},
     ),
     "transcriptsEmbedded": (
         "transcripts.embedded.{source}.{transcript}",

@@ -45,10 +45,12 @@ def stack(prepared: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
     shutil.rmtree(one.transcripts, ignore_errors=True)
     one.options = getattr(request.module, "OPTIONS", [])
     one.write("first", 3)
+    down = ["--profile", "*", "down", "-v", "-t", "10"]
+    one.compose(*down, check=False)  # of a run that was killed
     try:
         one.compose("up", "-d", "--no-build", "--wait")
         yield one
         logs = one.compose("logs", "--no-color", check=False).stdout
         Path(os.environ.get("MNEMO_TEST_COMPOSE_LOG", one.folder / "log")).write_text(logs)
     finally:
-        one.compose("--profile", "*", "down", "-v", "-t", "10", check=False)
+        one.compose(*down, check=False)
