@@ -25,6 +25,7 @@ from mnemostream.cli.console import (
     run,
     worded,
 )
+from mnemostream.cli.edges import examining
 from mnemostream.cli.examine import Check
 from mnemostream.cli.manual.hints import hinted
 from mnemostream.cli.shapes import counts
@@ -34,6 +35,7 @@ from mnemostream.contracts.http.health import Health
 from mnemostream.contracts.sources import Root
 from mnemostream.local import endpoints
 from mnemostream.local.backup import schedule
+from mnemostream.local.edges import joined
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.folder import in_use, known_host
 from mnemostream.local.secrets import Secrets
@@ -96,16 +98,9 @@ def folders(watched: list[Root] | None, environ: Mapping[str, str], home: Path) 
 
 async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[list[Folder], list[Check]]:
     """Everything that can be looked at, whether the system runs or not."""
-    where: Endpoints | None = None
-    health: Health | None = None
     findings = examine.settings(environ)
-    try:
-        where = endpoints.read(data).reading()
-        health = await asyncio.to_thread(api.health, where)
-        findings.append(_health_check(where, health))
-    except (endpoints.NotRunning, api.CannotTell) as error:
-        remedy = "see logs/health.log in the data folder" if in_use(data) else "start it: `mnemo up`"
-        findings.append(Check("health", "wrong", f"no answer: {error}", remedy))
+    where, health, found = await _answer(data)
+    findings += found
     watched = sources.completed(map(sources.parse, where.roots), environ, home) if where and health else None
     places = folders(watched if watched is None or watched else sources.defaults(environ, home), environ, home)
     findings += [
@@ -136,6 +131,20 @@ async def checks(data: Path, environ: Mapping[str, str], home: Path) -> tuple[li
     else:
         findings += examine.ports()
     return places, findings
+
+
+async def _answer(data: Path) -> tuple[Endpoints | None, Health | None, list[Check]]:
+    """Where the system answers, what it says of itself, and what is to be said of that. An edge has none of its own."""
+    if server := joined.read(data):
+        return None, None, await examining.checks(data, server)
+    where: Endpoints | None = None
+    try:
+        where = endpoints.read(data).reading()
+        health = await asyncio.to_thread(api.health, where)
+        return where, health, [_health_check(where, health)]
+    except (endpoints.NotRunning, api.CannotTell) as error:
+        remedy = "see logs/health.log in the data folder" if in_use(data) else "start it: `mnemo up`"
+        return where, None, [Check("health", "wrong", f"no answer: {error}", remedy)]
 
 
 def _health_check(where: Endpoints, health: Health) -> Check:

@@ -201,7 +201,7 @@ class _Connection:
         try:
             opening.result()
         except (NoServersError, OSError, TimeoutError, NatsError) as error:
-            raise Transient(f"NATS at {without_password(self.url)}: {error}") from error
+            raise Transient(f"NATS at {self.address.shown}: {error}") from error
         self.connected = True
 
     async def _give_up(self, opening: asyncio.Task[None]) -> None:
@@ -211,8 +211,8 @@ class _Connection:
         with suppress(Exception):  # a server that took the connection and says nothing: it is open still
             await asyncio.wait_for(self.client.close(), 2)
         if self.refused.is_set():
-            raise Misconfigured(f"NATS at {without_password(self.url)} {self.refusal}")
-        raise Transient(f"no NATS server answers at {without_password(self.url)}")
+            raise Misconfigured(f"NATS at {self.address.shown} {self.refusal}")
+        raise Transient(f"no NATS server answers at {self.address.shown}")
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from mnemostream.cli.console import (
 from mnemostream.contracts import topology
 from mnemostream.contracts.http.archive import Host, Hosts
 from mnemostream.local import endpoints, folder
-from mnemostream.local.edges import containers, registry
+from mnemostream.local.edges import containers, joined, registry
 from mnemostream.local.nats_server import Nats
 from mnemostream.local.secrets import Secrets
 from mnemostream.runtime import bus
@@ -126,10 +126,10 @@ def revoke(name: str, data: str | None, as_json: bool) -> None:
 def _server(data: str | None) -> Path:
     """The data folder of a server; others are told, and leave with 1."""
     place = endpoints.data_folder(data)
+    if server := joined.read(place):
+        _ended("this is no server", f"this machine ships to {server.server} as {server.edge}: run the command there")
     try:
         here = endpoints.read(place)
-    except endpoints.IsEdge as error:
-        _ended("this is no server", error)
     except endpoints.NotRunning:
         return place
     if here.nats_elsewhere:

@@ -53,7 +53,7 @@ def join(url: str, data: str | None, as_json: bool) -> None:
         sys.exit(EX_FALSE)
     try:
         server = joined.parse(sys.stdin.readline().strip() if url == "-" else url)
-        known = asyncio.run(_shipped(server))
+        known = asyncio.run(shipped(server))
     except ValueError as error:
         failed("not joined", error)
         sys.exit(EX_USAGE)
@@ -68,7 +68,7 @@ def join(url: str, data: str | None, as_json: bool) -> None:
     err.print("`mnemo service install` ships from now on, `mnemo up` until Ctrl-C; `mnemo status` shows it")
 
 
-async def _shipped(server: Joined) -> int:
+async def shipped(server: Joined) -> int:
     """Transcripts that the server has of this edge. Raises Transient, Misconfigured where it is not let in."""
     async with bus.connect(server.url, f"mnemo join {server.edge}", within=ANSWER_SECONDS) as connection:
         which = Selection(filters=[subjects.changed_at(server.edge)], last=True, headers=True)

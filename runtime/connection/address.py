@@ -20,6 +20,7 @@ import msgspec
 
 from mnemostream.contracts import subjects
 from mnemostream.runtime.errors import Misconfigured
+from mnemostream.runtime.logs import without_password
 
 OWNER = "owner"
 """User id that must own the server, or root."""
@@ -40,6 +41,11 @@ class Address(msgspec.Struct, frozen=True):
     ca: str = ""
     credentials: str = ""
     pin: str = ""
+
+    @property
+    def shown(self) -> str:
+        """For people: without passwords, files and certificates."""
+        return ",".join(without_password(server).partition("?")[0] for server in self.servers)
 
     @property
     def inbox(self) -> str:

@@ -103,6 +103,7 @@ async def test_nothing_is_lost_by_a_cut_and_the_only_alarm_is_its_own(folder: Pa
         await eventually(lambda: arrived(server, edge, name))
         assert of(server, name)["edge"] is True
         await eventually(lambda: _healthy(server))
+        assert "answers, and has 1 transcripts of this machine" in edge.mnemo("doctor", check=False).stdout
         network.cable(plugged=False)
         loop = asyncio.get_running_loop()
         end, number, seen = loop.time() + seconds, 0, dict[str, set[str]]()
@@ -177,6 +178,7 @@ def test_an_edge_says_what_it_is_and_what_it_is_not(folder: Path) -> None:
     unreachable = mnemo("join", "tls://a:b@127.0.0.1:1?pin=AAAA")
     assert unreachable.returncode == 2, unreachable.stderr
     assert not (folder / "d").exists()
+    assert "pin=" not in unreachable.stderr
     for words in (["edge", "invite", "Bad Name"], ["edge", "invite", "ok", "--address", "h:p"]):
         assert mnemo(*words).returncode == 64
     assert mnemo("edge", "revoke", "nobody").returncode == 1
