@@ -91,6 +91,15 @@ def again(
     return window(told, *([beside] if beside else []), samples=waiting(seen, lag=0))
 
 
+def at(age: float, *, edge: bool) -> Instance:
+    """A watcher that has something to ship, beside the server or elsewhere."""
+    return one(age, stage=Stage.WATCHER, vitals=WatcherVitals(edge=edge, backlog_bytes=9))
+
+
+def watched(*instances: Instance, **more: object) -> StageWindow:
+    return window(*instances, stage=Stage.WATCHER, **more)
+
+
 STARTING = {"phase": Phase.STARTING}
 
 
@@ -131,6 +140,27 @@ PROOF = [
     ),
     ("NoInstance", "we have only just begun to listen", window(started=NOW - 10), "unknown"),
     ("NoInstance", "nobody was ever heard", window(), "unhealthy"),
+    ("NoInstance", "edges do not stand for a watcher here", watched(at(0, edge=True)), "unhealthy"),
+    ("NoInstance", "it may beat in a moment", watched(at(0, edge=True), started=NOW - 10), "unknown"),
+    ("Healthy", "no watcher is wanted here", watched(at(0, edge=True), unwanted=True), "healthy"),
+    (
+        "HeartbeatsStopped",
+        "an edge that beats does not hide a dead watcher",
+        watched(at(25, edge=False), at(0, edge=True), samples=waiting()),
+        "unhealthy",
+    ),
+    (
+        "InstanceVanished",
+        "an edge that is away is no outage",
+        watched(at(0, edge=False), at(500, edge=True), samples=waiting(done=1)),
+        "degraded",
+    ),
+    (
+        "InstanceVanished",
+        "nor are all of them",
+        watched(at(500, edge=True), at(400, edge=True), unwanted=True, samples=waiting()),
+        "degraded",
+    ),
     ("NoInstance", "all said goodbye and work waits", window(stopped(40), samples=waiting()), "unhealthy"),
     ("NoInstance", "one should run by setting", window(stopped(40), desired=1), "unhealthy"),
     (

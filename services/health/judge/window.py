@@ -163,9 +163,15 @@ class StageWindow(msgspec.Struct, frozen=True):
         return {name: instance for name, instance in self.instances.items() if instance.beat.phase is not Phase.STOPPED}
 
     @property
+    def own(self) -> dict[str, Instance]:
+        """Those beside the server. Edges are machines of people, which sleep and travel: their silence is no outage,
+        and their heartbeats do not stand for a watcher here."""
+        return {name: instance for name, instance in self.alive.items() if not instance.watcher.edge}
+
+    @property
     def remote(self) -> bool:
-        """Only edges watch: machines of people, which sleep and travel, and keep what they have not shipped."""
-        return bool(self.alive) and all(instance.watcher.edge for instance in self.alive.values())
+        """Only edges watch."""
+        return bool(self.alive) and not self.own
 
     @property
     def lag(self) -> Lag:
@@ -178,7 +184,7 @@ class StageWindow(msgspec.Struct, frozen=True):
 
     def age(self, now: float) -> float | None:
         """Seconds since the last beat of the instance that was heard last; None without instances."""
-        return min((instance.age(now) for instance in self.alive.values()), default=None)
+        return min((instance.age(now) for instance in (self.own or self.alive).values()), default=None)
 
     @property
     def busy(self) -> bool:

@@ -65,19 +65,21 @@ def messages_evicted(w: StageWindow, now: float) -> Verdict | None:
 def no_instance(w: StageWindow, now: float) -> Verdict | None:
     """Nobody runs. Unknown while we have only just begun to listen; no fault if all said goodbye and nothing waits, or
     none is wanted."""
-    if w.alive:
+    if w.own or (w.unwanted and w.alive):
         return None
     if w.unwanted:
         return healthy(f"off: none is wanted; waiting: {backlog(w)}")
-    if not w.instances and not w.goodbye_at and now - w.started < w.grace:
+    known = any(not instance.watcher.edge for instance in w.instances.values())
+    if not known and not w.goodbye_at and now - w.started < w.grace:
         return unknown(Reason.NO_INSTANCE, "no heartbeat received yet")
-    if w.instances or w.goodbye_at:
+    if known or w.goodbye_at:
         if now - w.goodbye() < HANDOVER_SECONDS:
             return None
         if not w.lag.total and not w.desired and w.stage is not Stage.WATCHER:
             return None
     waiting = f", {backlog(w)} waiting" if w.lag.total else ""
-    return unhealthy(Reason.NO_INSTANCE, f"no instance is running{waiting}")
+    edges = f" beside the server, {counted(len(w.alive), 'edge')} elsewhere" if w.alive else ""
+    return unhealthy(Reason.NO_INSTANCE, f"no instance is running{edges}{waiting}")
 
 
 def heartbeats_stopped(w: StageWindow, now: float) -> Verdict | None:
