@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 
 from mnemostream.contracts import subjects
 from mnemostream.contracts.events import Phase, Stage
+from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.runtime import bus, heartbeat
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.clock import SystemClock
@@ -50,6 +51,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Captures until told to stop."""
     beat = heartbeat.Beat(Stage.WATCHER, settings.instance_name, settings.heartbeat_seconds, SystemClock())
     beat.file = Path(settings.beat_file) if settings.beat_file else None
+    beat.vitals = WatcherVitals(host=settings.host_name, edge=bool(settings.edge))  # also before the log was read
     roots = settings.folders()
     async with (
         bus.connect(settings.nats_url, name=f"watcher {settings.instance_name}") as nats,
