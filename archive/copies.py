@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -128,12 +128,16 @@ class Archive:
             async for message in messages:
                 if subjects.source_and_transcript(message.subject)[0] == sources.CANARY:
                     continue
-                if header := (message.headers or {}).get(codec.CHECKPOINT_HEADER):
-                    checkpoint = codec.decode_checkpoint(header)
-                    if subjects.edge_of(message.subject) and not codec.is_subject_of(message.subject, checkpoint):
-                        continue
-                    checkpoints[checkpoint.transcript] = checkpoint
+                with suppress(KeyError, msgspec.DecodeError):
+                    checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
+                    if codec.is_subject_of(message.subject, checkpoint):
+                        checkpoints[checkpoint.transcript] = checkpoint
         return checkpoints
+
+    async def edges(self, row: Transcript) -> list[str]:
+        """The machine elsewhere that has captured a transcript, if one has."""
+        async with aclosing(self.messages([subjects.segments(row.source, row.transcript_id)[1]], last=True)) as shipped:
+            return [subjects.edge_of(message.subject) async for message in shipped]
 
     async def messages(
         self, filters: Iterable[str], *, stream: str = topology.TRANSCRIPTS.name, last: bool = False
@@ -169,5 +173,5 @@ def decoded(message: Msg) -> Event | None:
     """The event of a message; None if it is not understood."""
     try:
         return codec.decode_from(message.subject, message.data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

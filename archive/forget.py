@@ -11,8 +11,9 @@ an embedder that hears the tombstone ships no more of it, and the writer drops w
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
 import asyncpg
@@ -23,7 +24,7 @@ from mnemostream.archive import erase, queries
 from mnemostream.archive.copies import Archive, NotFound, Transcript, Unreachable, decoded
 from mnemostream.archive.restore import find
 from mnemostream.contracts import codec, subjects, topology
-from mnemostream.contracts.events import DeadLetter, Heartbeat, InFlight, Suspect
+from mnemostream.contracts.events import DeadLetter, Event, Heartbeat, InFlight, Suspect
 from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
 from mnemostream.runtime import streams
 from mnemostream.runtime.bus import Message
@@ -92,8 +93,10 @@ async def _in_log(archive: Archive, name: str, sessions: set[str], forgotten: se
     async with aclosing(archive.messages([subjects.CHANGED], last=True)) as messages:
         new = [m.subject async for m in messages if subjects.source_and_transcript(m.subject)[1] not in stored]
     for subject in new:
+        event: Event | None = None
         last = await archive.nats.stream.get_last_msg(topology.TRANSCRIPTS.name, subject, direct=True)
-        event = codec.decode_from(subject, last.data or b"")
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            event = codec.decode_from(subject, last.data or b"")
         if isinstance(event, TranscriptChanged) and (event.session_id in sessions or event.transcript == name):
             facts = (event.source, event.host, event.root, event.path, event.session_id, event.subagent)
             transcripts.append(Transcript(event.transcript, *facts))
@@ -131,16 +134,10 @@ async def _lay(archive: Archive, rows: Sequence[Transcript]) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: TID251
     for row in rows:
         event = TranscriptForgotten(row.transcript_id, row.source, row.session_id, now)
-        for edge in ("", *await _edges(archive, row)):
+        for edge in ("", *await archive.edges(row)):
             subject = subjects.forgotten(row.source, row.transcript_id, edge)
-            await archive.nats.publish(Message(subject, codec.encode(event), f"{subject}:{row.transcript_id}"))
-
-
-async def _edges(archive: Archive, row: Transcript) -> list[str]:
-    """The edge that has captured a transcript, if one has: it hears of no tombstone but its own."""
-    shipped = [subjects.segments(row.source, row.transcript_id)[1]]
-    async with aclosing(archive.messages(shipped, last=True)) as messages:
-        return [subjects.edge_of(message.subject) async for message in messages]
+            # An id that nobody can foresee: one that was taken would have the tombstone dropped as a repeat.
+            await archive.nats.publish(Message(subject, codec.encode(event), f"{subject}:{uuid.uuid4().hex}"))
 
 
 async def _remove(archive: Archive, rows: Sequence[Transcript], names: Sequence[str], tell: Tell) -> None:

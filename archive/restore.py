@@ -168,6 +168,13 @@ def _sha(file: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+async def of_this_machine(archive: Archive, rows: Sequence[Transcript]) -> None:
+    """Raises InTheWay for a transcript of an edge: its place is on another machine, and the edge has said which."""
+    for row in rows:
+        if edges := await archive.edges(row):
+            raise InTheWay(f"{row.path} is of {edges[0]}, another machine: name a file for it with -o")
+
+
 def targets(rows: Sequence[Transcript], output: Path | None) -> list[tuple[Transcript, Path]]:
     """Where each transcript goes: the main file to `output`, or all to where the assistant keeps them. Raises InTheWay
     for rows of a database, which is never written to."""

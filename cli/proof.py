@@ -186,6 +186,8 @@ async def _restore(data: Path, session: str, wanted: _Wanted) -> list[restore.Re
             size = output.stat().st_size
             return [restore.Restored(session, str(output), size, 0, f"archive, {counted(count, 'row')}", "")]
         rows = await restore.find(opened, session)
+        if output is None:
+            await restore.of_this_machine(opened, rows)
         pairs = restore.targets(rows, output)
         return [await restore.restore(opened, row, file, wanted.wish, force=wanted.force) for row, file in pairs]
 

@@ -10,8 +10,15 @@ import msgspec
 
 from mnemostream.contracts import reasons, subjects, vitals
 from mnemostream.contracts.events import AlertDelivered, Event, HealthChanged, Heartbeat
+from mnemostream.contracts.sources import CANARY
 from mnemostream.contracts.subjects import token
-from mnemostream.contracts.transcripts import Checkpoint, RecordsEmbedded, RecordsReparsed, TranscriptChanged
+from mnemostream.contracts.transcripts import (
+    Checkpoint,
+    RecordsEmbedded,
+    RecordsReparsed,
+    TranscriptChanged,
+    TranscriptForgotten,
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -67,15 +74,48 @@ def decode_from(subject: str, payload: bytes) -> Event:
     return event
 
 
+def tombstone(subject: str, payload: bytes) -> str:
+    """The transcript that a message lays to rest; "" = it is no tombstone, whatever its subject says: whoever publishes
+    chooses where the server's answer goes."""
+    try:
+        event = decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    if not isinstance(event, TranscriptForgotten):
+        return ""
+    name = subjects.forgotten(event.source, event.transcript)
+    return subjects.token(event.transcript) if subject == name or subject.startswith(f"{name}.") else ""
+
+
 def _is_of(event: TranscriptChanged, subject: str, edge: str) -> bool:
     """By the host, which is the edge, and by the id, which follows from host, folder and path. A name that was no UTF-8
     is spelled with %XX by now."""
-    if subject != subjects.changed(event.source, event.transcript, edge) or event.host != edge:
+    if subject != subjects.changed(event.source, event.transcript, edge) or event.host != edge or not _is_sound(event):
         return False
     return any(
         event.transcript == transcript_id(event.source, event.host, root, path)
         for root in (event.root, _unprintable(event.root))
         for path in (event.path, _unprintable(event.path))
+    )
+
+
+def _is_sound(event: TranscriptChanged) -> bool:
+    """Values that every reader takes; our own watchers make no others."""
+    sums = [event.sha256, event.kept_sha256 or event.sha256, event.base.sha256 if event.base else event.sha256]
+    numbers = [event.generation, event.start, event.end, event.part, event.parser, event.lineage or 0]
+    numbers += [event.base.generation, event.base.bytes] if event.base else []
+    try:
+        datetime.fromisoformat(event.captured_at)
+    except ValueError:
+        return False
+    return (
+        all(re.fullmatch("[0-9a-f]{64}", digest) for digest in sums)
+        and all(0 <= number < 2**53 for number in numbers)
+        and max(event.generation, event.part, event.parser, event.lineage or 0) < 2**31
+        and event.start <= event.end
+        and event.source != CANARY
+        and not event.path.startswith("/")
+        and ".." not in event.path.split("/")
     )
 
 

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     FILES_UNREADABLE = "FilesUnreadable"
     FOLDER_LOST = "FolderLost"
     FOLDER_MISSING = "FolderMissing"
+    EDGE_AWAY = "EdgeAway"
     ROWS_MISSING = "RowsMissing"
     INDEXING_FAILS = "IndexingFails"
     PULLS_REFUSED = "PullsRefused"
@@ -86,6 +87,7 @@ NEXT_STEPS: dict[Reason, str] = {
     Reason.REDELIVERED: "see the logs of its instances; what was delivered twice is stored once",
     Reason.FAILING: "wait: it tries again; if it goes on, run `mnemo doctor`",
     Reason.HEARTBEAT_LATE: "see its log, and compare the clocks of the machines",
+    Reason.EDGE_AWAY: "nothing, if it is asleep or travelling; else see `mnemo status` there",
     Reason.BACKLOG_UNKNOWN: "update the watcher to the version of the health service",
     Reason.CANARY: "see which stage lags; `mnemo doctor` checks the rest",
 }

@@ -105,15 +105,15 @@ async def _messages(
                 yield message, left
 
 
-async def has(bus: Bus, stream: str, subject: str) -> bool:
-    """True if the stream holds a message of this subject. Raises Transient."""
+async def last(bus: Bus, stream: str, subject: str) -> bytes:
+    """The last message of this subject; empty if the stream holds none. Raises Transient."""
     try:
-        await bus.stream.get_last_msg(stream, subject, direct=True)
+        found = await bus.stream.get_last_msg(stream, subject, direct=True)
     except NotFoundError:
-        return False
+        return b""
     except FAILURES as error:
         raise Transient(f"stream {stream} cannot be read: {error or type(error).__name__}") from error
-    return True
+    return found.data or b""
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from mnemostream.archive.backup.book import Tell
 from mnemostream.archive.copies import Segment, decoded
-from mnemostream.contracts import sources, topology
+from mnemostream.contracts import sources, subjects, topology
 from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
 from mnemostream.runtime import streams
 from mnemostream.runtime.bus import Bus
@@ -76,7 +76,8 @@ async def proved(bus: Bus, tell: Tell) -> Proof:
             if isinstance(event, TranscriptForgotten):
                 forgotten.add(event.transcript)
             elif isinstance(event, TranscriptChanged) and event.end > event.start and event.source != sources.CANARY:
-                hosts[event.host] += 1
+                if not subjects.edge_of(message.subject):
+                    hosts[event.host] += 1
                 if event.base or event.transcript in documents:
                     documents[event.transcript] = message.subject
                     continue

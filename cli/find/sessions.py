@@ -118,8 +118,9 @@ async def _restored(data: Path, session: str) -> tuple[Transcript, str]:
         [row, *_] = await restore.find(opened, session)
         if not os.path.exists(row.full) and not os.path.isfile(row.root):  # rows of a database are where they were
             try:
+                await restore.of_this_machine(opened, [row])
                 await restore.restore(opened, row, Path(row.full))
-            except (restore.Damaged, OSError) as error:
+            except (restore.Damaged, restore.InTheWay, OSError) as error:
                 raise copies.Unreachable(f"the transcript was deleted and cannot be restored: {error}") from error
             err.print(worded("restored {}", row.full), soft_wrap=True)
         return row, await sessions.folder(opened.database, row)

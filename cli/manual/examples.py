@@ -59,7 +59,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "edge invite": ("edge invite laptop --address mnemo.example.org",),
     "edge list": ("edge list", "edge list --json"),
     "edge revoke": ("edge revoke laptop-3f2a",),
-    "join": ("join 'tls://laptop-3f2a:…@mnemo.example.org:4222?pin=…'", "join - < address.txt"),
+    "join": ("join 'tls://laptop-3f2a:…@mnemo.example.org:4222?pin=…'", "join -"),
     "leave": ("leave",),
     "nats-context": ("nats-context && nats --context mnemo stream ls", "nats-context --system"),
 }

@@ -10,6 +10,7 @@ import msgspec
 from mnemostream.contracts.events import Heartbeat
 from mnemostream.local.secrets import write_private
 from mnemostream.runtime.connection import address
+from mnemostream.runtime.errors import Misconfigured
 from mnemostream.runtime.logs import without_password
 
 FILE = "joined.json"
@@ -54,11 +55,14 @@ def parse(url: str) -> Joined:
 
 
 def read(data: Path) -> Joined | None:
-    """None where this folder is of no edge."""
+    """None where this folder is of no edge. Raises Misconfigured for a file that says nothing: an edge whose file is
+    damaged must not become a server."""
     try:
         return msgspec.json.decode((data / FILE).read_bytes(), type=Joined)
-    except (OSError, msgspec.DecodeError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{data / FILE} cannot be read: {error}; join again, or remove it") from error
 
 
 def write(data: Path, joined: Joined) -> None:

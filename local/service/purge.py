@@ -26,6 +26,10 @@ OURS = frozenset(
             "secrets.json",
             "endpoints.json",
             "lock",
+            "edges.json",
+            "edge-certificate.pem",
+            "edge-key.pem",
+            "joined.json",
         ),
         *(folder.RUN, folder.RESTORING, folder.HOST, contexts.READER, contexts.SYSTEM, ENVIRONMENT, DAMAGED, FILE),
     }

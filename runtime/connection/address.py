@@ -78,6 +78,8 @@ def of(url: str) -> Address:
     for name in (CA, CREDENTIALS):
         if name in query and not Path(query[name]).is_file():
             raise Misconfigured(f"NATS: there is no file {query[name]} ({name} of the address)")
+    if first.scheme not in ("tls", "wss") and (CA in query or PIN in query):
+        raise Misconfigured("NATS: an address with a certificate begins with tls://")
     return Address(
         servers,
         int(query[OWNER]) if OWNER in query else None,

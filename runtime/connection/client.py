@@ -31,6 +31,11 @@ class Client(NatsClient):  # type: ignore[misc]  # the library is untyped
             info["tls_required"] = True
         await super()._process_info(info, initial_connection=initial_connection)
 
+    def _build_message(self, sid: int, subject: bytes, reply: bytes, *rest: Any) -> Any:
+        """A subject that is no UTF-8, which anybody may publish under, would end the library's only reader."""
+        told = (name.decode("utf-8", "replace").encode() for name in (subject, reply))
+        return super()._build_message(sid, *told, *rest)
+
     async def _select_next_server(self) -> None:
         """The library drops the socket of an attempt to reconnect that nobody answered: it stays open until the garbage
         collector comes, and the server keeps a client that is none."""

@@ -84,9 +84,9 @@ class Embedder:
         if connections == self._connections:
             return
         for change in changes:
-            if await streams.has(
-                self.bus, topology.TRANSCRIPTS.name, subjects.forgotten(change.source, change.transcript)
-            ):
+            subject = subjects.forgotten(change.source, change.transcript)
+            laid = await streams.last(self.bus, topology.TRANSCRIPTS.name, subject)
+            if laid and codec.tombstone(subject, laid):
                 self.forget(change.transcript)
         self._connections = connections
 

@@ -77,7 +77,8 @@ async def _hear_tombstones(nats: Bus, embedder: Embedder) -> None:
     """A tombstone is heard at once: its turn in the stream comes after all that was there before."""
 
     async def take(message: Msg) -> None:
-        embedder.forget(subjects.source_and_transcript(message.subject)[1])
+        if name := codec.tombstone(message.subject, message.data):
+            embedder.forget(name)
 
     await nats.client.subscribe(subjects.FORGOTTEN, cb=take)
     await nats.client.flush()

@@ -66,15 +66,31 @@ async def load(bus: Bus, edge: str = "") -> Positions:
         if subjects.edge_of(message.subject) != edge:  # what an edge says of its position holds for nobody else
             continue
         source, _ = subjects.source_and_transcript(message.subject)
-        try:
-            checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
-        except (KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
-            log.error("segment without a checkpoint", subject=message.subject, error=str(error))
+        checkpoint = _checkpoint(message) or await _before(bus, message.subject)
+        if checkpoint is None:
+            log.error("segment without a checkpoint", subject=message.subject)
             continue
         positions.checkpoints[checkpoint.transcript] = checkpoint
         positions.sources[checkpoint.transcript] = source
     positions.forgotten = await forgotten(bus, edge)
     return positions
+
+
+def _checkpoint(message: Msg) -> Checkpoint | None:
+    """Of the transcript that the subject names."""
+    try:
+        checkpoint = codec.decode_checkpoint((message.headers or {})[codec.CHECKPOINT_HEADER])
+    except (KeyError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return checkpoint if codec.is_subject_of(message.subject, checkpoint) else None
+
+
+async def _before(bus: Bus, subject: str) -> Checkpoint | None:
+    """The last one before what came under this subject and is no segment: an answer of the server that somebody had
+    sent here."""
+    which = Selection(filters=[subject], headers=True)
+    found = [_checkpoint(message) async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which)]
+    return next((checkpoint for checkpoint in reversed(found) if checkpoint), None)
 
 
 def reached(checkpoint: Checkpoint | None) -> tuple[int, int]:
@@ -84,11 +100,11 @@ def reached(checkpoint: Checkpoint | None) -> tuple[int, int]:
 
 async def forgotten(bus: Bus, edge: str = "") -> set[str]:
     """Transcripts with a tombstone. Raises Transient when the bus fails meanwhile."""
-    laid = await _last(bus, subjects.forgotten_at(edge))
-    return {subjects.source_and_transcript(message.subject)[1] for message in laid}
+    which = Selection(filters=[subjects.forgotten_at(edge)])
+    laid = [message async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which)]
+    return {name for message in laid if (name := codec.tombstone(message.subject, message.data))}
 
 
 async def _last(bus: Bus, subject: str) -> list[Msg]:
-    stream = topology.TRANSCRIPTS.name
     which = Selection(filters=[subject], last=True, headers=True)
-    return [message async for message, _ in streams.read(bus, stream, which)]
+    return [message async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which)]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nats.aio.msg import Msg
 
-from mnemostream.contracts import subjects
+from mnemostream.contracts import codec, subjects
 from mnemostream.contracts.events import Phase, Stage
 from mnemostream.contracts.vitals import WatcherVitals
 from mnemostream.runtime import bus, heartbeat
@@ -88,7 +88,8 @@ def _stuck(beat: heartbeat.Beat) -> Callable[[], float]:
 
 def _hear_tombstones(heard: asyncio.Queue[str]) -> Callable[[Msg], Awaitable[None]]:
     async def take(message: Msg) -> None:
-        heard.put_nowait(subjects.source_and_transcript(message.subject)[1])
+        if name := codec.tombstone(message.subject, message.data):
+            heard.put_nowait(name)
 
     return take
 

@@ -83,7 +83,7 @@ async def _subjects(connection: Bus) -> list[str]:
         info = await connection.stream.stream_info(topology.TRANSCRIPTS.name, subjects_filter=subjects.CHANGED)
     except (nats.errors.Error, APIError, TimeoutError) as error:
         raise Transient(f"cannot read the log: {error}") from error
-    return sorted(info.state.subjects or {})
+    return sorted(subject for subject in info.state.subjects or {} if "*" not in subject and ">" not in subject)
 
 
 async def _transcript(connection: Bus, subject: str, secrecy: Secrecy) -> list[RecordsReparsed]:

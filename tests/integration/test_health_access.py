@@ -13,7 +13,7 @@ from mnemostream.contracts.vitals import WatcherVitals
 from tests.conftest import answer, eventually, jsonl, prompt
 from tests.integration.health_service import OWNER, healthy
 
-CLOSED = ("recent", "conversation", "deadletters", "/v1/search", "/v1/sessions", "/v1/projects")
+CLOSED = ("recent", "conversation", "deadletters", "hosts", "/v1/search", "/v1/sessions", "/v1/projects")
 SECRETS = ("hush-hush", "/home/dana", "invoice of Lothar", "tax-2026.jsonl", "odd-type")
 
 

@@ -142,6 +142,18 @@ PROOF = [
     ("NoInstance", "nobody was ever heard", window(), "unhealthy"),
     ("NoInstance", "edges do not stand for a watcher here", watched(at(0, edge=True)), "unhealthy"),
     ("NoInstance", "it may beat in a moment", watched(at(0, edge=True), started=NOW - 10), "unknown"),
+    (
+        "FilesUnreadable",
+        "an edge that is away hides nothing",
+        watched(one(stage=Stage.WATCHER, vitals=WatcherVitals(unreadable_files=2)), at(500, edge=True)),
+        "degraded",
+    ),
+    (
+        "Healthy",
+        "an edge that fails is no outage here",
+        watched(at(0, edge=False), one(failures=9, stage=Stage.WATCHER, vitals=WatcherVitals(edge=True))),
+        "healthy",
+    ),
     ("Healthy", "no watcher is wanted here", watched(at(0, edge=True), unwanted=True), "healthy"),
     (
         "HeartbeatsStopped",
@@ -150,13 +162,13 @@ PROOF = [
         "unhealthy",
     ),
     (
-        "InstanceVanished",
+        "EdgeAway",
         "an edge that is away is no outage",
         watched(at(0, edge=False), at(500, edge=True), samples=waiting(done=1)),
         "degraded",
     ),
     (
-        "InstanceVanished",
+        "EdgeAway",
         "nor are all of them",
         watched(at(500, edge=True), at(400, edge=True), unwanted=True, samples=waiting()),
         "degraded",

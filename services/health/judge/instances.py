@@ -122,6 +122,7 @@ class Instances:
         alive = [
             instance for instance in self.known(Stage.WATCHER, now).values() if instance.beat.phase is not Phase.STOPPED
         ]
+        alive = [instance for instance in alive if not instance.watcher.edge] or alive  # edges ship when they can
         heard = [instance for instance in alive if instance.age(now) < VANISHED_SECONDS]
         reports = [instance.watcher for instance in heard or alive if instance.watcher.backlog_bytes is not None]
         if not reports:

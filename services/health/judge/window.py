@@ -179,8 +179,8 @@ class StageWindow(msgspec.Struct, frozen=True):
 
     @property
     def failures(self) -> int:
-        """Of the worst instance."""
-        return max((instance.failures for instance in self.alive.values()), default=0)
+        """Of the worst instance; what an edge says of itself is no outage here."""
+        return max((instance.failures for instance in self.own.values()), default=0)
 
     def age(self, now: float) -> float | None:
         """Seconds since the last beat of the instance that was heard last; None without instances."""

@@ -74,7 +74,9 @@ async def past(bus: Bus, last: int) -> tuple[list[HealthChanged], list[AlertDeli
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("cannot decode status change", sequence=stored.sequence, error=str(error))
                 continue
-            if isinstance(event, HealthChanged):
+            if isinstance(event, (HealthChanged, AlertDelivered)) and stored.subject != _message(event).subject:
+                log.warning("not under its own subject", subject=stored.subject[:200])
+            elif isinstance(event, HealthChanged):
                 changes.append(event)
             elif isinstance(event, AlertDelivered):
                 delivered.append(event)

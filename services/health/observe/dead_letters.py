@@ -164,7 +164,7 @@ def _letter(stored: Stored) -> KeptLetter:
         event, why = None, f"cannot be decoded: {error}"
     else:
         why = f"this is not a dead letter: {type(event).__name__}"
-    if not isinstance(event, DeadLetter):
+    if not isinstance(event, DeadLetter) or stored.subject != subjects.deadletter(event.stage):
         text = _start(stored.payload)
         facts = ("", topology.DEADLETTERS.name, stored.sequence, 0, why, "", "", stored.at, len(stored.payload), text)
         return KeptLetter(stored.sequence, stored.subject.rpartition(".")[2], *facts)

@@ -177,7 +177,7 @@ def rows_missing(w: StageWindow, now: float) -> Verdict | None:
 
 def folder_lost(w: StageWindow, now: float) -> Verdict | None:
     """A watched folder that held transcripts is gone: what is written there now is not saved."""
-    for name, instance in sorted(w.alive.items()):
+    for name, instance in sorted(w.own.items()):
         if instance.watcher.missing_transcripts:
             return unhealthy(Reason.FOLDER_LOST, lost_folders(name, instance.watcher))
     return None

@@ -36,17 +36,13 @@ def silent_instances(w: StageWindow, now: float) -> list[str]:
 
 def instance_vanished(w: StageWindow, now: float) -> Verdict | None:
     """Some instances beat, others fell silent without a goodbye; or fewer run than should."""
-    silent = silent_instances(w, now)
-    beating = len(w.alive) - len(silent)
-    if not beating and not w.remote:
+    silent = [name for name in silent_instances(w, now) if name in w.own]
+    beating = len(w.own) - len(silent)
+    if not beating:
         return None
     if silent:
         age = max(w.alive[name].age(now) for name in silent)
-        if all(w.alive[name].watcher.edge for name in silent):
-            names = ", ".join(silent[:3])
-            cause = f"edge {names}: away for {span(age)}; what is written there is shipped when it is back"
-            return degraded(Reason.INSTANCE_VANISHED, cause)
-        names, all_of_them = ", ".join(silent[:3]), counted(len(w.alive), "instance")
+        names, all_of_them = ", ".join(silent[:3]), counted(len(w.own), "instance")
         cause = f"{names}: no heartbeat for {age:.0f} s; {beating} of {all_of_them} alive"
         return degraded(Reason.INSTANCE_VANISHED, cause)
     if beating < w.desired and now - w.goodbye() >= HANDOVER_SECONDS:
@@ -193,3 +189,14 @@ def heartbeat_late(w: StageWindow, now: float) -> Verdict | None:
     if age is None or age < AGE_DEGRADED or w.remote:
         return None
     return degraded(Reason.HEARTBEAT_LATE, f"no heartbeat for {age:.0f} s")
+
+
+def edge_away(w: StageWindow, now: float) -> Verdict | None:
+    """Another machine, which ships here, is asleep, off, or without a network. The last of all: it hides nothing."""
+    silent = [name for name in silent_instances(w, now) if name not in w.own]
+    if not silent:
+        return None
+    age = max(w.alive[name].age(now) for name in silent)
+    names = ", ".join(silent[:3]) + (f" and {len(silent) - 3} more" if len(silent) > 3 else "")
+    cause = f"edge {names}: away for {span(age)}; what is written there is shipped when it is back"
+    return degraded(Reason.EDGE_AWAY, cause)

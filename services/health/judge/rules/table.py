@@ -55,6 +55,7 @@ RULES: tuple[tuple[Reason, Rule], ...] = (
     (Reason.REDELIVERED, impaired.redelivered),
     (Reason.FAILING, impaired.failing),
     (Reason.HEARTBEAT_LATE, impaired.heartbeat_late),
+    (Reason.EDGE_AWAY, impaired.edge_away),
 )
 """In the order in which they are asked."""
 
