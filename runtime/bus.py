@@ -194,8 +194,13 @@ class _Connection:
             )
         )
         refusal = asyncio.create_task(self.refused.wait())
-        await asyncio.wait((opening, refusal), timeout=within, return_when=asyncio.FIRST_COMPLETED)
-        refusal.cancel()
+        try:
+            await asyncio.wait((opening, refusal), timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._abandon(opening)
+            raise
+        finally:
+            refusal.cancel()
         if not opening.done():
             await self._give_up(opening)
         try:
@@ -204,12 +209,17 @@ class _Connection:
             raise Transient(f"NATS at {self.address.shown}: {error}") from error
         self.connected = True
 
-    async def _give_up(self, opening: asyncio.Task[None]) -> None:
-        """Raises Misconfigured, else Transient."""
+    async def _abandon(self, opening: asyncio.Task[None]) -> None:
+        """A server that took the connection and says nothing: it is open still, and the attempt would go on."""
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
-        with suppress(Exception):  # a server that took the connection and says nothing: it is open still
+        with suppress(Exception):
             await asyncio.wait_for(self.client.close(), 2)
+        self.client.drop()
+
+    async def _give_up(self, opening: asyncio.Task[None]) -> None:
+        """Raises Misconfigured, else Transient."""
+        await self._abandon(opening)
         if self.refused.is_set():
             raise Misconfigured(f"NATS at {self.address.shown} {self.refusal}")
         raise Transient(f"no NATS server answers at {self.address.shown}")

@@ -39,6 +39,10 @@ class Client(NatsClient):  # type: ignore[misc]  # the library is untyped
     async def _select_next_server(self) -> None:
         """The library drops the socket of an attempt to reconnect that nobody answered: it stays open until the garbage
         collector comes, and the server keeps a client that is none."""
+        self.drop()
+        await super()._select_next_server()
+
+    def drop(self) -> None:
+        """Closes what is still open."""
         if self._transport is not None:
             self._transport.close()
-        await super()._select_next_server()

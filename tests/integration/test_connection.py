@@ -148,3 +148,27 @@ def test_an_address_is_taken_apart_and_a_file_that_is_not_there_is_said(folder: 
         address.of(f"tls://h?ca={folder / 'no.pem'}").trust()
     with pytest.raises(Misconfigured, match="cannot be used"):
         address.of("tls://h?pin=AAAA").trust()
+
+
+async def test_an_attempt_that_is_cancelled_leaves_no_connection_open() -> None:
+    """A supervisor that stops looks at servers until its end."""
+    taken, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async def attempt(port: int) -> None:
+        async with bus.connect(f"nats://u:p@127.0.0.1:{port}", "test", within=60):
+            pass
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    trying = asyncio.create_task(attempt(server.sockets[0].getsockname()[1]))
+    await asyncio.wait_for(taken.wait(), 10)
+    trying.cancel()
+    await asyncio.wait({trying})
+    await asyncio.wait_for(ended.wait(), 3)
+    server.close()
+    await server.wait_closed()
