@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ def some_port() -> int:
     return port.number
 
 
-@pytest.fixture
-async def nats(folder: Path) -> AsyncIterator[Nats]:
-    """A provisioned nats-server of its own; `nats.child` to harm it."""
+@asynccontextmanager
+async def provisioned(folder: Path, port: int) -> AsyncIterator[Nats]:
+    """A nats-server with the streams; `child` of it to harm it."""
     (folder / "logs").mkdir(exist_ok=True)
-    server = Nats(folder, some_port(), Secrets.of(folder).nats)
+    server = Nats(folder, port, Secrets.of(folder).nats)
     child = server.child = Child(server.spec(), print)  # type: ignore[attr-defined]
     await child.start()
     try:
@@ -72,6 +73,13 @@ async def nats(folder: Path) -> AsyncIterator[Nats]:
         yield server
     finally:
         await child.stop()
+
+
+@pytest.fixture
+async def nats(folder: Path) -> AsyncIterator[Nats]:
+    """A provisioned nats-server of its own; `nats.child` to harm it."""
+    async with provisioned(folder, some_port()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -16,12 +16,10 @@ from mnemostream.contracts import codec, subjects, topology
 from mnemostream.contracts.events import DeadLetter, Stage
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.transcripts import TranscriptChanged, TranscriptForgotten
-from mnemostream.local.child import Child
 from mnemostream.local.edges import registry
 from mnemostream.local.endpoints import Endpoints
 from mnemostream.local.nats_server import Nats
-from mnemostream.local.secrets import Secrets
-from mnemostream.runtime import bus, provision, streams
+from mnemostream.runtime import bus, streams
 from mnemostream.runtime.bus import Bus, Message
 from mnemostream.runtime.clock import SystemClock
 from mnemostream.runtime.errors import Misconfigured, Transient
@@ -30,7 +28,7 @@ from mnemostream.runtime.streams import Selection
 from mnemostream.services.watcher import catalog
 from mnemostream.services.watcher.capture import Capture
 from mnemostream.services.watcher.settings import Settings
-from tests.conftest import answer, eventually, jsonl, prompt, some_port
+from tests.conftest import answer, eventually, jsonl, prompt, provisioned, some_port
 from tests.integration.bus_parts import GOLDEN, Worker
 from tests.integration.conftest import replayed
 from tests.integration.workers import drained, letters
@@ -39,21 +37,13 @@ from tests.integration.workers import drained, letters
 @pytest.fixture
 async def nats(folder: Path) -> AsyncIterator[Nats]:
     """A provisioned server with the edges `one` and `two`."""
-    (folder / "logs").mkdir()
     known = registry.Registry(f"127.0.0.1:{some_port()}")
     for name in ("one", "two"):
         registry.invited(known, name)
     registry.certify(folder, SystemClock().utc())
     registry.write(folder, known)
-    server = Nats(folder, int(known.address.rpartition(":")[2]), Secrets.of(folder).nats)
-    child = Child(server.spec(), print)
-    await child.start()
-    try:
-        await server.ready(child)
-        await provision.main(provision.Settings(nats_url=server.url("operator")), asyncio.Event())
+    async with provisioned(folder, int(known.address.rpartition(":")[2])) as server:
         yield server
-    finally:
-        await child.stop()
 
 
 def names(data: Path) -> list[str]:
