@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-import numpy as np
 from pgvector.asyncpg import register_vector
 
 from mnemostream.contracts.events import Event
@@ -136,7 +135,7 @@ async def store_vectors(connection: asyncpg.Connection, events: Sequence[Records
     names = list({event.transcript for event in events})
     dead = {row["transcript_id"] for row in await connection.fetch(queries.read("forgotten_among"), names)}
     models, chunks, owners = rows.of_vectors(event for event in events if event.transcript not in dead)
-    vectors = [(*row[:-1], np.frombuffer(row[-1], dtype="<f4")) for row in chunks]
+    vectors = [(*row[:-1], vectors_.floats(row[-1])) for row in chunks]
     if models:
         await connection.execute(queries.read("models"), *_turned(models))
     if vectors:

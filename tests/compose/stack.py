@@ -104,6 +104,11 @@ class Stack:
         ids = self.compose("ps", "-aq", *services).stdout.split()
         return list(json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout))
 
+    def running(self, *services: str) -> list[dict[str, Any]]:
+        """Containers with a process. One that is being restarted says that it runs, with the pid 0: for `os.kill`
+        that is the group of the tests themselves."""
+        return [one for one in self.containers(*services) if one["State"]["Pid"] > 0]
+
     def balanced(self) -> None:
         told = self.ledger()
         assert told.get("balanced") is True, told  # one that has just started has no ledger yet

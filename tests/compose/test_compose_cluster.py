@@ -41,7 +41,7 @@ def test_three_servers_hold_every_message_and_each_may_be_killed(stack: Stack) -
 
     until(complete)
     for number, victim in enumerate(("nats", "nats-2", "nats-3")):
-        [server] = stack.containers(victim)
+        [server] = stack.running(victim)
         os.kill(server["State"]["Pid"], signal.SIGKILL)
         stack.write(f"killed-{number}", 20)
         until(stack.balanced)

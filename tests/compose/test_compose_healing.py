@@ -26,7 +26,7 @@ SERVICES = ("watcher", "embedder", "writer", "health")
 
 def pid(stack: Stack, service: str) -> int:
     """The service itself: the child of the container's init."""
-    [container] = stack.containers(service)
+    [container] = stack.running(service)
     init = int(container["State"]["Pid"])
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(init)], capture_output=True, text=True).stdout.split()
     return int(children[0]) if children else init

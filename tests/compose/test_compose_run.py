@@ -42,7 +42,8 @@ def test_it_starts_reads_a_closed_folder_and_every_command_works_inside_and_from
         done = stack.mnemo(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     assert "first asks 1" in stack.mnemo("search", "first asks 1").stdout
-    for words in (["status"], ["search", "first asks 1"], ["sessions"], ["deadletters", "list"]):
+    backup = ["backup", str(stack.folder / "backups")]
+    for words in (["status"], ["search", "first asks 1"], ["sessions"], ["deadletters", "list"], backup):
         done = stack.outside("-m", "mnemostream", *words, "--data", str(stack.folder / ".secrets"))
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
@@ -66,7 +67,7 @@ def test_containers_are_closed_and_know_no_password(stack: Stack) -> None:
         for name in ("mnemostream:latest", "mnemostream-embedder:latest")
     }
     sys.stderr.write(f"images, MB: {sizes}\n")
-    assert sizes["mnemostream:latest"] < sizes["mnemostream-embedder:latest"] / 1.5
+    assert sizes["mnemostream:latest"] <= 250
 
 
 def test_scaling_up_and_down_under_load_raises_no_alarm_and_delivers_nothing_twice(stack: Stack) -> None:
@@ -103,7 +104,7 @@ def test_random_kills_lose_and_double_nothing(stack: Stack) -> None:
     stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=2")
     for number in range(20):
         stack.write(f"kill-{number}", 30)
-        victim = random.choice([one for one in stack.containers() if one["State"]["Running"]])
+        victim = random.choice(stack.running())
         os.kill(victim["State"]["Pid"], signal.SIGKILL)
         rest(random.uniform(0.5, 3))
     until(lambda: healthy(stack), 300)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -92,6 +93,8 @@ def full() -> Snapshot:
     vitals = WatcherVitals(
         files=1,
         backlog_bytes=20,
+        host="laptop-1234",
+        edge=True,
         unreadable_files=1,
         unlistable_folders=0,
         missing_folders=1,
@@ -114,7 +117,8 @@ def full() -> Snapshot:
         observer.probed(bus(lag), NOW - ago)
     observer.database("", NOW)
     observer.samples._pace[Stage.EMBEDDER] = 2.0
-    observer.figures = {"conversations": 28}
+    row = {"host": "laptop-1234", "transcripts": 3, "bytes": 70, "last_at": datetime.fromtimestamp(NOW - 60, UTC)}
+    observer.figures = {"conversations": 28, "hosts": [row]}
     observer.ledger = [{"source": "claude-code", "stored_bytes": 70, "texts": 9, "embedded": 8}]
     observer.canary = CanaryState(30.0, 5, 3, 1, NOW - 20, NOW - 50, 1.5, NOW - 20)
     observer.disks = {"nats": 10**10, "postgres": 10**11}

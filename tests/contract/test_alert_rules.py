@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from mnemostream.contracts.events import Stage
+from mnemostream.contracts.reasons import Reason
 from mnemostream.services.health.http import metrics
 from mnemostream.services.health.judge.rules import failing, impaired
 from tests.conftest import ROOT
@@ -56,7 +57,7 @@ def test_only_labels_and_values_that_exist_are_asked_for(text: str) -> None:
             for label, sign, value in re.findall(r'(\w+)\s*(=~|!~|!=|=)"(.*?)"', chosen):
                 assert label in own | {"job", "instance"}, (file, name, label)
                 if label in ("component", "status", "stage", "stream", "gap", "step", "reason") and "~" not in sign:
-                    values = {sample.labels[label] for sample in found[name][2]}
+                    values = {*Reason} if label == "reason" else {sample.labels[label] for sample in found[name][2]}
                     assert value in values, (file, name, label, value)
 
 
@@ -68,7 +69,7 @@ def test_the_dashboard_names_no_data_source_of_its_own() -> None:
     assert set(re.findall(r'"uid": "(.*?)"', DASHBOARD.read_text())) == {"mnemostream", "${datasource}"}
     numbers = [panel["id"] for panel in board["panels"]]
     assert len(set(numbers)) == len(numbers)
-    assert sum(panel["type"] == "row" for panel in board["panels"]) == 6
+    assert sum(panel["type"] == "row" for panel in board["panels"]) == 7
     for panel in board["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24

@@ -2,7 +2,7 @@
 from the metrics alone; names and meanings in docs/metrics.md, which a test compares with these modules.
 
 Labels are bounded: components, stages, streams, consumers, sources and reasons are known lists, instances are those
-of the window.
+of the window, machines those that a person has invited, and this one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from mnemostream.services.health.http.metrics import checks, instances, servers, stages, statuses
+from mnemostream.services.health.http.metrics import checks, hosts, instances, servers, stages, statuses
 from mnemostream.services.health.http.metrics.checks import WebhookFigures, webhook_figures
 from mnemostream.services.health.http.metrics.families import PREFIX, gauge
 from mnemostream.services.health.judge.snapshot import Snapshot
@@ -45,6 +45,7 @@ class _Collector(Collector):
         yield from statuses.former_names(snapshot)
         yield from stages.stages(snapshot)
         yield from instances.instances(snapshot)
+        yield from hosts.hosts(snapshot)
         yield from servers.bus(snapshot)
         yield from servers.ledger(snapshot)
         yield from checks.canary(snapshot)
