@@ -23,6 +23,7 @@ REPLAY_LOCK = "hashtext('mnemostream.replay')"
 TABLES = (
     *("records", "segments", "chunks", "chunk_owners", "reparsed", "transcripts"),
     *("words", "literals", "unindexed", "word_counts", "word_totals"),
+    *("sessions", "session_projects"),
 )
 CATALOGS = ("pg_catalog.pg_statistic",)
 BEYOND = (

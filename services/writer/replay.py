@@ -37,9 +37,12 @@ log = Log("mnemo.replay")
 
 SCHEMA = "replay"
 TABLES = ("transcripts", "segments", "records", "models", "chunks", "chunk_owners", "reparsed", "forgotten")
-DERIVED = ("words", "literals", "unindexed", "word_counts", "word_totals")
+DERIVED = ("words", "literals", "unindexed", "word_counts", "word_totals", "sessions", "session_projects")
 """Made from records; not compared."""
-VIEWS = ("exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts", "entries")
+VIEWS = (
+    *("exchange_copies", "exchanges", "conversations", "coverage", "line_counts", "secret_counts", "entries"),
+    *("sessions_facts", "session_projects_facts"),
+)
 BATCH = 100
 SWAP_ATTEMPTS = 5
 KEPT_SECONDS = 600.0

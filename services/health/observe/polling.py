@@ -120,7 +120,7 @@ class Polling:
             observer.figures = {**figures, "counted_at": self.clock.now()}
             observer.hourly = await store.ask("imports", HOURLY_DAYS, "hour")
             observer.daily = await store.ask("imports", IMPORT_DAYS, "day")
-            observer.recent = await store.ask("recent", RECENT, 0)
+            observer.recent = await store.ask("recent", RECENT, 0, True)
         except Exception as error:  # whatever the database answers; whether it is well is asked elsewhere
             log.warning("database statistics not updated", error=store_module.describe(error))
             return counted

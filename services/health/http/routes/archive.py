@@ -40,7 +40,7 @@ class ConversationReader:
 
     async def older(self, limit: int, offset: int) -> list[dict[str, Any]]:
         """Conversations from the database. Raises ServiceUnavailableException."""
-        return await self._asked("recent", limit, offset)
+        return await self._asked("recent", limit, offset, False)
 
     async def _asked(self, name: str, *args: Any) -> list[dict[str, Any]]:
         if self._reading.locked():
