@@ -153,7 +153,7 @@ EMBEDDER = Consumer(
     Stage.EMBEDDER,
     subjects.TRANSCRIPTS,
     batch=FETCH_MESSAGES,
-    portion_seconds=2.0,
+    portion_seconds=4.0,
     description="Texts to be embedded.",
 )
 WRITER_TRANSCRIPTS = Consumer(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 WEIGHT = 0.3
 """Of the last portion in the mean time of a message."""
-ALONE = 4
+ALONE = 2
 """Times as much work for who is alone: large batches are cheaper, and only a stop, or one who joins, waits for them."""
 
 

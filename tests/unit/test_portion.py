@@ -7,15 +7,17 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnemostream.contracts import topology
 from mnemostream.contracts.events import Phase, Stage
 from mnemostream.runtime.delivery.peers import UNHEARD, Peers
 from mnemostream.runtime.delivery.portion import Portion
 from tests.unit.health_windows import beat
 
+SECONDS = topology.EMBEDDER.portion_seconds
 COSTS = st.lists(st.floats(0.01, 0.5), min_size=25, max_size=400)
 
 
-def finished(costs: list[float], workers: int, most: int = 24, seconds: float = 2.0) -> tuple[list[float], list[int]]:
+def finished(costs: list[float], workers: int, most: int = 24, seconds: float = SECONDS) -> tuple[list[float], list[int]]:
     """When each worker ends and how much it did, if they take turns as the server serves them."""
     waiting = list(costs)
     portions = [Portion(most, seconds) for _ in range(workers)]
@@ -36,7 +38,7 @@ def finished(costs: list[float], workers: int, most: int = 24, seconds: float = 
 def test_nobody_holds_what_others_could_do(costs: list[float], workers: int) -> None:
     ends, _ = finished(costs, workers)
     # List scheduling ends within one piece of the ideal; a piece here is half a share of what is left, or one message.
-    piece = max(max(costs), min(2.5, sum(costs) / workers / 2))
+    piece = max(max(costs), min(1.25 * SECONDS, sum(costs) / workers / 2))
     assert max(ends) <= sum(costs) / workers + piece
 
 

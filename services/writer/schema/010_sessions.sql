@@ -58,8 +58,8 @@ insert into sessions select source, session_id, exchanges, started_at, ended_at,
 insert into session_projects select source, session_id, project, exchanges, ended_at from session_projects_facts;
 
 -- Counts the sessions anew in which a statement has added, changed or removed records that open an exchange, or a transcript
--- whose records came first. Who changes the same session at the same time waits, and counts in a later statement, which sees
--- what the other has stored. 256 locks: a server holds only so many.
+-- whose records came first. One transaction at a time: who waits counts in a later statement, which sees what the other has
+-- stored; it is the last that most of them do.
 create or replace function public.sessions_changed() returns trigger language plpgsql as $$
 declare
     sources text[];
@@ -79,16 +79,18 @@ begin
     if sources is null then
         return null;
     end if;
-    perform pg_advisory_xact_lock(hashtext('mnemostream.sessions'), key) from (
-        select distinct hashtext(s || ' ' || n) & 255 as key from unnest(sources, names) as k (s, n) order by key) keys;
-    delete from sessions s using unnest(sources, names) as k (source, session_id)
-    where s.source = k.source and s.session_id = k.session_id and not exists (
-        select from sessions_facts f where f.source = k.source and f.session_id = k.session_id);
+    perform pg_advisory_xact_lock(hashtext('mnemostream.sessions'));
+    with facts as materialized (
+        select f.source, f.session_id, f.exchanges, f.started_at, f.ended_at, f.project
+        from unnest(sources, names) as k (source, session_id) cross join lateral (
+            select * from sessions_facts v where v.source = k.source and v.session_id = k.session_id offset 0) f
+    ), gone as (
+        delete from sessions s using unnest(sources, names) as k (source, session_id)
+        where s.source = k.source and s.session_id = k.session_id and not exists (
+            select from facts f where f.source = k.source and f.session_id = k.session_id)
+    )
     insert into sessions (source, session_id, exchanges, started_at, ended_at, project)
-    select f.source, f.session_id, f.exchanges, f.started_at, f.ended_at, f.project
-    from unnest(sources, names) as k (source, session_id) cross join lateral (
-        select * from sessions_facts v where v.source = k.source and v.session_id = k.session_id offset 0) f
-    order by 1, 2
+    select source, session_id, exchanges, started_at, ended_at, project from facts order by 1, 2
     on conflict (source, session_id) do update
     set exchanges = excluded.exchanges, started_at = excluded.started_at, ended_at = excluded.ended_at,
         project = excluded.project
