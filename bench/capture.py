@@ -3,7 +3,7 @@
     python bench/capture.py [--files 25000] [--gigabytes 1] [--line-megabytes 200]
 
 1 many      thousands of files at once: import, and a live line that is written while the backlog is captured
-2 idle      the same files, nothing changing: CPU of the watcher over 60 s, and bytes it reads from disk
+2 idle      the same files, nothing changing: CPU of the watcher over 60 s, and bytes it reads from disk; a restart
 3 large     one session of a gigabyte and one line of 200 MB: captured, verified, restored; the watcher's memory
 """
 
@@ -92,19 +92,31 @@ async def many(folder: Path, count: int) -> None:
               f"a live line was a row after {waited * 1000:.0f} ms, with {behind} files waiting")  # fmt: skip
         await connection.close()
         await idle(running, count)
+    began = time.perf_counter()
+    async with system.running(plan, print) as running:
+        watched = time.perf_counter()
+        await until(lambda: sweeps(running), lambda n: n >= 1)
+        now = time.perf_counter()
+        memory = process(running.children["watcher"]).memory_info().rss / 1e6
+        print(f"restart      {count} files: all watched {now - watched:.1f} s after the services started, "
+              f"{now - began:.1f} s after the servers did; watcher {memory:.0f} MB")  # fmt: skip
+
+
+async def sweeps(running: system.System) -> float:
+    async with httpx.AsyncClient() as client:
+        try:
+            stats = (await client.get(f"{running.endpoints.health_url}/v1/autosave/stats")).json()
+        except httpx.TransportError:  # it is starting
+            return 0.0
+    return float((stats.get("watcher") or {}).get("sweeps", 0))
 
 
 async def idle(running: system.System, count: int) -> None:
-    async def sweeps() -> float:
-        async with httpx.AsyncClient() as client:
-            stats = (await client.get(f"{running.endpoints.health_url}/v1/autosave/stats")).json()
-        return float(stats["watcher"].get("sweeps", 0))
-
-    await until(sweeps, lambda n: n >= 3)
+    await until(lambda: sweeps(running), lambda n: n >= 3)
     watcher = process(running.children["watcher"])
-    before, counters, first = watcher.cpu_times(), watcher.io_counters(), await sweeps()
+    before, counters, first = watcher.cpu_times(), watcher.io_counters(), await sweeps(running)
     await asyncio.sleep(60)
-    after, later, last = watcher.cpu_times(), watcher.io_counters(), await sweeps()
+    after, later, last = watcher.cpu_times(), watcher.io_counters(), await sweeps(running)
     used = after.user + after.system - before.user - before.system
     chars = later.read_chars - counters.read_chars
     print(f"idle         {count} files: watcher {used / 60:.2%} of a core, {last - first:.0f} sweeps in 60 s, "
