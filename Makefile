@@ -67,8 +67,9 @@ test-all: $(TOOLS) ## all tests, and the model-based one with 10,000 cases
 	MNEMO_TEST_CASES=$${MNEMO_TEST_CASES:-10000} MNEMO_TEST_WINDOWS=10000 $(BIN)/python -m pytest $(SIDE_BY_SIDE) \
 	  -m "not compose and not release"
 
+COMPOSE_TESTS = tests/compose
 test-compose: $(TOOLS) ## compose.yaml on a real engine; as root on Debian one is started, if none is there
-	tests/compose/engine.sh $(abspath $(BIN))/python -m pytest -v -rs tests/compose
+	tests/compose/engine.sh $(abspath $(BIN))/python -m pytest -v -rs $(COMPOSE_TESTS)
 
 test-release: $(TOOLS) ## build sdist and wheel, install the wheel into an empty environment, run it
 	$(BIN)/python -m pytest -v tests/release

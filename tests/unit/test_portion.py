@@ -17,10 +17,10 @@ SECONDS = topology.EMBEDDER.portion_seconds
 COSTS = st.lists(st.floats(0.01, 0.5), min_size=25, max_size=400)
 
 
-def finished(costs: list[float], workers: int, most: int = 24, seconds: float = SECONDS) -> tuple[list[float], list[int]]:
+def finished(costs: list[float], workers: int, most: int = 24) -> tuple[list[float], list[int]]:
     """When each worker ends and how much it did, if they take turns as the server serves them."""
     waiting = list(costs)
-    portions = [Portion(most, seconds) for _ in range(workers)]
+    portions = [Portion(most, SECONDS) for _ in range(workers)]
     due = [(0.0, number) for number in range(workers)]
     ends, counts = [0.0] * workers, [0] * workers
     while waiting:
