@@ -49,8 +49,15 @@ class Worker:
 
 
 async def lag(nats: Bus) -> int:
+    """Messages of TRANSCRIPTS that the writer's consumer has not settled.
+
+    A publish is acknowledged before the server tells its consumers of the message (`num_pending` is then still 0), so
+    what lies behind the last delivery is counted from the stream itself.
+    """
     info = await nats.stream.consumer_info("TRANSCRIPTS", "writer")
-    return (info.num_pending or 0) + (info.num_ack_pending or 0)
+    last = (await nats.stream.stream_info("TRANSCRIPTS")).state.last_seq
+    behind = last - (info.delivered.stream_seq if info.delivered else 0)
+    return max(info.num_pending or 0, behind) + (info.num_ack_pending or 0)
 
 
 def _to(port: int) -> list[Any]:
