@@ -77,16 +77,16 @@ def test_scaling_up_and_down_under_load_raises_no_alarm_and_delivers_nothing_twi
         told = stack.health()
         seen.add(f"{told['status']} {told['cause']}")
 
-    for number in range(150):
+    for number in range(300):
         stack.write(f"load-{number}", 40)
-    stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=4")
+    stack.compose("up", "-d", "--no-build", "--no-recreate", "--scale", "embedder=8")
     workers = stack.containers("embedder")
-    assert len(workers) == 4
+    assert len(workers) == 8
 
     def shared() -> None:
         looks()
         instances = stack.health()["stages"]["embedder"]["instances"]
-        assert len(instances) == 4
+        assert len(instances) == 8
         assert all(one["processed"] for one in instances.values()), {n: o["processed"] for n, o in instances.items()}
 
     until(shared)
