@@ -142,7 +142,8 @@ def decode_checkpoint(header: str) -> Checkpoint:
 
 def is_subject_of(subject: str, checkpoint: Checkpoint) -> bool:
     """True if the checkpoint is of the transcript that the subject names."""
-    return subjects.source_and_transcript(subject)[1] == token(checkpoint.transcript)
+    named = subjects.source_and_transcript(subject)[1]
+    return named == checkpoint.transcript or named == token(checkpoint.transcript)
 
 
 def storable(value: str) -> str:

@@ -99,7 +99,7 @@ async def _messages(
                 raise TimeoutError("no answer")
             for message in messages[:left]:
                 left -= 1
-                if message.metadata.sequence.consumer != reached + 1:  # without acks, nothing is sent twice
+                if pull.number_of(message) != reached + 1:  # without acks, nothing is sent twice
                     raise TimeoutError("messages were lost in transit")
                 reached += 1
                 yield message, left

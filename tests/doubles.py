@@ -59,9 +59,8 @@ class MemoryLog:
         """What `services.watcher.catalog.load` gives."""
         found = Positions()
         for message in self.messages:
-            source, name = subjects.source_and_transcript(message.subject)
-            found.checkpoints[name] = codec.decode_checkpoint(message.headers[codec.CHECKPOINT_HEADER])
-            found.sources[name] = source
+            source, _ = subjects.source_and_transcript(message.subject)
+            found.add(source, codec.decode_checkpoint(message.headers[codec.CHECKPOINT_HEADER]))
         return found
 
     def events(self) -> list[TranscriptChanged]:

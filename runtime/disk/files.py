@@ -15,7 +15,7 @@ LINK = "link not followed"
 NO_FILE = "not a regular file"
 
 
-class Stat(msgspec.Struct, frozen=True):
+class Stat(msgspec.Struct, frozen=True, gc=False):
     """Bytes, and the times of the content and of the inode in ns."""
 
     size: int
@@ -77,15 +77,15 @@ def walk(
 def _unwanted(root: str, path: str, entry: os.DirEntry[str], wanted: Callable[[str], str]) -> str | None:
     """Why an entry that is no folder is left; "" for what need not be told, None for a file that is wanted."""
     try:
+        if entry.is_file(follow_symlinks=False):  # most are
+            return wanted(path) or None
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
             inside = target.startswith(os.path.realpath(root) + os.sep)
             return "" if inside or not os.path.exists(target) else LINK
-        if not entry.is_file(follow_symlinks=False):
-            return NO_FILE
     except OSError:
         return None  # its stat tells why
-    return wanted(path) or None
+    return NO_FILE
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -8,7 +8,7 @@ until it is stored, and if the process dies the cursor dies with it: the log alo
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter
 
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.vitals import WatcherVitals
@@ -17,8 +17,8 @@ from mnemostream.runtime.disk.left import Left
 from mnemostream.runtime.heartbeat import Beat
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.secrets.scan import scanner
-from mnemostream.services.watcher.acknowledged import Acknowledged
 from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.checkpoints import reached
 from mnemostream.services.watcher.files import meanwhile
 from mnemostream.services.watcher.files.active import ActiveFiles
 from mnemostream.services.watcher.files.reading import read_next
@@ -58,7 +58,7 @@ class Capture:
         self.active = ActiveFiles()
         self.resting = Resting(beat.clock, settings.settle_seconds)
         self.hints = Hints()
-        self.tombstones: deque[str] = deque()
+        self.tombstones: set[str] = set()
         self.lines = LineCounts()
         self.rewritten = 0
         """Files that were rewritten: a new generation each."""
@@ -70,15 +70,16 @@ class Capture:
         self.left = Left()
         """What the last sweep saw and did not look into."""
         self.left_out: dict[str, dict[str, int]] = {}  # of databases: rows by table
-        self.acknowledged = Acknowledged()
+        self.published: Counter[str] = Counter()
+        """Bytes of the current generations that the log holds, by source, also of files that are gone."""
         self.sweeps = 0
         self.sweep_period = settings.sweep_seconds
         """Time from one sweep to the next, seconds."""
         self.unannounced = 0
         """Changes that the last sweep found and no notification had named."""
         self.changed = 0  # files in which the last sweep found something to look at
-        for name, last in positions.checkpoints.items():
-            self.acknowledged.stored((name, positions.sources[name], last.generation, last.end))
+        for source, _, kept in positions:
+            self.published[source] += reached(kept)[1]
         self.outbox = Outbox(bus, beat, self._stored, self.files.refused, settings.edge)
         self._reported = 0.0
         self.dirty = True
@@ -87,23 +88,25 @@ class Capture:
 
     def forget(self, transcript: str) -> None:
         """A tombstone was laid: this transcript is captured no more, from the next look on."""
-        self.tombstones.append(transcript)
+        self.tombstones.add(transcript)
         self.hints.wake.set()
 
     def _apply_tombstones(self) -> None:
-        while self.tombstones:
-            self._forgotten(self.tombstones.popleft())
-
-    def _forgotten(self, transcript: str) -> None:
-        self.positions.forgotten.add(transcript)
+        if not self.tombstones:
+            return
+        gone, self.tombstones = self.tombstones, set()
+        self.positions.forgotten |= gone
         self.dirty = True
         for known in self.registry:
-            if known.transcript == transcript:
+            if known.transcript in gone:
                 known.forgotten()
-                known.cursor = known.checkpoint = None
-        self.outbox.drop(transcript)
-        source = self.positions.sources.get(transcript, "")
-        log.info("forgotten", transcript=transcript, generation=self.acknowledged.forget(transcript, source)[0])
+                known.cursor, known.kept = None, b""
+                self._stored((known, 0, 0))
+        for transcript in gone:
+            source, kept = self.positions.drop(transcript)
+            self.published[source] -= reached(kept)[1]
+            self.outbox.drop(transcript)
+            log.info("forgotten", transcript=transcript)
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Looks at every file once; hot ones first, at any time."""
@@ -225,8 +228,7 @@ class Capture:
         for number, message in enumerate(result.messages, start=1):
             position: Position | None = None
             if number == len(result.messages) and known.origin and known.cursor:
-                source = self.positions.sources[known.origin.transcript] = known.origin.format.name
-                position = (known.origin.transcript, source, known.cursor.generation, known.cursor.end)
+                position = (known, known.cursor.generation, known.cursor.end)
             await self.outbox.add(message, position)
 
     async def flush(self) -> None:
@@ -236,7 +238,9 @@ class Capture:
     def _stored(self, position: Position) -> None:
         """The log has acknowledged a position."""
         self.dirty = True
-        self.acknowledged.stored(position)
+        known, generation, end = position
+        self.published[known.source] += end - known.stored_end
+        known.stored_generation, known.stored_end = generation, end
 
     def report(self, *, now: bool = False) -> None:
         """The numbers for the next heartbeat."""

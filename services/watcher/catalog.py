@@ -5,7 +5,7 @@ The log is the only memory of the watcher. Losing its machine loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from nats.aio.msg import Msg
@@ -16,6 +16,7 @@ from mnemostream.runtime import streams
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.streams import Selection
+from mnemostream.services.watcher.checkpoints import lies_in, packed
 
 log = Log("mnemo.catalog")
 
@@ -24,18 +25,36 @@ class Positions:
     """What the log knows: where capture stands by transcript id, and what was forgotten."""
 
     def __init__(self) -> None:
-        self.checkpoints: dict[str, Checkpoint] = {}
-        self.sources: dict[str, str] = {}
-        """Source of each transcript; its checkpoint may have been taken already."""
+        self._kept: dict[str, dict[str, bytes]] = {}
+        """Checkpoints by source and transcript, in few bytes."""
         self.forgotten: set[str] = set()
 
-    def take(self, root: sources.Root, path: str, host: str) -> tuple[str, Checkpoint | None]:
-        """Source ("" = not known to the log) and checkpoint of a file; the checkpoint leaves the catalog."""
-        for name in _names(root):
-            transcript = codec.transcript_id(name, host, root.folder, path)
-            if transcript in self.checkpoints:
-                return name, self.checkpoints.pop(transcript)
-        return ("" if root.source == sources.AUTO else root.source), None
+    def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
+        """Source, transcript and checkpoint of those that were not taken."""
+        return ((source, name, kept) for source, table in self._kept.items() for name, kept in table.items())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def add(self, source: str, checkpoint: Checkpoint) -> None:
+        """The log holds a transcript up to here."""
+        self._kept.setdefault(source, {})[checkpoint.transcript] = packed(checkpoint)
+
+    def take(self, root: sources.Root, path: str, host: str) -> tuple[str, str, bytes]:
+        """Source ("" = not known to the log), transcript and checkpoint of a file; they leave the catalog."""
+        for name in _names(root) if self._kept else ():
+            if table := self._kept.get(name):
+                transcript = codec.transcript_id(name, host, root.folder, path)
+                if kept := table.pop(transcript, b""):
+                    return name, transcript, kept
+        return ("" if root.source == sources.AUTO else root.source), "", b""
+
+    def drop(self, transcript: str) -> tuple[str, bytes]:
+        """A tombstone was laid: source and checkpoint of what was not taken, empty if nothing was there."""
+        for source, table in self._kept.items():
+            if kept := table.pop(transcript, b""):
+                return source, kept
+        return "", b""
 
     def left_of(self, root: sources.Root, host: str) -> int:
         """Transcripts that the log holds from below a root, and no file was seen of."""
@@ -43,8 +62,8 @@ class Positions:
 
     def left_below(self, roots: Iterable[sources.Root], host: str) -> int:
         """The same, of several roots."""
-        places = {codec.place(host, root.folder) for root in roots}
-        return sum(1 for one in self.checkpoints.values() if one.place in places)
+        places = {bytes.fromhex(codec.place(host, root.folder)) for root in roots}
+        return sum(1 for _, _, kept in self if lies_in(kept, places))
 
     def is_forgotten(self, root: sources.Root, path: str, host: str) -> bool:
         """True if a tombstone stands for this file."""
@@ -62,16 +81,20 @@ async def load(bus: Bus, edge: str = "") -> Positions:
     """Reads the log's last message of every subject: those of one edge, or those of all watchers beside the server.
     Raises Transient when the bus fails meanwhile."""
     positions = Positions()
-    for message in await _last(bus, subjects.changed_at(edge)):
+    which = Selection(filters=[subjects.changed_at(edge)], last=True, headers=True)
+    unclear = []
+    async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which):
         if subjects.edge_of(message.subject) != edge:  # what an edge says of its position holds for nobody else
             continue
-        source, _ = subjects.source_and_transcript(message.subject)
-        checkpoint = _checkpoint(message) or await _before(bus, message.subject)
-        if checkpoint is None:
-            log.error("segment without a checkpoint", subject=message.subject)
-            continue
-        positions.checkpoints[checkpoint.transcript] = checkpoint
-        positions.sources[checkpoint.transcript] = source
+        if checkpoint := _checkpoint(message):
+            positions.add(subjects.source_and_transcript(message.subject)[0], checkpoint)
+        else:
+            unclear.append(message.subject)
+    for subject in unclear:
+        if checkpoint := await _before(bus, subject):
+            positions.add(subjects.source_and_transcript(subject)[0], checkpoint)
+        else:
+            log.error("segment without a checkpoint", subject=subject)
     positions.forgotten = await forgotten(bus, edge)
     return positions
 
@@ -93,18 +116,8 @@ async def _before(bus: Bus, subject: str) -> Checkpoint | None:
     return next((checkpoint for checkpoint in reversed(found) if checkpoint), None)
 
 
-def reached(checkpoint: Checkpoint | None) -> tuple[int, int]:
-    """Generation and end that the log holds."""
-    return (checkpoint.generation, checkpoint.end) if checkpoint else (0, 0)
-
-
 async def forgotten(bus: Bus, edge: str = "") -> set[str]:
     """Transcripts with a tombstone. Raises Transient when the bus fails meanwhile."""
     which = Selection(filters=[subjects.forgotten_at(edge)])
     laid = [message async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which)]
     return {name for message in laid if (name := codec.tombstone(message.subject, message.data))}
-
-
-async def _last(bus: Bus, subject: str) -> list[Msg]:
-    which = Selection(filters=[subject], last=True, headers=True)
-    return [message async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which)]

@@ -21,14 +21,13 @@ def figures(
     sweep: int,
     unreadable: Mapping[str, str],
     published: Mapping[str, int],
-    ends: Mapping[str, tuple[int, int]],
     *,
     waiting: int,
 ) -> dict[str, Any]:
     """Fields of `WatcherVitals` about files and bytes, in total and by source.
 
-    A file counts while the last sweep saw it. `ends` are generation and end of what the log has acknowledged,
-    `published` its bytes by source, also of files that are gone. `waiting` are bytes not acknowledged yet.
+    A file counts while the last sweep saw it. `published` are the bytes that the log has acknowledged, by source, also
+    of files that are gone; `waiting` those of which it has not.
     """
     total: Counter[str] = Counter()
     sources: dict[str, Counter[str]] = {}
@@ -43,10 +42,11 @@ def figures(
             total["absent_backlog_bytes"] += max(0, file.size - file.captured)
             continue
         account = sources.setdefault(file.source or "unknown", Counter())
-        _add(account, file, ends.get(file.transcript, (0, 0)))
-        if file.full in unreadable:
+        _add(account, file)
+        if unreadable and file.full in unreadable:
             total["unreadable_bytes"] += file.size - captured_of(file)
-        total["files_behind"] += file.captured < file.size and file.full not in unreadable
+        elif file.captured < file.size:
+            total["files_behind"] += 1
     for source, size in published.items():
         if source != CANARY:
             sources.setdefault(source, Counter())["published_bytes"] += size
@@ -81,14 +81,13 @@ def captured_of(file: TrackedFile) -> int:
     return min(file.captured, file.size)
 
 
-def _add(account: Counter[str], file: TrackedFile, acknowledged: tuple[int, int]) -> None:
+def _add(account: Counter[str], file: TrackedFile) -> None:
     captured = captured_of(file)
     account["files"] += 1
     account["discovered_bytes"] += file.size
     account["captured_bytes"] += captured
-    generation, end = acknowledged
-    if generation == file.generation:
-        account["present_published_bytes"] += min(end, captured)
+    if file.stored_generation == file.generation:
+        account["present_published_bytes"] += min(file.stored_end, captured)
 
 
 def uncaptured(
@@ -104,7 +103,7 @@ def uncaptured(
 
 def reason_of(file: TrackedFile, unreadable: Mapping[str, str]) -> str:
     """Why a tracked file is not captured; "" if it is."""
-    return file.ignored or ("unreadable" if file.full in unreadable else "")
+    return file.ignored or ("unreadable" if unreadable and file.full in unreadable else "")
 
 
 class LineCounts:

@@ -29,6 +29,7 @@ from mnemostream.runtime.process import lifecycle, watchdog
 from mnemostream.runtime.tasks import cancel_and_wait, either
 from mnemostream.services.watcher import catalog
 from mnemostream.services.watcher.capture import REPORT_SECONDS, Capture
+from mnemostream.services.watcher.checkpoints import reached
 from mnemostream.services.watcher.notification import Notification
 from mnemostream.services.watcher.rows.watch import Databases
 from mnemostream.services.watcher.settings import Settings
@@ -43,8 +44,8 @@ TOUCH_SECONDS = 5.0
 
 COMPARE_SECONDS = 2.0
 
-DUTY = 60.0
-"""A sweep that takes t seconds is repeated after 60 t at the earliest: looking costs below 2 % of a core."""
+DUTY = 120.0
+"""A sweep that takes t seconds is repeated after 120 t at the earliest: looking costs below 1 % of a core."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -63,7 +64,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             subjects.forgotten_at(settings.edge), cb=_hear_tombstones(heard)
         )  # first: none may slip in between
         capture = Capture(nats, settings, roots, await catalog.load(nats, settings.edge), beat)
-        known = len(capture.positions.checkpoints)
+        known = len(capture.positions)
         log.info("watching", roots=[str(root) for root in roots], known=known)
         beat.polled()
         await heartbeat.enter(nats, beat, Phase.RUNNING)
@@ -117,19 +118,25 @@ async def _compare_after_reconnect(nats: Bus, capture: Capture) -> None:
         await asyncio.sleep(COMPARE_SECONDS)
         if (now := nats.client.stats["reconnects"]) == seen or not nats.client.is_connected:
             continue
-        acknowledged = dict(capture.acknowledged.ends)
+        acknowledged = _acknowledged(capture)
         try:
             log_ = await catalog.load(nats, capture.settings.edge)
         except Transient as error:
             log.warning("comparison with the log failed; retrying", error=str(error))
             continue
         seen = now
-        there, gone = log_.checkpoints, log_.forgotten
+        there, gone = {name: reached(kept) for _, name, kept in log_}, log_.forgotten
         for transcript in gone - capture.positions.forgotten:
             capture.forget(transcript)
-        if lost := [n for n, at in acknowledged.items() if n not in gone and at > catalog.reached(there.get(n))]:
+        if lost := [n for n, at in acknowledged.items() if n not in gone and at > there.get(n, (0, 0))]:
             log.error("the log lost acknowledged segments", transcripts=len(lost), example=lost[0])
             raise Transient(f"the log lost acknowledged segments of {len(lost)} transcripts: shipping them again")
+
+
+def _acknowledged(capture: Capture) -> dict[str, tuple[int, int]]:
+    """Generation and end that the log has stored, by transcript."""
+    seen = {known.transcript: (known.stored_generation, known.stored_end) for known in capture.registry}
+    return {name: reached(kept) for _, name, kept in capture.positions} | seen
 
 
 async def _run(capture: Capture, watch: Notification, databases: Databases, stop: asyncio.Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from mnemostream.runtime.heartbeat import Beat
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.tasks import backoff
 
+if TYPE_CHECKING:  # a type only
+    from mnemostream.services.watcher.files.tracked import TrackedFile
+
 log = Log("mnemo.outbox")
 
 BATCH_MESSAGES = 64
@@ -25,8 +28,8 @@ LONG_SECONDS = 5.0
 """A batch that takes longer to be stored waits for a server."""
 
 Meanwhile = Callable[[], Awaitable[None]]
-Position = tuple[str, str, int, int]
-"""Transcript, source, generation and end: where the log stands after a message."""
+Position = tuple["TrackedFile", int, int]
+"""A file, generation and end: where the log stands after a message."""
 
 
 class Sink(Protocol):

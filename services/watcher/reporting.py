@@ -20,7 +20,7 @@ EXAMPLES = 3
 
 def figures_of(capture: Capture) -> dict[str, Any]:
     """Fields of `WatcherVitals` about files: counting 25,000 of them costs more than seeing them."""
-    log, left = capture.acknowledged, capture.left
+    left = capture.left
     names = Left(dict(left.counts), {reason: list(few) for reason, few in left.names.items()})
     for known in capture.registry:
         if known.sweep >= capture.sweeps and (reason := reason_of(known, capture.unreadable)):
@@ -29,8 +29,7 @@ def figures_of(capture: Capture) -> dict[str, Any]:
         capture.registry,
         capture.sweeps,
         capture.unreadable,
-        log.published,
-        log.ends,
+        capture.published,
         waiting=capture.outbox.waiting_bytes,
     )
     if capture.sweeps:  # every file that is there was seen: the others were deleted while nobody looked

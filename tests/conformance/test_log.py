@@ -11,6 +11,7 @@ from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
 from mnemostream.runtime.bus import Bus, Message
 from mnemostream.services.watcher import catalog
 from mnemostream.services.watcher.catalog import Positions
+from mnemostream.services.watcher.checkpoints import reached
 from tests.doubles import MemoryLog
 
 
@@ -89,10 +90,12 @@ async def test_the_same_start_with_another_end_is_another_message(log: Any) -> N
 async def test_positions_are_the_last_checkpoint_of_each_transcript(log: Any) -> None:
     await log.publish_all([message("a", 0, 5), message("b", 0, 3), message("a", 5, 9), message("a", 0, 2, 1)])
     found = await log.positions()
-    assert {name: (c.generation, c.end) for name, c in found.checkpoints.items()} == {"a": (1, 2), "b": (0, 3)}
-    assert found.sources == {"a": "codex", "b": "codex"}
+    assert {(source, name): reached(kept) for source, name, kept in found} == {
+        ("codex", "a"): (1, 2),
+        ("codex", "b"): (0, 3),
+    }
 
 
 async def test_an_empty_log_knows_nothing(log: Any) -> None:
     found = await log.positions()
-    assert (found.checkpoints, found.forgotten) == ({}, set())
+    assert (list(found), found.forgotten) == ([], set())

@@ -197,8 +197,8 @@ async def test_a_watcher_that_starts_anew_sends_the_next_save_whole(
     saving.close()
     beat = Beat(Stage.WATCHER, "w", 5.0, saving.clock)
     positions = Positions()
-    positions.checkpoints = await kept.checkpoints()
-    positions.sources = dict.fromkeys(positions.checkpoints, "cline")
+    for checkpoint in (await kept.checkpoints()).values():
+        positions.add("cline", checkpoint)
     settings = Settings(host="laptop", settle_seconds=0.0)
     saving.capture = Capture(operator, settings, [Root(str(transcripts), "cline")], positions, beat)
     await saving.save([said(0, "what is said 0 " * 40), said(1, "and something else")])

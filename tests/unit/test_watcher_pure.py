@@ -17,6 +17,7 @@ from mnemostream.contracts import codec
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.transcripts import Checkpoint, TranscriptChanged
 from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.checkpoints import packed
 from mnemostream.services.watcher.files.changes import FileChange, judge
 from mnemostream.services.watcher.files.reading import read_next
 from mnemostream.services.watcher.files.tracked import Files, TrackedFile
@@ -26,7 +27,8 @@ from tests.conftest import answer, jsonl, prompt
 
 def known_of(file: Path, last: Checkpoint | None = None) -> TrackedFile:
     """A file as a watcher meets it."""
-    return TrackedFile(Root(str(file.parent), "claude-code"), file.name, "claude-code", last)
+    kept = (last.transcript, packed(last)) if last else ()
+    return TrackedFile(Root(str(file.parent), "claude-code"), file.name, "claude-code", *kept)
 
 
 def look(known: TrackedFile, file: Path, segment: int, *, rested: bool = True) -> list[TranscriptChanged]:

@@ -18,7 +18,7 @@ from mnemostream.services.watcher.parsing.units import LINE_LIMIT, FileOrigin, U
 
 def same_content(known: TrackedFile, origin: FileOrigin, file: io.FileIO, now: Stat, secrecy: Secrecy) -> bool:
     """True if what is captured is still the beginning of the file. Makes a cursor where there is none."""
-    if known.cursor is None and known.checkpoint is None:
+    if known.cursor is None and not known.kept:
         known.cursor = fresh(origin)
         return True
     change = judge(known.captured, known.seen, now)

@@ -22,7 +22,7 @@ HEAD = 64 * 1024
 def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, rested: bool) -> bool:
     """Finds out what the file is; False while that is not known, or if it is not to be captured."""
     head = read_at(file, 0, HEAD)
-    if not head and not known.checkpoint:
+    if not head and not known.kept:
         return False
     complete = now.size <= len(head)
     head = packed.head(known.path, head, HEAD)
@@ -50,7 +50,9 @@ def identified(known: TrackedFile, file: io.FileIO, files: Files, now: Stat, *, 
     known.ignored = ""
     known.source = identity.format.name
     known.origin = origin_of(known, identity, files.host)
-    known.transcript = known.origin.transcript
+    if known.transcript != known.origin.transcript:  # else it is the same text: one object is enough
+        known.transcript = known.origin.transcript
+        known.stored_generation = known.stored_end = 0
     return True
 
 

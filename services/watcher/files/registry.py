@@ -105,11 +105,11 @@ class Registry:
                 known = table.get(path) or self._add(root, path)
                 if known.is_forgotten and root.ours:
                     known.forgotten()  # it was imported again
-                known.sweep = sweep
-                known.size = stat.size
-                if known.full in unreadable:
+                known.sighted(sweep, stat.size)
+                again = bool(unreadable) and known.full in unreadable
+                if again:
                     scan.unreadable[known.full] = unreadable[known.full]
-                if _may_be_new(known, stat, now) or (known.full in unreadable and not known.is_forgotten):
+                if _may_be_new(known, stat, now) or (again and not known.is_forgotten):
                     scan.changed.append((known, stat))
             if files == before and _empty(root.place) and (held := self._held(root)):
                 scan.missing.append(Missing(root.folder, held, empty=True))

@@ -13,9 +13,12 @@ from mnemostream.contracts import codec, sources
 from mnemostream.contracts.transcripts import Checkpoint
 from mnemostream.runtime.bus import Message
 from mnemostream.runtime.disk.files import Stat
+from mnemostream.services.watcher.checkpoints import packed, reached, unpacked
 from mnemostream.services.watcher.parsing.secrecy import Secrecy
 from mnemostream.services.watcher.parsing.segments import Cursor, Stamp, checkpoint
 from mnemostream.services.watcher.parsing.units import FileOrigin
+
+NEVER = Stamp("", 0)
 
 FORGOTTEN = "forgotten"
 """Why a file is ignored whose session a person wanted gone."""
@@ -41,11 +44,10 @@ class TrackedFile:
     """What is known of one file."""
 
     __slots__ = (
-        "checkpoint",
         "cursor",
         "file",
-        "full",
         "ignored",
+        "kept",
         "origin",
         "partial",
         "path",
@@ -56,33 +58,39 @@ class TrackedFile:
         "size",
         "source",
         "stamp",
+        "stored_end",
+        "stored_generation",
         "suspicious",
         "sweep",
         "transcript",
         "unproven",
     )
 
-    def __init__(self, root: sources.Root, path: str, source: str = "", last: Checkpoint | None = None) -> None:
+    def __init__(
+        self, root: sources.Root, path: str, source: str = "", transcript: str = "", kept: bytes = b""
+    ) -> None:
+        last = unpacked(kept, transcript) if kept else None
         self.root = root
         self.path = path
-        self.full = os.path.join(root.place, *path.split("/"))
         self.source = source
         """Name of the format, "" while the content did not tell."""
-        self.checkpoint = last
-        """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
+        self.kept = kept
+        """Its checkpoint in few bytes, empty if there is none."""
         self.origin: FileOrigin | None = None
-        self.transcript = last.transcript if last else ""
+        self.transcript = transcript
         """Its id, "" while the source is not known."""
         self.cursor: Cursor | None = None
         self.settled: tuple[Cursor | None] | None = None
         """While nothing of the present generation was shipped: the cursor of the one before, if there was one. What is
         shipped next may follow on that alone."""
-        self.stamp = Stamp("", 0)
+        self.stamp = NEVER
         self.seen: Stat | None = Stat(last.end, last.mtime_ns, last.ctime_ns) if last else None
         """The stat at which everything was captured."""
         self.partial: Stat | None = None
         """The stat at which a part was captured: nothing happened to the file while it is read on."""
         self.size = last.end if last else 0
+        self.stored_generation, self.stored_end = (last.generation, last.end) if last else (0, 0)
+        """What the log has acknowledged."""
         self.rest_until = 0.0
         """Monotonic time at which an unterminated last line counts as finished; 0 = there is none."""
         self.sweep = -1
@@ -97,6 +105,10 @@ class TrackedFile:
         """True if growth was judged by the edges alone, or the file was read right after a change."""
 
     @property
+    def full(self) -> str:
+        return os.path.join(self.root.place, *self.path.split("/"))
+
+    @property
     def name(self) -> str:
         """The full path for people and logs."""
         return codec.printable(self.full)
@@ -107,12 +119,23 @@ class TrackedFile:
         return self.ignored == FORGOTTEN
 
     @property
+    def checkpoint(self) -> Checkpoint | None:
+        """From the log, or from a cursor that was put away; a new cursor is made by comparing the content with it."""
+        return unpacked(self.kept, self.transcript) if self.kept else None
+
+    @property
     def captured(self) -> int:
-        return self.cursor.end if self.cursor else self.checkpoint.end if self.checkpoint else 0
+        return self.cursor.end if self.cursor else reached(self.kept)[1]
 
     @property
     def generation(self) -> int:
-        return self.cursor.generation if self.cursor else self.checkpoint.generation if self.checkpoint else 0
+        return self.cursor.generation if self.cursor else reached(self.kept)[0]
+
+    def sighted(self, sweep: int, size: int) -> None:
+        """A sweep has seen it. An equal number that is new would be one more object."""
+        self.sweep = sweep
+        if self.size != size:
+            self.size = size
 
     def forgotten(self) -> None:
         """A person wanted its session gone; what we have written ourselves goes with it."""
@@ -127,9 +150,11 @@ class TrackedFile:
         self.release()
         self.go_back()
         if self.cursor and self.origin:
-            self.checkpoint = checkpoint(self.cursor, self.origin, self.stamp) if self.cursor.end else self.checkpoint
-            if self.checkpoint and self.checkpoint.generation == self.cursor.generation:
-                self.cursor = None
+            if self.cursor.end:
+                self.kept = packed(checkpoint(self.cursor, self.origin, self.stamp))
+            if self.kept and reached(self.kept)[0] == self.cursor.generation:
+                self.cursor = self.origin = self.partial = None
+                self.stamp = NEVER
 
     def go_back(self) -> bool:
         """Takes up the last generation that was shipped; False if it is the present one."""
