@@ -66,6 +66,8 @@ class Beat:
         """Counted by those who pull."""
         self.redelivered: int | None = None
         self.foreign_messages: int | None = None
+        self.news = asyncio.Event()
+        """Set when the next heartbeat shall not wait for its time."""
         self.file: Path | None = None
         """Where the last one is kept, with whether there was a connection; None = nowhere."""
         self.vitals: Vitals | None = None
@@ -201,7 +203,10 @@ async def _run(bus: Bus, beat: Beat) -> None:
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + beat.interval
-        await asyncio.sleep(beat.interval)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(beat.interval):
+                await beat.news.wait()
+        beat.news.clear()
         beat.loop_lag = max(0.0, loop.time() - due)
         await _send(bus, beat)
 

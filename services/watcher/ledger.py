@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mnemostream.contracts.sources import CANARY
 from mnemostream.contracts.vitals import SourceVitals
+from mnemostream.runtime.disk.left import Left
 
 if TYPE_CHECKING:  # types only: this module does no I/O
     from mnemostream.services.watcher.files.tracked import TrackedFile
@@ -30,7 +31,7 @@ def figures(
     of files that are gone; `waiting` those of which it has not.
     """
     total: Counter[str] = Counter()
-    sources: dict[str, Counter[str]] = {}
+    sources: dict[str, Counter[str]] = defaultdict(Counter)
     for file in known:
         if file.source == CANARY:
             continue
@@ -41,15 +42,14 @@ def figures(
             total["absent_files"] += 1
             total["absent_backlog_bytes"] += max(0, file.size - file.captured)
             continue
-        account = sources.setdefault(file.source or "unknown", Counter())
-        _add(account, file)
+        captured = _add(sources[file.source or "unknown"], file)
         if unreadable and file.full in unreadable:
-            total["unreadable_bytes"] += file.size - captured_of(file)
-        elif file.captured < file.size:
+            total["unreadable_bytes"] += file.size - captured
+        elif captured < file.size:
             total["files_behind"] += 1
     for source, size in published.items():
         if source != CANARY:
-            sources.setdefault(source, Counter())["published_bytes"] += size
+            sources[source]["published_bytes"] += size
     for name in ("files", "discovered_bytes", "captured_bytes", "published_bytes"):
         total[name] = sum(account[name] for account in sources.values())
     return {
@@ -76,34 +76,27 @@ TOTALS = (
 )
 
 
-def captured_of(file: TrackedFile) -> int:
+def _add(account: Counter[str], file: TrackedFile) -> int:
     """Bytes of a file that were read; a file that shrank has no more than its size."""
-    return min(file.captured, file.size)
-
-
-def _add(account: Counter[str], file: TrackedFile) -> None:
-    captured = captured_of(file)
+    generation, end = file.reached
+    captured = min(end, file.size)
     account["files"] += 1
     account["discovered_bytes"] += file.size
     account["captured_bytes"] += captured
-    if file.stored_generation == file.generation:
+    if file.stored_generation == generation:
         account["present_published_bytes"] += min(file.stored_end, captured)
+    return captured
 
 
-def uncaptured(
-    known: Iterable[TrackedFile], sweep: int, unreadable: Mapping[str, str], left: Mapping[str, int]
-) -> dict[str, int]:
+def uncaptured(known: Iterable[TrackedFile], sweep: int, unreadable: Mapping[str, str], left: Left) -> Left:
     """Files and links that are there and not captured, by reason. `left` are those that were not looked into."""
-    counts = Counter(left)
+    all_of_them = Left()
+    all_of_them.merge(left)
     for file in known:
-        if file.source != CANARY and file.sweep >= sweep and (reason := reason_of(file, unreadable)):
-            counts[reason] += 1
-    return dict(counts.most_common(MOST_NAMES))
-
-
-def reason_of(file: TrackedFile, unreadable: Mapping[str, str]) -> str:
-    """Why a tracked file is not captured; "" if it is."""
-    return file.ignored or ("unreadable" if unreadable and file.full in unreadable else "")
+        reason = file.ignored or ("unreadable" if unreadable and file.full in unreadable else "")
+        if reason and file.sweep >= sweep and file.source != CANARY:
+            all_of_them.add(reason, file.path)
+    return all_of_them
 
 
 class LineCounts:

@@ -47,6 +47,9 @@ COMPARE_SECONDS = 2.0
 DUTY = 120.0
 """A sweep that takes t seconds is repeated after 120 t at the earliest: looking costs below 1 % of a core."""
 
+MOST_PERIODS, MOST_PERIODS_ALONE = 8, 4
+"""After so many periods it is repeated at any cost; where no notifications come, sooner."""
+
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Captures until told to stop."""
@@ -149,9 +152,12 @@ async def _run(capture: Capture, watch: Notification, databases: Databases, stop
         await capture.sweep(stop)
         capture.unreadable |= databases.problems
         watch.swept()
+        if capture.sweeps == 1:
+            capture.beat.news.set()  # all is watched
         period = settings.sweep_seconds
         if not capture.changed:
-            period = min(max(period, DUTY * (loop.time() - began)), 4 * period)
+            most = MOST_PERIODS if watch.works else MOST_PERIODS_ALONE
+            period = min(max(period, DUTY * (loop.time() - began)), most * period)
         capture.sweep_period = period
         capture.report(now=True)
         due = began + period

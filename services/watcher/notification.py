@@ -71,11 +71,15 @@ class Notification:
             root.folder for root in self.capture.roots if not root.rows and not root.flat and os.path.isdir(root.folder)
         ]
 
+    @property
+    def works(self) -> bool:
+        """True while notifications of all folders come, as far as one can know."""
+        return bool(self.settings.notify and self.folders and not self.refused and self.silent < 2)
+
     def _tell(self) -> None:
-        working = self.settings.notify and self.folders and not self.refused and self.silent < 2
         silent = "files change but no notifications arrive" if self.silent >= 2 else ""
         reasons = dict.fromkeys(self.refused.values())
-        self.capture.beat.tell(mode="notify" if working else "poll", mode_reason="; ".join(reasons) or silent)
+        self.capture.beat.tell(mode="notify" if self.works else "poll", mode_reason="; ".join(reasons) or silent)
 
     async def run(self) -> None:
         """Turns notifications into hints until the stop. A folder whose notifications fail is left to the sweeps, the

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnemostream.contracts import codec
 from mnemostream.contracts.sources import CANARY, Root
-from mnemostream.runtime.disk.left import Left
-from mnemostream.services.watcher.ledger import figures, reason_of, uncaptured
+from mnemostream.services.watcher.ledger import MOST_NAMES, figures, uncaptured
 
 if TYPE_CHECKING:  # types only: this module does no I/O
     from mnemostream.services.watcher.capture import Capture
@@ -20,11 +19,6 @@ EXAMPLES = 3
 
 def figures_of(capture: Capture) -> dict[str, Any]:
     """Fields of `WatcherVitals` about files: counting 25,000 of them costs more than seeing them."""
-    left = capture.left
-    names = Left(dict(left.counts), {reason: list(few) for reason, few in left.names.items()})
-    for known in capture.registry:
-        if known.sweep >= capture.sweeps and (reason := reason_of(known, capture.unreadable)):
-            names.add(reason, known.path)
     told = figures(
         capture.registry,
         capture.sweeps,
@@ -34,7 +28,8 @@ def figures_of(capture: Capture) -> dict[str, Any]:
     )
     if capture.sweeps:  # every file that is there was seen: the others were deleted while nobody looked
         told["absent_files"] += capture.positions.left_below(_roots(capture), capture.registry.host)
-    missing = uncaptured(capture.registry, capture.sweeps, capture.unreadable, left.counts)
+    left = uncaptured(capture.registry, capture.sweeps, capture.unreadable, capture.left)
+    missing = dict(Counter(left.counts).most_common(MOST_NAMES))
     unreadable_ = missing.get("unreadable", 0)  # counted among the files, and among what is missing
     there = told["files"] + sum(missing.values()) - unreadable_
     left_out = sum((Counter(tables) for tables in capture.left_out.values()), Counter[str]())
@@ -42,7 +37,7 @@ def figures_of(capture: Capture) -> dict[str, Any]:
         **told,
         "there_files": there,
         "uncaptured": missing,
-        "uncaptured_names": names.examples(),
+        "uncaptured_names": left.examples(),
         "left_out_rows": left_out.total(),
         "left_out_tables": dict(left_out.most_common(MOST_TABLES)),
     }

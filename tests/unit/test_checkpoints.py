@@ -7,10 +7,12 @@ import hashlib
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.aio.client import Client as NatsClient
 
 from mnemostream.contracts import codec, sources, subjects
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.transcripts import Checkpoint
+from mnemostream.runtime.connection.client import Client
 from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.checkpoints import lies_in, packed, reached, unpacked
 
@@ -79,3 +81,11 @@ def test_the_names_of_sources_are_tokens_of_subjects() -> None:
     assert [
         name for name in [*sources.BY_NAME, sources.ATTACHMENT, sources.CANARY] if subjects.token(name) != name
     ] == []
+
+
+PIECES = [b"Nats-Msg-Id", b": ", b":", b" ", b"\t", b"\x1c", b"a", "\xe9".encode(), b"\r\n", b"\xff"]
+
+
+@given(st.binary(max_size=60) | st.lists(st.sampled_from(PIECES)).map(b"".join))
+def test_headers_are_what_the_library_reads(raw: bytes) -> None:
+    assert Client._parse_header_lines(raw) == NatsClient._parse_header_lines(raw)

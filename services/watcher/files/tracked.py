@@ -124,12 +124,17 @@ class TrackedFile:
         return unpacked(self.kept, self.transcript) if self.kept else None
 
     @property
+    def reached(self) -> tuple[int, int]:
+        """Generation and end of what is captured."""
+        return (self.cursor.generation, self.cursor.end) if self.cursor else reached(self.kept)
+
+    @property
     def captured(self) -> int:
-        return self.cursor.end if self.cursor else reached(self.kept)[1]
+        return self.reached[1]
 
     @property
     def generation(self) -> int:
-        return self.cursor.generation if self.cursor else reached(self.kept)[0]
+        return self.reached[0]
 
     def sighted(self, sweep: int, size: int) -> None:
         """A sweep has seen it. An equal number that is new would be one more object."""
