@@ -107,9 +107,9 @@ async def filled(data: Path, sources: list[Path]) -> AsyncIterator[Endpoints]:
     """A system of its own, with everything imported."""
     plan = system.Plan(data=data, roots=sources, nats_port=0, health_port=0, postgres_port=0)
     async with system.running(plan, print) as running:
-        reason = await progress.follow(running, Console(stderr=True), asyncio.Event(), once=True)
-        if reason:
-            raise SystemExit(reason)
+        ended = await progress.follow(running, Console(stderr=True), asyncio.Event(), once=True, say=print)
+        if ended.code:
+            raise SystemExit(ended.words)
         yield running.endpoints
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import asyncpg
@@ -10,7 +9,7 @@ import msgspec
 
 from mnemostream.archive import queries
 from mnemostream.archive.find import sides
-from mnemostream.archive.find.fuse import Key
+from mnemostream.archive.find.fuse import Key, Lexical
 from mnemostream.archive.find.question import Question
 from mnemostream.archive.find.sides import Literal, Place, Pool, Words
 from mnemostream.contracts.transcripts import Kind
@@ -24,7 +23,7 @@ MOST_MARKS, MOST_CHARS = 64, 100_000
 class Unindexed(msgspec.Struct):
     """What was found there."""
 
-    words: dict[Key, float]
+    words: dict[Key, Lexical]
     exact: dict[Key, Literal]
     facts: dict[str, dict[str, Any]]
     """Of exchanges that are not in the index at all: source, project, started_at."""
@@ -92,11 +91,10 @@ async def _score(
     if not texts:
         return
     args = texts, [sides.quoted(lexeme) for lexeme in words.lexemes], list(words.idf)
-    best: dict[Key, float] = defaultdict(float)
     for row in await connection.fetch(queries.read("find_score"), *args):
         key, field, place = kept[row["n"] - 1]
-        score = sides.FIELDS[field] * row["score"] / (0.6 + 0.4 * row["len"] / words.average[field])
-        if score > best[key]:
-            best[key] = score
+        weight = sides.FIELDS[field]
+        score = weight * row["score"] / (0.6 + 0.4 * row["len"] / words.average[field])
+        if key not in found.words or score > found.words[key].score:
+            found.words[key] = Lexical(score, [weight * part for part in row["parts"]])
             found.places[key[0]] = place
-    found.words.update(best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,12 +16,22 @@ BOOST = 3.0
 """Of a literal that is found, against 1.0 for the best of the other two sides."""
 SESSION = (1.0, 0.3, 0.15)
 """What the best exchanges of a session count."""
-PROSE, WITHIN, CODE = 0.4, 0.3, 0.2
+TOGETHER, TOGETHER_WITHIN = 0.15, 0.4
+"""What the words that the best exchanges of a session hold together add to it, in the whole archive and among the rows
+that pass the filters: a question is often answered in several turns, none of which has all of its words."""
+PROSE, WITHIN, CODE = 0.5, 0.3, 0.2
 """Weight of the vectors: for queries in prose, for those whose words were counted among the rows that pass the filters,
 and for those that name something literally."""
 COVERED = 0.3
 """Part of the weight of a query's words from which on they count fully: where the best exchange has only the commonest
 of them, the order by words tells little."""
+
+
+class Lexical(msgspec.Struct, frozen=True):
+    """An exchange by its words: its score, and what each word of the query gives, saturated and without its idf."""
+
+    score: float
+    parts: Sequence[float]
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -54,7 +64,7 @@ def weight(*, code: bool, within: bool, covered: float) -> float:
     """Share of the vectors in the sum; `covered` is the best score by words against the weight of all words.
 
     >>> [round(weight(code=False, within=False, covered=covered), 2) for covered in (1.0, 0.15, 0.0)]
-    [0.4, 0.7, 1.0]
+    [0.5, 0.75, 1.0]
     """
     return 1 - (1 - (CODE if code else WITHIN if within else PROSE)) * min(1.0, covered / COVERED)
 
@@ -71,15 +81,33 @@ def fused(
     return sorted(found, key=lambda one: (-one.score, one.exchange_id, one.session_id))
 
 
-def by_session(exchanges: Iterable[Scored]) -> list[Scored]:
-    """The best exchange of each session, with the score of the session, best first."""
+def together(exchanges: Iterable[Scored], lexical: Mapping[Key, Lexical], idf: Sequence[float]) -> dict[str, float]:
+    """What the best exchanges of each session give together, each word where it is given most: the session with most of
+    it has 1, the one with least 0. Of `exchanges`, the best first, those count that hold words."""
+    of: dict[str, list[Sequence[float]]] = defaultdict(list)
+    for one in exchanges:
+        held = lexical.get((one.exchange_id, one.session_id))
+        if held and len(of[one.session_id]) < len(SESSION):
+            of[one.session_id].append(held.parts)
+    sums = {
+        session: sum(weight_ * max(parts) for weight_, *parts in zip(idf, *found, strict=True))
+        for session, found in of.items()
+        if found
+    }
+    low, high = min(sums.values(), default=0.0), max(sums.values(), default=0.0)
+    return {session: (value - low) / (high - low) for session, value in sums.items()} if high > low else {}
+
+
+def by_session(exchanges: Iterable[Scored], held: Mapping[str, float], share: float) -> list[Scored]:
+    """The best exchange of each session, with the score of the session, best first; `held` is what its exchanges hold
+    together, and `share` the weight of that."""
     of: dict[str, list[Scored]] = defaultdict(list)
     for one in exchanges:
         of[one.session_id].append(one)
     best = []
-    for found in of.values():
-        score = sum(one.score * share for one, share in zip(found, SESSION, strict=False))
-        best.append(msgspec.structs.replace(found[0], score=score))
+    for session, found in of.items():
+        score = sum(one.score * part for one, part in zip(found, SESSION, strict=False))
+        best.append(msgspec.structs.replace(found[0], score=score + share * held.get(session, 0.0)))
     return sorted(best, key=lambda one: (-one.score, one.session_id))
 
 

@@ -13,7 +13,7 @@ from mnemostream.archive import queries, sessions
 from mnemostream.archive.find import snippets, surroundings
 from mnemostream.archive.find.answer import Hit
 from mnemostream.archive.find.fresh import Unindexed
-from mnemostream.archive.find.fuse import Key, Scored
+from mnemostream.archive.find.fuse import Key, Lexical, Scored
 from mnemostream.archive.find.question import Question
 from mnemostream.archive.find.sides import KINDS, Literal, Near, Place, Pool, Words
 from mnemostream.contracts.http.search import Entry
@@ -40,7 +40,7 @@ class Found(msgspec.Struct):
     """What the sides have found."""
 
     words: Words
-    lexical: dict[Key, float]
+    lexical: dict[Key, Lexical]
     near: Mapping[Key, Near]
     exact: dict[Key, Literal]
     titles: Mapping[Key, float]

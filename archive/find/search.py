@@ -62,8 +62,9 @@ async def _stored(pool: Pool, question: Question) -> Found:
         sides.by_literals(pool, question) if literal else _nothing(),
         sides.by_title(pool, question) if literal else _nothing(),
     )
-    for key, score in unindexed.words.items():
-        lexical[key] = max(lexical.get(key, 0.0), score)
+    for key, fresher in unindexed.words.items():
+        if key not in lexical or fresher.score > lexical[key].score:
+            lexical[key] = fresher
     for key, held in unindexed.exact.items():
         exact.setdefault(key, held)
     return Found(words, lexical, {}, exact, titles, unindexed)
@@ -96,9 +97,13 @@ def ranked(question: Question, found: Found) -> list[Scored]:
     if not occur and max(meaning.values(), default=0.0) < LEAST_SIMILAR:
         meaning = {}
     code = any(literal != question.query or literals.code(literal) for literal in literals.literals(question.query))
-    whole = sum(found.words.idf)
-    covered = max(found.lexical.values(), default=0.0) / whole if whole else 0.0
-    share = fuse.weight(code=code, within=found.words.within, covered=covered) if meaning else 0.0
-    exchanges = fuse.fused(found.lexical, meaning, exact, share)
+    whole, within = sum(found.words.idf), found.words.within
+    lexical = {key: one.score for key, one in found.lexical.items()}
+    covered = max(lexical.values(), default=0.0) / whole if whole else 0.0
+    share = fuse.weight(code=code, within=within, covered=covered) if meaning else 0.0
+    exchanges = fuse.fused(lexical, meaning, exact, share)
     exchanges = [one for one in exchanges if one.session_id not in question.without]
-    return (fuse.by_session if question.by == "session" else fuse.by_exchange)(exchanges)
+    if question.by == "exchange":
+        return fuse.by_exchange(exchanges)
+    together = fuse.together(exchanges, found.lexical, found.words.idf)
+    return fuse.by_session(exchanges, together, fuse.TOGETHER_WITHIN if within else fuse.TOGETHER)

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from mnemostream.archive import queries
-from mnemostream.archive.find.fuse import Key
+from mnemostream.archive.find.fuse import Key, Lexical
 from mnemostream.archive.find.question import Question
 from mnemostream.contracts.requests import EmbedReply
 from mnemostream.contracts.transcripts import Kind
@@ -99,7 +99,7 @@ def rarest(words: Words, budget: int) -> list[str]:
     return chosen
 
 
-async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, float]:
+async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Lexical]:
     """Scores by words."""
     if not words.lexemes:
         return {}
@@ -117,7 +117,7 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, fl
     )
     async with pool.acquire() as connection:
         rows = await connection.fetch(*filtered("find_words", question, args))
-    return {(row["exchange_id"], row["session_id"]): row["score"] for row in rows}
+    return {(row["exchange_id"], row["session_id"]): Lexical(row["score"], row["parts"]) for row in rows}
 
 
 class Near(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnemostream.archive.find import fuse, snippets
+from mnemostream.archive.find.fuse import Lexical
 from mnemostream.archive.find.question import BadQuestion, Question
 from mnemostream.archive.find.snippets import Why
 from mnemostream.archive.find.times import moment
@@ -71,9 +72,39 @@ def test_literals_of_a_query(query: str, found: list[str]) -> None:
 
 def test_a_session_counts_its_best_three_and_the_exchange_that_was_best() -> None:
     words = {("a1", "a"): 4.0, ("a2", "a"): 4.0, ("b1", "b"): 4.4}
-    found = fuse.by_session(fuse.fused(words, {}, {}, 0.0))
+    found = fuse.by_session(fuse.fused(words, {}, {}, 0.0), {}, 0.0)
     assert [one.session_id for one in found] == ["a", "b"]
     assert found[0].exchange_id == "a1"
+
+
+def test_a_session_whose_exchanges_hold_the_words_together_comes_before_one_that_repeats_a_few() -> None:
+    """Two words in one exchange and the third in another, against the same two in both."""
+    idf = [3.0, 3.0, 3.0]
+    lexical = {
+        ("a1", "a"): Lexical(5.9, [1.0, 1.0, 0.0]),
+        ("a2", "a"): Lexical(2.9, [0.0, 0.0, 1.0]),
+        ("b1", "b"): Lexical(6.0, [1.0, 1.0, 0.0]),
+        ("b2", "b"): Lexical(6.0, [1.0, 1.0, 0.0]),
+    }
+    exchanges = fuse.fused({key: one.score for key, one in lexical.items()}, {}, {}, 0.0)
+    held = fuse.together(exchanges, lexical, idf)
+    assert held == {"a": 1.0, "b": 0.0}
+    assert [one.session_id for one in fuse.by_session(exchanges, held, 0.0)] == ["b", "a"]
+    assert [one.session_id for one in fuse.by_session(exchanges, held, fuse.TOGETHER_WITHIN)] == ["a", "b"]
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.text(max_size=2), st.text(max_size=1)), st.lists(st.floats(0, 1), min_size=3, max_size=3)
+    )
+)
+def test_what_exchanges_hold_together_lies_between_0_and_1(parts: dict[tuple[str, str], list[float]]) -> None:
+    lexical = {key: Lexical(sum(found), found) for key, found in parts.items()}
+    exchanges = fuse.fused({key: one.score for key, one in lexical.items()}, {}, {}, 0.0)
+    held = fuse.together(exchanges, lexical, [2.0, 1.0, 0.5])
+    assert all(0 <= value <= 1 for value in held.values())
+    assert held.keys() <= {session for _, session in parts}
+    assert fuse.together(exchanges, {}, []) == {}
 
 
 def test_a_literal_comes_before_everything_else() -> None:
