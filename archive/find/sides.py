@@ -117,7 +117,13 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
     )
     async with pool.acquire() as connection:
         rows = await connection.fetch(*filtered("find_words", question, args))
-    return {(row["exchange_id"], row["session_id"]): Lexical(row["score"], row["parts"]) for row in rows}
+    return {(row["exchange_id"], row["session_id"]): Lexical(row["score"], _parts(row, fields)) for row in rows}
+
+
+def _parts(row: asyncpg.Record, weights: Sequence[float]) -> list[float]:
+    """What each word gives to an exchange, in the field that gives most."""
+    each = [[weights[field] * part for part in parts] for field, parts in zip(row["fields"], row["parts"], strict=True)]
+    return [max(parts) for parts in zip(*each, strict=True)]
 
 
 class Near(msgspec.Struct, frozen=True):
