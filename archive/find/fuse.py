@@ -18,7 +18,8 @@ SESSION = (1.0, 0.3, 0.15)
 """What the best exchanges of a session count."""
 TOGETHER, TOGETHER_WITHIN = 0.15, 0.4
 """What the words that the best exchanges of a session hold together add to it, in the whole archive and among the rows
-that pass the filters: a question is often answered in several turns, none of which has all of its words."""
+that pass the filters: a question is often answered in several turns, none of which has all of its words. Nothing for a
+query that names something literally: that stands in one place."""
 PROSE, WITHIN, CODE = 0.5, 0.3, 0.2
 """Weight of the vectors: for queries in prose, for those whose words were counted among the rows that pass the filters,
 and for those that name something literally."""

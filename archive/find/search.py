@@ -105,5 +105,5 @@ def ranked(question: Question, found: Found) -> list[Scored]:
     exchanges = [one for one in exchanges if one.session_id not in question.without]
     if question.by == "exchange":
         return fuse.by_exchange(exchanges)
-    together = fuse.together(exchanges, found.lexical, found.words.idf)
+    together = {} if code else fuse.together(exchanges, found.lexical, found.words.idf)
     return fuse.by_session(exchanges, together, fuse.TOGETHER_WITHIN if within else fuse.TOGETHER)

@@ -21,7 +21,7 @@ from mnemostream.runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
 
 FIELDS = (1.0, 0.6, 0.1, 1.0)
 """Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""
-CANDIDATES = 3000
+CANDIDATES = 2000
 """Rows that are scored: those of the rarest words first."""
 WIDER = 4
 """So many times more rows with filters, which leave only some of them."""
