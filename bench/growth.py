@@ -58,7 +58,9 @@ from transcripts where strpos(transcript_id, '~') = 0;
 insert into segments ({segments}) select {segments_} from segments where strpos(transcript_id, '~') = 0;
 insert into records ({records}) select {records_} from records where strpos(transcript_id, '~') = 0;
 insert into words ({words}) select {words_} from words where strpos(transcript_id, '~') = 0;
-insert into literals ({literals}) select {literals_} from literals where strpos(transcript_id, '~') = 0
+insert into literals ({literals}) select {literals_} from literals where strpos(transcript_id, '~') = 0;
+insert into chunks ({chunks}) select {chunks_} from chunks where text_sha in (
+    select text_sha from records where strpos(transcript_id, '~') = 0)
 """
 RENAMED = {"transcript_id", "session_id", "record_id", "exchange_id"}
 EARLIER = {"occurred_at", "captured_at", "started_at", "ended_at"}
@@ -98,7 +100,7 @@ COLUMNS = "select attname from pg_attribute where attrelid = $1::regclass and at
 async def multiply(database: asyncpg.Connection, copies: Sequence[int]) -> None:
     """Adds copies of the first archive."""
     statements = COPIES
-    for table in ("segments", "records", "words", "literals"):
+    for table in ("segments", "records", "words", "literals", "chunks"):
         names = [row["attname"] for row in await database.fetch(COLUMNS, table)]
         statements = statements.replace(f"{{{table}}}", ", ".join(names))
         statements = statements.replace(f"{{{table}_}}", ", ".join(map(_renamed, names)))

@@ -2,6 +2,10 @@
 
     python bench/recall.py --corpus FOLDER --queries queries.jsonl.xz [--locomo locomo10.json] [--longmemeval FILE]
     python bench/recall.py --data FOLDER …        asks an instance that is running and filled already
+    python bench/recall.py --corpus FOLDER --queries FILE --copies 10 --chunks 500000
+                                                  latencies again when the archive holds so many copies of itself (which
+                                                  makes every hit one of many equal ones), and again when vectors at
+                                                  random have made so many chunks of it
 
 Queries: one JSON object a line with `group`, `text`, `sessions` (those that count). LoCoMo (snap-research/locomo, CC
 BY-NC 4.0: fetch it, never commit it) and LongMemEval are written as sessions of Claude Code, a turn an exchange, and
@@ -26,7 +30,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import asyncpg
 import httpx
+from growth import multiply
 from rich.console import Console
 
 from mnemostream.cli import progress
@@ -123,6 +129,36 @@ async def ask(client: httpx.AsyncClient, asked: Asked, by: str, mode: str) -> tu
     return [hit[f"{by}_id"] for hit in answer.json()["hits"]], seconds
 
 
+FILL = """
+insert into chunks (model, text_sha, chunk, begin_char, stop_char, embedding)
+select m.model, sha256(('fill' || n)::bytea), 0, 0, 1,
+       (select array_agg(random() - 0.5) from generate_series(1, m.dimensions) where n > 0)::real[]::halfvec
+from models m, generate_series(1, $1 - (select count(*) from chunks)) n
+"""
+
+
+async def grown(where: Endpoints, client: httpx.AsyncClient, queries: list[Asked], copies: int, chunks: int) -> None:
+    database = await asyncpg.connect(where.postgres_dsn)
+    try:
+        for step in ("", "copies", "chunks"):
+            if step == "copies":
+                await multiply(database, range(1, copies))
+            elif step == "chunks":
+                await database.execute(FILL, chunks)
+                await database.execute("vacuum analyze chunks")
+            rows = [await database.fetchval(f"select count(*) from {table}") for table in ("chunks", "transcripts")]
+            took = [(await ask(client, asked, "session", "auto"))[1] for asked in queries]
+            print(f"{rows[0]:>9} chunks, {rows[1]} transcripts: {percentiles(took)}", flush=True)
+    finally:
+        await database.close()
+
+
+def percentiles(took: list[float]) -> str:
+    ordered = sorted(took)
+    p50, p95 = (1000 * ordered[len(ordered) * share // 100] for share in (50, 95))
+    return f"{len(ordered)} searches: p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+
+
 async def measured(client: httpx.AsyncClient, queries: list[Asked], mode: str) -> None:
     places: dict[str, list[int]] = defaultdict(list)
     took: list[float] = []
@@ -139,9 +175,7 @@ async def measured(client: httpx.AsyncClient, queries: list[Asked], mode: str) -
         first, fifth = (100 * sum(n < k for n in found) / len(found) for k in (1, 5))
         mrr = sum(1 / (n + 1) for n in found if n < DEEP) / len(found)
         print(f"{group:<32}{len(found):>6}{first:>8.1f}{fifth:>8.1f}{mrr:>8.3f}")
-    took.sort()
-    p50, p95 = (1000 * took[len(took) * share // 100] for share in (50, 95))
-    print(f"\n{len(took)} searches: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    print(f"\n{percentiles(took)}")
 
 
 async def main() -> None:
@@ -152,6 +186,8 @@ async def main() -> None:
     parser.add_argument("--longmemeval", type=Path)
     parser.add_argument("--data", type=Path, help="data folder of a running instance, filled by an earlier run")
     parser.add_argument("--mode", default="auto")
+    parser.add_argument("--copies", type=int, default=0, help="grow the archive so many times, and measure latencies")
+    parser.add_argument("--chunks", type=int, default=0, help="then fill it up to so many chunks")
     given = parser.parse_args()
     print(
         f"machine      {os.cpu_count()} cores, {platform.system()} {platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
@@ -168,12 +204,21 @@ async def main() -> None:
             return
         async with filled(Path(folder) / "data", [*sources, *([written] if written.is_dir() else [])]) as where:
             await asked(where, queries, given.mode)
+            if given.copies:
+                async with asking(where) as client:
+                    await grown(where, client, queries, given.copies, given.chunks)
 
 
-async def asked(where: Endpoints, queries: list[Asked], mode: str) -> None:
+@asynccontextmanager
+async def asking(where: Endpoints) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": f"Bearer {where.health_token}"}
     async with httpx.AsyncClient(base_url=where.health_url, headers=headers, timeout=60) as client:
         await client.get("/v1/search", params={"q": "warm up"})
+        yield client
+
+
+async def asked(where: Endpoints, queries: list[Asked], mode: str) -> None:
+    async with asking(where) as client:
         await measured(client, queries, mode)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
+import uuid
 
 import msgspec
 from hypothesis import given
@@ -15,6 +17,7 @@ from mnemostream.contracts.transcripts import Checkpoint
 from mnemostream.runtime.connection.client import Client
 from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.checkpoints import lies_in, packed, reached, unpacked
+from mnemostream.services.watcher.files.tracked import TrackedFile
 
 DIGESTS = st.integers().map(lambda number: hashlib.sha256(str(number).encode()).hexdigest()) | st.text(max_size=70)
 TIMES = st.integers(-(1 << 63), (1 << 64) - 1)
@@ -89,3 +92,28 @@ PIECES = [b"Nats-Msg-Id", b": ", b":", b" ", b"\t", b"\x1c", b"a", "\xe9".encode
 @given(st.binary(max_size=60) | st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_headers_are_what_the_library_reads(raw: bytes) -> None:
     assert Client._parse_header_lines(raw) == NatsClient._parse_header_lines(raw)
+
+
+def test_a_file_at_rest_takes_less_than_a_kilobyte_of_memory() -> None:
+    """A hundred thousand of them are held at once; whole checkpoints and positions by transcript took two."""
+    root, count = Root("/home/me/.claude/projects", "claude-code"), 2000
+    paths = [f"-home-me-project-{number % 50}/{uuid.UUID(int=number)}.jsonl" for number in range(count)]
+    place = codec.place("laptop", root.folder)
+    tracemalloc.start()
+    try:
+        positions = Positions()
+        for number, path in enumerate(paths):
+            name = codec.transcript_id("claude-code", "laptop", root.folder, path)
+            digest = hashlib.sha256(path.encode()).hexdigest()
+            times = 1_700_000_000 * 10**9 + number
+            positions.add(
+                "claude-code",
+                Checkpoint(name, 0, 3000 + number, 3000 + number, digest, digest, digest, times, times, place=place),
+            )
+        known = {path: TrackedFile(root, path, *positions.take(root, path, "laptop")) for path in paths}
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(positions) == 0
+    assert all(one.captured == one.size == one.stored_end for one in known.values())
+    assert held / count < 1000
