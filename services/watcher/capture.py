@@ -8,7 +8,6 @@ until it is stored, and if the process dies the cursor dies with it: the log alo
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 from mnemostream.contracts.sources import Root
 from mnemostream.contracts.vitals import WatcherVitals
@@ -18,7 +17,6 @@ from mnemostream.runtime.heartbeat import Beat
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.secrets.scan import scanner
 from mnemostream.services.watcher.catalog import Positions
-from mnemostream.services.watcher.checkpoints import reached
 from mnemostream.services.watcher.files import meanwhile
 from mnemostream.services.watcher.files.active import ActiveFiles
 from mnemostream.services.watcher.files.reading import read_next
@@ -70,7 +68,7 @@ class Capture:
         self.left = Left()
         """What the last sweep saw and did not look into."""
         self.left_out: dict[str, dict[str, int]] = {}  # of databases: rows by table
-        self.published: Counter[str] = Counter()
+        self.published = positions.published()
         """Bytes of the current generations that the log holds, by source, also of files that are gone."""
         self.sweeps = 0
         self.sweep_period = settings.sweep_seconds
@@ -78,8 +76,6 @@ class Capture:
         self.unannounced = 0
         """Changes that the last sweep found and no notification had named."""
         self.changed = 0  # files in which the last sweep found something to look at
-        for source, _, kept in positions:
-            self.published[source] += reached(kept)[1]
         self.outbox = Outbox(bus, beat, self._stored, self.files.refused, settings.edge)
         self._reported = 0.0
         self.dirty = True
@@ -103,8 +99,8 @@ class Capture:
                 known.cursor, known.kept = None, b""
                 self._stored((known, 0, 0))
         for transcript in gone:
-            source, kept = self.positions.drop(transcript)
-            self.published[source] -= reached(kept)[1]
+            source, end = self.positions.drop(transcript)
+            self.published[source] -= end
             self.outbox.drop(transcript)
             log.info("forgotten", transcript=transcript)
 

@@ -5,7 +5,9 @@ The log is the only memory of the watcher. Losing its machine loses nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import aclosing
 
 import msgspec
 from nats.aio.msg import Msg
@@ -16,7 +18,7 @@ from mnemostream.runtime import streams
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.logs import Log
 from mnemostream.runtime.streams import Selection
-from mnemostream.services.watcher.checkpoints import lies_in, packed
+from mnemostream.services.watcher.checkpoints import lies_in, packed, reached
 
 log = Log("mnemo.catalog")
 
@@ -49,12 +51,16 @@ class Positions:
                     return name, transcript, kept
         return ("" if root.source == sources.AUTO else root.source), "", b""
 
-    def drop(self, transcript: str) -> tuple[str, bytes]:
-        """A tombstone was laid: source and checkpoint of what was not taken, empty if nothing was there."""
+    def published(self) -> Counter[str]:
+        """Bytes of the present generations, by source."""
+        return Counter({name: sum(reached(kept)[1] for kept in table.values()) for name, table in self._kept.items()})
+
+    def drop(self, transcript: str) -> tuple[str, int]:
+        """A tombstone was laid: source and end of what was not taken, "" and 0 if nothing was there."""
         for source, table in self._kept.items():
             if kept := table.pop(transcript, b""):
-                return source, kept
-        return "", b""
+                return source, reached(kept)[1]
+        return "", 0
 
     def left_of(self, root: sources.Root, host: str) -> int:
         """Transcripts that the log holds from below a root, and no file was seen of."""
@@ -83,13 +89,14 @@ async def load(bus: Bus, edge: str = "") -> Positions:
     positions = Positions()
     which = Selection(filters=[subjects.changed_at(edge)], last=True, headers=True)
     unclear = []
-    async for message, _ in streams.read(bus, topology.TRANSCRIPTS.name, which):
-        if subjects.edge_of(message.subject) != edge:  # what an edge says of its position holds for nobody else
-            continue
-        if checkpoint := _checkpoint(message):
-            positions.add(subjects.source_and_transcript(message.subject)[0], checkpoint)
-        else:
-            unclear.append(message.subject)
+    async with aclosing(streams.read(bus, topology.TRANSCRIPTS.name, which)) as messages:
+        async for message, _ in messages:
+            if subjects.edge_of(message.subject) != edge:  # what an edge says of its position holds for nobody else
+                continue
+            if checkpoint := _checkpoint(message):
+                positions.add(subjects.source_and_transcript(message.subject)[0], checkpoint)
+            else:
+                unclear.append(message.subject)
     for subject in unclear:
         if checkpoint := await _before(bus, subject):
             positions.add(subjects.source_and_transcript(subject)[0], checkpoint)

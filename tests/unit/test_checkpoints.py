@@ -74,8 +74,9 @@ def test_a_position_is_taken_once_and_one_that_is_forgotten_never() -> None:
     source, name, kept = positions.take(root, "p/1.jsonl", "laptop")
     assert (source, name, reached(kept)) == ("claude-code", names[1], (0, 11))
     assert positions.take(root, "p/1.jsonl", "laptop") == ("claude-code", "", b"")
-    assert reached(positions.drop(names[2])[1]) == (0, 12)
-    assert positions.drop(names[2]) == ("", b"")
+    assert positions.published() == {"claude-code": 10 + 12}
+    assert positions.drop(names[2]) == ("claude-code", 12)
+    assert positions.drop(names[2]) == ("", 0)
     assert [left for _, left, _ in positions] == [names[0]]
 
 
