@@ -1,6 +1,6 @@
 -- Exchanges by words: sum of idf times saturated term frequency, over the length of the field; and for each of its rows the
 -- field and what each lexeme gives. $1 lexemes as tsqueries, $2 their idf, $3 any of those that make candidates, $4 average
--- lengths, $5 weights of fields, $6 of labels D to A.
+-- lengths, $5 weights of fields, $6 of labels D to A. What each gives stands in the order of $1: a list that is read as it is.
 with {allowed} q as materialized (
     select t::tsquery as term, idf from unnest($1::text[], $2::float8[]) as u (t, idf)
 ), scored as (

@@ -20,10 +20,12 @@ def packed(checkpoint: Checkpoint) -> bytes:
     flags = _UNPROVEN * checkpoint.unproven | _REPLACED * checkpoint.replaced
     flags |= _LINEAGE * (checkpoint.lineage is not None) | _PLACE * bool(checkpoint.place)
     try:
-        digests = [bytes.fromhex(text) for text in (checkpoint.sha256, checkpoint.head)]
-        place = bytes.fromhex(checkpoint.place)
+        texts = checkpoint.sha256, checkpoint.head, checkpoint.place
+        *digests, place = (bytes.fromhex(text) for text in texts)
         if [len(digest) for digest in digests] != [32, 32] or len(place) not in (0, 6):
             raise ValueError("no digests")
+        if (digests[0].hex(), digests[1].hex(), place.hex()) != texts:
+            raise ValueError("not as we write them")
         return _FORM.pack(
             flags,
             checkpoint.end,

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from mnemostream.archive.copies import Archive
@@ -237,6 +239,24 @@ async def test_a_row_is_found_before_it_is_indexed(
     assert await kept.database.fetchval("select count(*) from unindexed") == 0
     [best, *_] = (await finder.search(Question(text="nightly builds"))).hits
     assert (best.exchange_id, best.title) == ("p1", "Mend the nightly build")
+
+
+async def test_what_each_word_gives_stands_in_the_order_of_the_words(
+    archive: None, finder: Finder, kept: Archive
+) -> None:
+    await index(kept.database, await _unindexed(kept))
+    question = Question(text="nightly builds harbour")
+    words = await sides.lexemes(finder.pool, question)
+
+    async def given(lexemes: Sequence[str]) -> dict[str, float]:
+        asked = msgspec.structs.replace(words, lexemes=lexemes, idf=[1.0] * len(lexemes), rows=[1] * len(lexemes))
+        found = await sides.by_words(finder.pool, question, asked)
+        return next((dict(zip(lexemes, one.parts, strict=True)) for key, one in found.items() if key[0] == "p1"), {})
+
+    alone = {lexeme: (await given([lexeme])).get(lexeme, 0.0) for lexeme in words.lexemes}
+    assert len(set(alone.values())) > 1
+    for order in itertools.permutations(words.lexemes):
+        assert await given(order) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize(("side", "text"), [("by_words", "nightly builds"), ("by_literals", "tokenKinds.rs:42")])

@@ -19,9 +19,11 @@ from mnemostream.services.watcher.catalog import Positions
 from mnemostream.services.watcher.checkpoints import lies_in, packed, reached, unpacked
 from mnemostream.services.watcher.files.tracked import TrackedFile
 
-DIGESTS = st.integers().map(lambda number: hashlib.sha256(str(number).encode()).hexdigest()) | st.text(max_size=70)
+WRITTEN = st.integers().map(lambda number: hashlib.sha256(str(number).encode()).hexdigest())
+DIGESTS = WRITTEN | WRITTEN.map(str.upper) | WRITTEN.map(lambda text: f" {text}") | st.text(max_size=70)
 TIMES = st.integers(-(1 << 63), (1 << 64) - 1)
-PLACES = st.just("") | st.binary(min_size=6, max_size=6).map(bytes.hex) | st.text(max_size=13)
+PLACE = st.binary(min_size=6, max_size=6).map(bytes.hex)
+PLACES = st.just("") | PLACE | PLACE.map(str.upper) | st.text(max_size=13)
 
 
 @given(
