@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +24,6 @@ from mnemostream.contracts.sources import Root
 from mnemostream.local import system
 from mnemostream.local.child import Child
 from mnemostream.local.nats_server import Nats
-from mnemostream.local.ports import free_port
 from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import Secrets
 from mnemostream.runtime import bus, provision
@@ -54,10 +57,33 @@ def folder() -> Iterator[Path]:
 
 
 def some_port() -> int:
-    """A port on loopback that is free now."""
-    port = free_port(0)
-    port.close()
-    return port.number
+    """A port on loopback for a server that this test starts: nobody else gets it meanwhile.
+
+    Servers that start slowly let two tests choose the same: the one then asked the other's PostgreSQL for a password.
+    They lie below those that `mnemo up` chooses by itself; the claims of the last ones are kept, in all test processes.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            claim = socket.socket(socket.AF_UNIX) if sys.platform == "linux" else socket.socket()
+            try:
+                probe.bind(("127.0.0.1", port))
+                if sys.platform == "linux":
+                    claim.bind(f"\0mnemo-test:{port}")
+            except OSError:
+                claim.close()
+                continue
+            if len(_claims) == MOST_CLAIMS:
+                os.close(_claims.popleft())
+            _claims.append(claim.detach())
+            return port
+    raise RuntimeError("no free port found")
+
+
+PORTS = range(10_000, 20_000)
+MOST_CLAIMS = 100
+_claims: deque[int] = deque()
+"""File descriptors: the kernel closes the last ones when the process ends."""
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from mnemostream.local.ports import Port, free_port
 from mnemostream.runtime import bus
 from mnemostream.runtime.bus import Bus
 from mnemostream.runtime.process.command import python
-from tests import proxy
+from tests import conftest, proxy
 from tests.conftest import answer, eventually, jsonl, prompt, some_port
 from tests.integration.bus_parts import segment
 
@@ -132,7 +134,20 @@ def test_no_port_is_chosen_that_an_outgoing_connection_could_get_meanwhile() -> 
     """As it happened to PostgreSQL: "could not bind": a client of some other server had been given its port."""
     told = Path("/proc/sys/net/ipv4/ip_local_port_range")
     first, last = map(int, told.read_text().split()) if told.exists() else (49152, 65535)
-    assert [port for port in (some_port() for _ in range(100)) if first <= port <= last] == []
+    for _ in range(100):
+        (port := free_port(0)).close()
+        assert not first <= port.number <= last
+        assert not first <= some_port() <= last
+
+
+def test_two_tests_never_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it happened: a server that was slow to listen, and another test's PostgreSQL that answered in its place."""
+    monkeypatch.setattr(conftest, "PORTS", range(19_000, 19_200))
+    ports = {some_port() for _ in range(40)}
+    assert len(ports) == 40
+    if sys.platform == "linux":  # names of sockets are seen by all processes
+        with socket.socket(socket.AF_UNIX) as other, pytest.raises(OSError, match="in use"):
+            other.bind(f"\0mnemo-test:{ports.pop()}")
 
 
 Look = Callable[[], Awaitable[None]]
