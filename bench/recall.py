@@ -38,6 +38,7 @@ from rich.console import Console
 from mnemostream.cli import progress
 from mnemostream.local import endpoints, system
 from mnemostream.local.endpoints import Endpoints
+from mnemostream.services.writer import indexing
 
 DEEP = 20
 """MRR counts the first twenty."""
@@ -143,6 +144,7 @@ async def grown(where: Endpoints, client: httpx.AsyncClient, queries: list[Asked
         for step in ("", "copies", "chunks"):
             if step == "copies":
                 await multiply(database, range(1, copies))
+                await indexing.count(database)  # the writer does so when its table has grown
             elif step == "chunks":
                 await database.execute(FILL, chunks)
                 await database.execute("vacuum analyze chunks")

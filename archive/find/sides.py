@@ -21,10 +21,10 @@ from mnemostream.runtime.lexical.texts import ASIDES, ASSISTANTS, CALLS, YOURS
 
 FIELDS = (1.0, 0.6, 0.1, 1.0)
 """Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""
-CANDIDATES = 2000
-"""Rows that are scored: those of the rarest words first."""
-WIDER = 4
-"""So many times more rows with filters, which leave only some of them."""
+HOLDING = 5_000
+"""Rows that are looked at because they hold a word of the query: those of the rarest words first."""
+CANDIDATES = 300
+"""Rows that are scored: those that promise most by which of these words they hold, and how long they are."""
 FEW = 5000
 """Rows that pass the filters among which words are counted: rare is what is rare there."""
 NEAREST = 400
@@ -88,13 +88,14 @@ def quoted(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def rarest(words: Words, budget: int) -> list[str]:
-    """Lexemes whose rows are scored: those of the rarest words, about as many as the budget."""
-    chosen: list[str] = []
-    for rows, lexeme in sorted(zip(words.rows, words.lexemes, strict=True)):
+def rarest(words: Words) -> list[tuple[str, float]]:
+    """Lexemes whose rows are looked at, with their idf: the rarest first, about as many as HOLDING rows hold."""
+    chosen: list[tuple[str, float]] = []
+    budget = HOLDING
+    for rows, lexeme, idf in sorted(zip(words.rows, words.lexemes, words.idf, strict=True)):
         if chosen and rows > budget:
             break
-        chosen.append(lexeme)
+        chosen.append((quoted(lexeme), idf))
         budget -= rows
     return chosen
 
@@ -103,17 +104,21 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
     """Scores by words."""
     if not words.lexemes:
         return {}
-    chosen = words.lexemes if words.within else rarest(words, CANDIDATES * (WIDER if question.filtered else 1))
+    every = " | ".join(map(quoted, words.lexemes))
+    chosen = [(every, 1.0)] if words.within else rarest(words)
     fields = [0.0, FIELDS[1], 0.0, 0.0] if question.role == "tool" else list(FIELDS)
     if question.role in ("you", "assistant"):
         fields = [FIELDS[0], 0.0, FIELDS[2] if question.role == "assistant" else 0.0, 0.0]
     args = (
         [quoted(lexeme) for lexeme in words.lexemes],
         list(words.idf),
-        " | ".join(map(quoted, chosen)),
+        [query for query, _ in chosen],
         list(words.average),
         fields,
         WEIGHTS.get(question.role, WEIGHTS[None]),
+        [idf for _, idf in chosen],
+        FEW if words.within else 2 * HOLDING,
+        FEW if words.within else CANDIDATES,
     )
     async with pool.acquire() as connection:
         rows = await connection.fetch(*filtered("find_words", question, args))

@@ -259,6 +259,19 @@ async def test_what_each_word_gives_stands_in_the_order_of_the_words(
         assert await given(order) == pytest.approx(alone)
 
 
+async def test_the_exchange_that_promises_most_is_scored_where_few_are(
+    archive: None, finder: Finder, kept: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await index(kept.database, await _unindexed(kept))
+    question = Question(text="nightly builds mismatched harbour")
+    words = await sides.lexemes(finder.pool, question)
+    everything = await sides.by_words(finder.pool, question, words)
+    assert len(everything) > 1
+    best = max(everything, key=lambda key: everything[key].score)
+    monkeypatch.setattr(sides, "CANDIDATES", 1)
+    assert await sides.by_words(finder.pool, question, words) == {best: everything[best]}
+
+
 @pytest.mark.parametrize(("side", "text"), [("by_words", "nightly builds"), ("by_literals", "tokenKinds.rs:42")])
 async def test_a_row_that_is_indexed_during_a_search_is_found(
     archive: None, finder: Finder, kept: Archive, monkeypatch: pytest.MonkeyPatch, side: str, text: str
