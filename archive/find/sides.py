@@ -23,8 +23,10 @@ FIELDS = (1.0, 0.6, 0.1, 1.0)
 """Weights of the fields of `words`: what was said, inputs of tools, thinking, titles."""
 HOLDING = 5_000
 """Rows that are looked at because they hold a word of the query: those of the rarest words first."""
+WIDER = 4
+"""So many times more of them with filters, which leave only some."""
 CANDIDATES = 300
-"""Rows that are scored: those that promise most by which of these words they hold, and how long they are."""
+"""Exchanges that are scored: those that promise most by which of these words they hold, and how long they are."""
 FEW = 5000
 """Rows that pass the filters among which words are counted: rare is what is rare there."""
 NEAREST = 400
@@ -88,10 +90,9 @@ def quoted(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def rarest(words: Words) -> list[tuple[str, float]]:
-    """Lexemes whose rows are looked at, with their idf: the rarest first, about as many as HOLDING rows hold."""
+def rarest(words: Words, budget: int) -> list[tuple[str, float]]:
+    """Lexemes whose rows are looked at, with their idf: the rarest first, held by about as many rows as the budget."""
     chosen: list[tuple[str, float]] = []
-    budget = HOLDING
     for rows, lexeme, idf in sorted(zip(words.rows, words.lexemes, words.idf, strict=True)):
         if chosen and rows > budget:
             break
@@ -105,7 +106,8 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
     if not words.lexemes:
         return {}
     every = " | ".join(map(quoted, words.lexemes))
-    chosen = [(every, 1.0)] if words.within else rarest(words)
+    most = HOLDING * (WIDER if question.filtered else 1)
+    chosen = [(every, 1.0)] if words.within else rarest(words, most)
     fields = [0.0, FIELDS[1], 0.0, 0.0] if question.role == "tool" else list(FIELDS)
     if question.role in ("you", "assistant"):
         fields = [FIELDS[0], 0.0, FIELDS[2] if question.role == "assistant" else 0.0, 0.0]
@@ -117,7 +119,7 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
         fields,
         WEIGHTS.get(question.role, WEIGHTS[None]),
         [idf for _, idf in chosen],
-        FEW if words.within else 2 * HOLDING,
+        FEW if words.within else 2 * most,
         FEW if words.within else CANDIDATES,
     )
     async with pool.acquire() as connection:

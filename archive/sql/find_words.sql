@@ -1,8 +1,8 @@
 -- Exchanges by words: sum of idf times saturated term frequency, over the length of the field; and for each of its rows the
 -- field and what each lexeme gives. $1 lexemes as tsqueries, $2 their idf, $4 average lengths, $5 weights of fields, $6 of
 -- labels D to A. What each gives stands in the order of $1: a list that is read as it is.
--- Candidates hold one of $3, tsqueries whose weight is $7, the first ones first: at most $8 rows, of which the $9 best are
--- scored. To read the lexemes of a row takes twenty times as long as to know that it holds one.
+-- Candidates hold one of $3, tsqueries whose weight is $7, the first ones first: at most $8 rows; the $9 exchanges are
+-- scored that promise most. To read the lexemes of a row takes twenty times as long as to know that it holds one.
 with {allowed} q as materialized (
     select t::tsquery as term, idf from unnest($1::text[], $2::float8[]) as u (t, idf)
 ), held as (
