@@ -24,6 +24,7 @@ from mnemostream.contracts.sources import Root
 from mnemostream.local import system
 from mnemostream.local.child import Child
 from mnemostream.local.nats_server import Nats
+from mnemostream.local.ports import is_free
 from mnemostream.local.postgres.server import Postgres
 from mnemostream.local.secrets import Secrets
 from mnemostream.runtime import bus, provision
@@ -62,21 +63,18 @@ def some_port() -> int:
     Servers that start slowly let two tests choose the same: the one then asked the other's PostgreSQL for a password.
     They lie below those that `mnemo up` chooses by itself; the claims of the last ones are kept, in all test processes.
     """
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            claim = socket.socket(socket.AF_UNIX) if sys.platform == "linux" else socket.socket()
-            try:
-                probe.bind(("127.0.0.1", port))
-                if sys.platform == "linux":
-                    claim.bind(f"\0mnemo-test:{port}")
-            except OSError:
-                claim.close()
-                continue
-            if len(_claims) == MOST_CLAIMS:
-                os.close(_claims.popleft())
-            _claims.append(claim.detach())
-            return port
+    for port in filter(is_free, random.sample(PORTS, len(PORTS))):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            if sys.platform == "linux":
+                claim.bind(f"\0mnemo-test:{port}")
+        except OSError:
+            claim.close()
+            continue
+        if len(_claims) == MOST_CLAIMS:
+            os.close(_claims.popleft())
+        _claims.append(claim.detach())
+        return port
     raise RuntimeError("no free port found")
 
 

@@ -12,7 +12,8 @@ with {allowed} q as materialized (
         select w.*, c.idf
         from unnest($3::text[], $7::float8[]) as c (term, idf)
         cross join lateral (
-            select w.ctid as place, w.exchange_id, w.session_id, w.field, w.len from words w where w.terms @@ c.term::tsquery and w.{among} offset 0) w
+            select w.ctid as place, w.exchange_id, w.session_id, w.field, w.len
+            from words w where w.terms @@ c.term::tsquery and w.{among} offset 0) w
         limit $8
     ) h
     group by h.place, h.exchange_id, h.session_id, h.field, h.len
