@@ -33,8 +33,8 @@ NEAREST = 400
 """Chunks of which the exchanges are taken."""
 EVERYWHERE = 50
 """Exchanges that may hold a literal: what is in more of them tells nothing."""
-WEIGHTS = {None: [1.0, 1.0, 1.0, 1.0], "you": [0.0, 0.0, 0.0, 1.0], "assistant": [0.0, 0.0, 1.0, 0.0]}
-"""Of the labels D, C, B and A of terms, by role."""
+LABELS = {"you": ":A", "assistant": ":B"}
+"""Of what each role has said, as a tsquery asks for it. Rows that hold a word said by another are no candidates."""
 KINDS: dict[str | None, list[str]] = {
     "you": sorted(YOURS),
     "assistant": sorted({*ASSISTANTS, *ASIDES}),
@@ -96,7 +96,7 @@ def rarest(words: Words, budget: int) -> list[tuple[str, float]]:
     for rows, lexeme, idf in sorted(zip(words.rows, words.lexemes, words.idf, strict=True)):
         if chosen and rows > budget:
             break
-        chosen.append((quoted(lexeme), idf))
+        chosen.append((lexeme, idf))
         budget -= rows
     return chosen
 
@@ -105,9 +105,10 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
     """Scores by words."""
     if not words.lexemes:
         return {}
-    every = " | ".join(map(quoted, words.lexemes))
+    label = LABELS.get(question.role or "", "")
+    every = " | ".join(quoted(lexeme) + label for lexeme in words.lexemes)
     most = HOLDING * (WIDER if question.filtered else 1)
-    chosen = [(every, 1.0)] if words.within else rarest(words, most)
+    chosen = [(every, 1.0)] if words.within else [(quoted(each) + label, idf) for each, idf in rarest(words, most)]
     fields = [0.0, FIELDS[1], 0.0, 0.0] if question.role == "tool" else list(FIELDS)
     if question.role in ("you", "assistant"):
         fields = [FIELDS[0], 0.0, FIELDS[2] if question.role == "assistant" else 0.0, 0.0]
@@ -117,7 +118,7 @@ async def by_words(pool: Pool, question: Question, words: Words) -> dict[Key, Le
         [query for query, _ in chosen],
         list(words.average),
         fields,
-        WEIGHTS.get(question.role, WEIGHTS[None]),
+        [float(not label or each in label) for each in "DCBA"],
         [idf for _, idf in chosen],
         FEW if words.within else 2 * most,
         FEW if words.within else CANDIDATES,

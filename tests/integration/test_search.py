@@ -259,14 +259,26 @@ async def test_what_each_word_gives_stands_in_the_order_of_the_words(
         assert await given(order) == pytest.approx(alone)
 
 
+@pytest.mark.parametrize("role", [None, "you", "assistant"])
 async def test_the_exchange_that_promises_most_is_scored_where_few_are(
-    archive: None, finder: Finder, kept: Archive, monkeypatch: pytest.MonkeyPatch
+    transcripts: Path,
+    fill: Fill,
+    finder: Finder,
+    kept: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str | None,
 ) -> None:
+    """Whoever said the words: a short prompt that holds them promises nothing for what the assistant has said."""
+    said = [("quartz latch", "Done, and a few words more."), ("Please go on.", "The quartz latch is open, and more.")]
+    for number, (asked, answered) in enumerate(said):
+        lines = [prompt(asked, name=f"p{number}"), answer(answered, name=f"a{number}")]
+        (transcripts / f"s{number}.jsonl").write_bytes(jsonl(*lines))
+    await fill()
     await index(kept.database, await _unindexed(kept))
-    question = Question(text="nightly builds mismatched harbour")
+    question = Question(text="quartz latch", role=role)
     words = await sides.lexemes(finder.pool, question)
     everything = await sides.by_words(finder.pool, question, words)
-    assert len(everything) > 1
+    assert len(everything) == (1 if role else 2)
     best = max(everything, key=lambda key: everything[key].score)
     monkeypatch.setattr(sides, "CANDIDATES", 1)
     assert await sides.by_words(finder.pool, question, words) == {best: everything[best]}
